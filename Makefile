@@ -1,0 +1,57 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+PYTHON ?= python3
+# stage commands run plain `python`, so the environment's comes first
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# one place that turns the telemetry of every tool off
+export DVC_NO_ANALYTICS := 1
+export GX_ANALYTICS_ENABLED := false
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+export GRADIO_ANALYTICS_ENABLED := False
+export HF_HUB_DISABLE_TELEMETRY := 1
+READY := $(VENV)/.ready
+
+.PHONY: help setup repro test test-fast lint ui mlflow-sync clean
+
+help: ## show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make .venv with the pinned dependencies, the MLflow store, and a local git identity where none is set
+
+# the stamp is written last: a set-up that was interrupted is done again from the start
+$(READY): pyproject.toml constraints.txt
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	pip install --disable-pip-version-check -c constraints.txt -e '.[torch,pipeline,dev]'
+	@if git rev-parse --git-dir >/dev/null 2>&1; then \
+	   git config user.name >/dev/null || git config --local user.name erkd; \
+	   git config user.email >/dev/null || git config --local user.email erkd@localhost; \
+	 else dvc config --local core.no_scm true; fi
+	python -m erkd.tracking create
+	python -c 'import pymatting' # compiles and keeps its kernels, once
+	touch $@
+
+repro: setup ## run the whole pipeline (`dvc repro`)
+	dvc repro
+
+test: setup lint ## lint, types and every test
+	pytest
+
+test-fast: setup ## the tests that take seconds
+	pytest -m 'not slow'
+
+lint: setup ## ruff and mypy
+	ruff check .
+	ruff format --check .
+	mypy
+
+ui: setup ## the MLflow UI on http://127.0.0.1:5000
+	python -m erkd.tracking ui
+
+mlflow-sync: setup ## log the last training run where the MLflow store missed it
+	python -m erkd.tracking sync
+
+clean: ## remove the environment and everything that the pipeline wrote
+	rm -rf $(VENV) .erkd .dvc/tmp .dvc/cache data/*/ models/*/ reports/index.html reports/predictions reports/validation mlflow.db mlartifacts

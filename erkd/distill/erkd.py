@@ -1,0 +1,87 @@
+"""ERKD: CLIP's features, CLIP's patch-text distribution, and reserved edges.
+
+Three losses on one student:
+- `feature`: 1 - cosine between the student's projected features at two strides and the cached, centred CLIP
+  patches, cells that touch the unknown region weighing more;
+- `text`: KL divergence between the teacher's and the student's distributions over the prompts, per cell;
+- `edge`: L1 between ERM's edge maps and the true alpha's signed gradient at sigma 1.4.
+Of the paper only the abstract could be found (an Edge-Reserved Module, a Multimodal Feature Fusion Module, CLIP
+as feature-level teacher): its losses and weights are unknown, and these are a reading of it. Cosine per cell
+follows the practice of dense CLIP distillation (Theia, UNIC); KL over prompts that of CLIP-KD.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, normalize
+
+from erkd.batches import Batch
+from erkd.features import FeatureCache
+from erkd.losses import masked_mean
+from erkd.params import ErkdParams
+from erkd.students.edge_reserved import gradient_kernels
+from erkd.students.multimodal_fusion import TEMPERATURE
+from erkd.students.student import Matte, Student
+
+
+def centred_cosine_distance(student_features: Tensor, teacher_features: Tensor, mean: Tensor) -> Tensor:
+    """1 - cosine of both, B x D x h x w, after `mean` (D) is taken off the unit-length vectors; B x 1 x h x w."""
+    mean = mean[None, :, None, None]
+    student_features = normalize(normalize(student_features, dim=1) - mean, dim=1)
+    teacher_features = normalize(normalize(teacher_features, dim=1) - mean, dim=1)
+    return 1 - (student_features * teacher_features).sum(1, keepdim=True)
+
+
+def text_divergence(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """KL(teacher || student) over dim 1 of B x K x h x w logits; B x 1 x h x w, at least 0."""
+    teacher = teacher_logits.log_softmax(1)
+    return (teacher.exp() * (teacher - student_logits.log_softmax(1))).sum(1, keepdim=True)
+
+
+def alpha_gradient(alpha: Tensor, stride: int) -> Tensor:
+    """Signed derivative-of-Gaussian gradient of alpha at sigma 1.4, averaged per cell: B x 2 x H/s x W/s."""
+    kernels = gradient_kernels(1.4, 4).to(alpha)
+    padded = nn.functional.pad(alpha, (4, 4, 4, 4), mode="replicate")
+    return avg_pool2d(conv2d(padded, kernels), stride)
+
+
+class Erkd(nn.Module):
+    """The ERKD losses of one batch. Holds the projector of the shallower level, which is not saved."""
+
+    mean: Tensor
+    text: Tensor
+
+    def __init__(self, student: Student, cache: FeatureCache, params: ErkdParams) -> None:
+        super().__init__()
+        self.cache = cache
+        self.params = params
+        self.register_buffer("mean", torch.from_numpy(cache.mean))
+        self.register_buffer("text", torch.from_numpy(cache.text))
+        self.shallow_stride = student.encoder.strides[-2]
+        self.projector = nn.Conv2d(student.encoder.channels[-2], len(cache.mean), 1)
+
+    def forward(self, matte: Matte, batch: Batch) -> dict[str, Tensor]:
+        """Losses by name, scaled by their weights; gradients reach the student and the projector alone."""
+        losses = {}
+        for stride, features in matte.features.items():
+            if stride == self.shallow_stride:
+                features = self.projector(features)
+            target = self.cache.sample(batch.index, batch.theta, features.shape[-2:]).to(features)
+            touched = max_pool2d(batch.unknown, stride)
+            weight = 1 + (self.params.unknown_gain - 1) * touched
+            distance = centred_cosine_distance(features, target, self.mean)
+            losses[f"feature_{stride}"] = 0.5 * self.params.feature * masked_mean(distance, weight)
+        # target and weight are now those of the deepest level, where the logits live
+        teacher_logits = torch.einsum("bdhw,kd->bkhw", normalize(target, dim=1), self.text) / TEMPERATURE
+        losses["text"] = self.params.text * masked_mean(text_divergence(matte.logits, teacher_logits), weight)
+        losses["edge"] = self.params.edge * edge_l1(matte.edges, batch)
+        return losses
+
+
+def edge_l1(edges: dict[int, Tensor], batch: Batch) -> Tensor:
+    """Mean over strides of the L1 between predicted and true edge maps, where a cell touches the unknown."""
+    total = torch.zeros((), device=batch.alpha.device)
+    for stride, predicted in edges.items():
+        touched = max_pool2d(batch.unknown, stride)
+        total = total + masked_mean((predicted - alpha_gradient(batch.alpha, stride)).abs(), touched) / len(edges)
+    return total
+

@@ -1,0 +1,130 @@
+"""Score any program's predictions: three folders of files with the same names."""
+
+import csv
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.table import Table
+
+from erkd.files import InputError, atomic
+from erkd.metrics import Scores
+from erkd.parallel import map_rows
+from erkd.scores import NAMES, mean_scores, score_file, shorten
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+REGIONS = ("unknown region", "whole image")
+
+
+class Line(NamedTuple):
+    """A line of the printed table: `factor` takes a score to `unit`; an empty name means no such score."""
+
+    title: str
+    unit: str
+    factor: float
+    unknown: str
+    whole: str
+
+
+LINES = (
+    Line("SAD", "thousands of pixels", 1, "sad", "sad_whole"),
+    Line("MSE", "x 10^-3", 1000, "mse", "mse_whole"),
+    Line("Grad", "sum / 1000", 1, "grad", "grad_whole"),
+    Line("Conn", "sum / 1000", 1, "conn", "conn_whole"),
+    Line("SAD near edges", "thousands of pixels", 1, "sad_edge", ""),
+    Line("boundary F-score", "0 to 1, more is better", 1, "", "boundary_f"),
+)
+Triple = tuple[Path, Path, Path]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The files of three folders by common name, sorted; and, in words, what has no counterpart."""
+
+    files: dict[str, Triple]
+    unmatched: list[str]
+
+
+def match_files(pred: Path, alpha: Path, trimap: Path) -> Matches:
+    """Match the image files of three folders by their names without suffix.
+
+    Raises InputError for a folder that is missing or has two files of one name, and when nothing matches.
+    """
+    preds, alphas, trimaps = _images(pred), _images(alpha), _images(trimap)
+    truth = trimaps | alphas
+    odd = (
+        ("missing in", pred, {name: truth[name] for name in truth.keys() - preds.keys()}),
+        ("extra in", pred, {name: preds[name] for name in preds.keys() - truth.keys()}),
+        ("missing in", alpha, {name: trimaps[name] for name in trimaps.keys() - alphas.keys()}),
+        ("missing in", trimap, {name: alphas[name] for name in alphas.keys() - trimaps.keys()}),
+    )
+    unmatched = [
+        f"{title} {folder}: {shorten(sorted(path.name for path in files.values()))}"
+        for title, folder, files in odd
+        if files
+    ]
+    common = sorted(preds.keys() & alphas.keys() & trimaps.keys())
+    if not common:
+        raise InputError(f"nothing to score: {'; '.join(unmatched) or f'no images in {pred}'}")
+    return Matches({name: (preds[name], alphas[name], trimaps[name]) for name in common}, unmatched)
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    """The image files of a folder by name without suffix."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    images: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            if path.stem in images:
+                raise InputError(f"{folder}: both {images[path.stem].name} and {path.name}; keep one")
+            images[path.stem] = path
+    return images
+
+
+def score_matches(matches: Matches) -> dict[str, Scores]:
+    """The scores of every match by name, on all cores. Raises InputError that names the file at fault."""
+    names = list(matches.files)
+    return dict(zip(names, map_rows(_score, [matches.files[name] for name in names], "score"), strict=True))
+
+
+def _score(files: Triple) -> Scores:
+    return score_file(*files)
+
+
+def results(scores: dict[str, Scores]) -> dict[str, Any]:
+    """What the JSON file holds: `n`, `mean` and `images`, unrounded; MSE unscaled."""
+    images = {name: asdict(row) for name, row in scores.items()}
+    return {"n": len(images), "mean": mean_scores(list(scores.values())), "images": images}
+
+
+def write_csv(scores: dict[str, Scores], path: Path) -> None:
+    """Write one line per image: its name and every score, unrounded."""
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["image", *NAMES])
+        writer.writerows([name, *asdict(row).values()] for name, row in scores.items())
+
+
+def table(mean: dict[str, float], count: int) -> Table:
+    """The mean scores as a table for the terminal, with units and regions."""
+    result = Table(title=f"Mean over {count} image{'s' if count != 1 else ''}")
+    result.add_column("metric")
+    result.add_column("unit")
+    for region in REGIONS:
+        result.add_column(region, justify="right")
+    for line in LINES:
+        result.add_row(line.title, line.unit, *_cells(line, mean))
+    return result
+
+
+def latex(mean: dict[str, float], count: int) -> str:
+    """The same table as a LaTeX tabular (package booktabs)."""
+    rows = [[line.title, line.unit.replace("10^-3", "$10^{-3}$"), *_cells(line, mean)] for line in LINES]
+    header, *body = [" & ".join(row) + r" \\" for row in [["metric", "unit", *REGIONS], *rows]]
+    begin = rf"\begin{{tabular}}{{llrr}} % mean over {count} image{'s' if count != 1 else ''}"
+    return "\n".join([begin, r"\toprule", header, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"])
+
+
+def _cells(line: Line, mean: dict[str, float]) -> list[str]:
+    return [f"{mean[name] * line.factor:.4f}" if name else "" for name in (line.unknown, line.whole)]

@@ -1,0 +1,108 @@
+"""The training loop: one student, the alpha losses, and whatever distillation methods are given.
+
+Needs neither MLflow nor DVC: progress goes to a callback.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch import nn
+
+from erkd.batches import Batch, Crops, training_batches
+from erkd.losses import alpha_l1, laplacian
+from erkd.params import DistillParams
+from erkd.students.student import Student
+
+Record = dict[str, float]
+
+
+@dataclass
+class Fitted:
+    """The student of the best validation, and one record per step (`step`, losses, validation where measured)."""
+
+    student: Student
+    history: list[Record] = field(default_factory=list)
+    best: Record = field(default_factory=dict)
+
+
+def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Linear warm-up over the share `warmup` of all steps, then a cosine down to 0."""
+    start = max(1, round(warmup * steps))
+    if step < start:
+        return (step + 1) / start
+    return 0.5 * (1 + math.cos(math.pi * (step - start) / max(1, steps - start)))
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Move `average` towards `model`; the decay grows with the step, so that the start is forgotten early."""
+    decay = min(decay, (step + 1) / (step + 10))
+    for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
+        slow.lerp_(fast, 1 - decay)
+
+
+def total_loss(student: Student, methods: nn.ModuleDict, batch: Batch, params: DistillParams, kd_weight: float) -> dict[str, torch.Tensor]:
+    """Named losses of one batch; their sum is what is minimised."""
+    matte = student(batch.image, batch.trimap)
+    losses = {
+        "alpha": alpha_l1(matte.alpha, batch.alpha, batch.unknown),
+        "laplacian": params.laplacian * laplacian(matte.alpha, batch.alpha, batch.unknown),
+    }
+    for name, method in methods.items():
+        for part, loss in method(matte, batch).items():
+            losses[f"{name}_{part}"] = kd_weight * loss
+    return losses
+
+
+def fit(
+    student: Student,
+    methods: nn.ModuleDict,
+    crops: Crops,
+    params: DistillParams,
+    kd_weight: float,
+    validate: Callable[[Student], Record],
+    log: Callable[[int, Record], None] = lambda step, record: None,
+    device: torch.device = torch.device("cpu"),  # noqa: B008
+) -> Fitted:
+    """Train for `params.steps` steps and return the weight average that validates best (lowest `sad`).
+
+    `validate` maps a student to named values, `sad` among them; it runs every `validate_every` steps and at the end. On CUDA the
+    forward pass runs in bfloat16.
+    """
+    student.to(device).train()
+    methods.to(device).train()
+    average = copy.deepcopy(student).eval()
+    trained = [p for p in [*student.parameters(), *methods.parameters()] if p.requires_grad]
+    optimiser = torch.optim.AdamW(trained, params.learning_rate, weight_decay=params.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: learning_rate_factor(step, params.steps, params.warmup)
+    )
+    fitted = Fitted(copy.deepcopy(average))
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("distill", total=params.steps)
+        for step, batch in enumerate(training_batches(crops, workers=2)):
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                losses = total_loss(student, methods, batch.to(device), params, kd_weight)
+            loss = torch.stack([*losses.values()]).sum()
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(trained, 1.0)
+            optimiser.step()
+            schedule.step()
+            update_average(average, student, params.ema_decay, step)
+            record = {"loss": loss.item(), **{name: value.item() for name, value in losses.items()}}
+            if (step + 1) % params.validate_every == 0 or step + 1 == params.steps:
+                validation = validate(average)
+                record |= {f"validation_{name}": value for name, value in validation.items()}
+                if not fitted.best or validation["sad"] < fitted.best["sad"]:
+                    fitted.best = {"step": step + 1, **validation}
+                    fitted.student.load_state_dict(average.state_dict())
+            fitted.history.append({"step": step + 1, **record})
+            log(step + 1, record)
+            bar.update(task, advance=1, description=f"distill  loss {record['loss']:.4f}")
+    return fitted

@@ -1,0 +1,218 @@
+"""`params.yaml` as frozen, strictly checked dataclass-like models: one section per stage, no defaults in code."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from erkd.files import InputError
+
+Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: no unknown keys, no conversion between types, no change after loading."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Splits(Section):
+    """A count for each split."""
+
+    train: Count
+    validation: Count
+    test: Count
+
+
+class DataParams(Section):
+    """Where foregrounds and backgrounds come from. `size` is the longer side of a procedural layer, pixels."""
+
+    source: Literal["procedural", "alphamatting", "folder"]
+    root: str | None
+    backgrounds_root: str | None
+    size: Annotated[int, Field(ge=64, le=4096)]
+    foregrounds: Splits
+    backgrounds: Splits
+
+
+class CompositeParams(Section):
+    """How many composites each foreground of a split is placed in; the share that gets camera effects."""
+
+    per_foreground: Splits
+    effects: Fraction
+
+
+class TrimapParams(Section):
+    """Radii in pixels of an image whose longer side is 800, drawn log-uniformly, each side by itself."""
+
+    min_radius: Annotated[int, Field(ge=1, le=200)]
+    max_radius: Annotated[int, Field(ge=1, le=200)]
+    whole_object: Fraction
+
+
+class ValidateParams(Section):
+    """Bounds on the share of unknown pixels in a trimap."""
+
+    min_unknown: Fraction
+    max_unknown: Fraction
+
+
+class BaselinesParams(Section):
+    """Methods without training to run beside the student: PyMatting's, and distance interpolation."""
+
+    methods: Annotated[
+        list[Literal["interpolation", "closed_form", "knn", "shared_sampling"]], Field(min_length=1)
+    ]
+
+
+class TeacherParams(Section):
+    """`bootstrap` tunes a small CLIP here; `open_clip` loads `model` with `pretrained` (tag, file or null)."""
+
+    source: Literal["bootstrap", "open_clip"]
+    model: str
+    pretrained: str | None
+    image_size: Annotated[int, Field(ge=64, le=1024)]
+    output_stride: Literal[16, 32]
+    embed_dim: Annotated[int, Field(ge=16, le=2048)]
+    steps: Count
+    batch_size: Annotated[int, Field(ge=2, le=4096)]
+    learning_rate: Positive
+    region_weight: NonNegative
+
+
+class FeaturesParams(Section):
+    """Dense teacher features, computed once per image."""
+
+    batch_size: Count
+
+
+class StudentParams(Section):
+    """`backbone` is any timm feature network, cut after `stages` levels; `dictionary` is what MFFM attends to."""
+
+    backbone: str
+    pretrained: bool
+    stages: Annotated[int, Field(ge=3, le=5)]
+    width: Annotated[int, Field(ge=8, le=256)]
+    edge_module: bool
+    dictionary: Literal["text", "learned", "shuffled", "none"]
+
+
+class ErkdParams(Section):
+    """Weights of ERKD's parts: feature cosine, patch-text KL, edges; and the gain of unknown cells."""
+
+    weight: NonNegative
+    feature: NonNegative
+    text: NonNegative
+    edge: NonNegative
+    unknown_gain: Annotated[float, Field(ge=1)]
+
+
+class KdParams(Section):
+    """Distillation: the methods, and the global weight over all of them."""
+
+    methods: list[Literal["erkd"]]
+    weight: NonNegative
+    erkd: ErkdParams
+
+
+class DistillParams(Section):
+    """Optimisation of the student."""
+
+    steps: Count
+    batch_size: Count
+    crop: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]
+    learning_rate: Positive
+    weight_decay: NonNegative
+    warmup: Fraction
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    validate_every: Count
+    laplacian: NonNegative
+
+
+class EvaluationSet(Section):
+    """A further set to score: its layout and the folder it lies in."""
+
+    layout: Literal["alphamatting"]
+    root: str
+
+
+class EvaluateParams(Section):
+    """Further sets beside the test split, by name; and how many bootstrap samples the intervals rest on."""
+
+    sets: dict[str, EvaluationSet]
+    bootstrap: Count
+
+
+class ExportParams(Section):
+    """ONNX opset, and the largest absolute difference from PyTorch that is accepted."""
+
+    opset: Annotated[int, Field(ge=18, le=23)]
+    tolerance: Positive
+
+
+class RegisterParams(Section):
+    """The registered model's name."""
+
+    name: Annotated[str, Field(min_length=1)]
+
+
+class ReportParams(Section):
+    """How many cases of each kind, and how many gallery tiles."""
+
+    cases: Count
+    gallery: Count
+
+
+class Params(Section):
+    """All of `params.yaml`."""
+
+    seed: Natural
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Natural
+    data: DataParams
+    composite: CompositeParams
+    trimap: TrimapParams
+    validate_: Annotated[ValidateParams, Field(alias="validate")]  # `validate` is a method of BaseModel
+    baselines: BaselinesParams
+    teacher: TeacherParams
+    features: FeaturesParams
+    student: StudentParams
+    kd: KdParams
+    distill: DistillParams
+    evaluate: EvaluateParams
+    export: ExportParams
+    register_: Annotated[RegisterParams, Field(alias="register")]
+    report: ReportParams
+
+
+def load_params(path: Path) -> Params:
+    """Read and check `params.yaml`. Raises InputError that lists every mistake at once."""
+    try:
+        content = YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run from the project's root or pass --root") from None
+    except YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from None
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        mistakes = [f"  {_describe(mistake)}" for mistake in error.errors()]
+        raise InputError("\n".join([f"{path}: {len(mistakes)} mistake(s)", *mistakes])) from None
+
+
+def _describe(mistake: Any) -> str:
+    """One line: the key's path, what is allowed, what was found."""
+    where = ".".join(str(part) for part in mistake["loc"]) or "the whole file"
+    found = mistake["input"]
+    if mistake["type"] == "extra_forbidden":
+        return f"{where}: unknown key (value {found!r})"
+    if mistake["type"] == "missing":
+        return f"{where}: missing key"
+    allowed = mistake["msg"].removeprefix("Input should be ")
+    return f"{where}: expected {allowed}; found {found!r} ({type(found).__name__})"

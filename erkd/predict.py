@@ -1,0 +1,43 @@
+"""From an image and a trimap to an alpha, at any size."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.nn.functional import pad
+
+from erkd.files import InputError
+from erkd.images import Array
+from erkd.students.student import MULTIPLE, Student, load_student
+
+Predictor = Callable[[Array, Array], Array]
+
+
+def choose_device(device: str) -> torch.device:
+    """`auto` is CUDA where there is one, else the CPU. Raises InputError for CUDA that is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device: cuda was asked for, and torch finds none; use auto or cpu")
+    return torch.device(device)
+
+
+@torch.inference_mode()
+def predict_alpha(student: Student, image: Array, trimap: Array) -> Array:
+    """Alpha H x W in [0, 1] of `image` H x W x 3 and `trimap` H x W; runs where the student's weights are.
+
+    Borders are repeated up to a multiple of 32 and cut off again.
+    """
+    device = next(student.parameters()).device
+    height, width = trimap.shape
+    padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
+    image_batch = torch.from_numpy(image).permute(2, 0, 1)[None].to(device)
+    trimap_batch = torch.from_numpy(trimap)[None, None].to(device)
+    matte = student(pad(image_batch, padding, "replicate"), pad(trimap_batch, padding, "replicate"))
+    return matte.alpha[0, 0, :height, :width].cpu().numpy()
+
+
+def load_predictor(folder: Path, device: str = "cpu") -> Predictor:
+    """A function (image, trimap) -> alpha from a saved student's folder."""
+    student = load_student(folder).to(choose_device(device))
+    return lambda image, trimap: predict_alpha(student, image, trimap)

@@ -1,0 +1,69 @@
+"""Where results come from: parameters, licences of the data, hashes, packages, machine, and timings."""
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from erkd.files import read_json, sha256
+from erkd.tables import LayerRow, read_table
+
+PACKAGES = (
+    "torch", "torchvision", "timm", "open_clip_torch", "numpy", "opencv-python-headless", "pillow",
+    "pymatting", "onnx", "onnxruntime", "great_expectations", "mlflow", "dvc",
+)  # fmt: skip
+
+
+def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as dotted keys and values in words."""
+    flat: dict[str, str] = {}
+    for key, value in content.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{name}.")
+        elif isinstance(value, list | tuple):
+            flat[name] = ", ".join(map(str, value)) or "none"
+        else:
+            flat[name] = "none" if value is None or value == {} else str(value)
+    return flat
+
+
+def licences(library: Path) -> list[tuple[str, str, str, int]]:
+    """(kind, source, licence, number of layers) of the library's table, in alphabetical order."""
+    counts = Counter((row.kind, row.source, row.licence) for row in read_table(library, LayerRow))
+    return [(*names, counts[names]) for names in sorted(counts)]
+
+
+def environment() -> list[tuple[str, str]]:
+    """Python, packages and machine of this process, as pairs of a name and its value."""
+    rows = [("Python", platform.python_version())]
+    for package in PACKAGES:
+        try:
+            rows.append((package, version(package)))
+        except PackageNotFoundError:
+            continue
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return [*rows, ("machine", machine), ("accelerator", _accelerator())]
+
+
+def _accelerator() -> str:
+    try:
+        import torch
+    except ImportError:
+        return "none (torch is not installed)"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+
+
+def hashes(files: Mapping[str, Path]) -> list[tuple[str, str]]:
+    """The SHA-256 of every file that exists, by the name it is given here."""
+    return [(name, sha256(path)) for name, path in files.items() if path.is_file()]
+
+
+def timings(folder: Path) -> list[tuple[str, dict[str, str]]]:
+    """What `reports/timings/` holds: a name per file, and its figures in words. Empty without the folder."""
+    if not folder.is_dir():
+        return []
+    return [(path.stem, flatten(read_json(path))) for path in sorted(folder.glob("*.json"))]

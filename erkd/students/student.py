@@ -1,0 +1,128 @@
+"""The student: encoder, ERM, MFFM, decoder, head; how it is built, saved and loaded."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from erkd.files import InputError, atomic, read_json, sha256, write_json
+from erkd.students.decoder import Decoder, Head
+from erkd.students.edge_reserved import EdgeReserved
+from erkd.students.encoder import Encoder, load_imagenet
+from erkd.students.multimodal_fusion import MultimodalFusion, build_dictionary
+from erkd.students.propagation import CHANNELS, project, propagate
+
+MULTIPLE = 32  # height and width that the network takes
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """What decides the network's shape; saved beside the weights."""
+
+    backbone: str
+    stages: int
+    width: int
+    edge_module: bool
+    dictionary: str
+    prompts: int
+    embed_dim: int
+
+
+@dataclass
+class Matte:
+    """What a student returns.
+
+    `alpha` B x 1 x H x W in [0, 1], known regions as the trimap says; `features` by stride, B x C x H/s x W/s
+    (stride 8 raw; at the deepest stride the unit-length embedding in CLIP's joint space); `logits` B x K x
+    H/s x W/s over the prompts, at the deepest stride; `edges` by stride, B x 2 x H/s x W/s.
+    """
+
+    alpha: Tensor
+    features: dict[int, Tensor]
+    logits: Tensor
+    edges: dict[int, Tensor]
+
+
+class Student(nn.Module):
+    """A matting network of about a million parameters; see the parts for the ideas."""
+
+    def __init__(self, config: StudentConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.encoder = Encoder(config.backbone, config.stages, in_channels=6 + CHANNELS)
+        channels = self.encoder.channels
+        edge_width = width // 2
+        self.edge_reserved = EdgeReserved(channels[0], edge_width)
+        self.fusion = MultimodalFusion(
+            channels[-1], edge_width, 2 * width, (config.prompts, config.embed_dim), config.dictionary
+        )
+        levels = channels[-2::-1]  # skips, coarsest first
+        widths = [2 * width, *(max(width // 2, (width * 3 // 2) >> i) for i in range(len(levels)))]
+        skips = [c + (edge_width if i >= len(levels) - 2 else 0) for i, c in enumerate(levels)]
+        self.decoder = Decoder(widths, skips)
+        self.head = Head(widths[-1], CHANNELS, width // 2)
+
+    def forward(self, image: Tensor, trimap: Tensor) -> Matte:
+        """`image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5, 1; H, W multiples of 32."""
+        cues = project(image, *propagate(image, trimap))
+        is_background, is_foreground = (trimap == 0).to(image.dtype), (trimap == 1).to(image.dtype)
+        unknown = 1 - is_background - is_foreground
+        inputs = torch.cat([2 * image - 1, is_background, unknown, is_foreground, cues], dim=1)
+        levels = self.encoder(inputs)
+        edge_features, edges = self.edge_reserved(image, cues[:, :1], unknown, levels[0])
+        if not self.config.edge_module:
+            edge_features = {stride: features * 0 for stride, features in edge_features.items()}
+        fused, embedding, logits = self.fusion(levels[-1], _at_quarter(edge_features[4], levels[-1]))
+        skips = levels[-2::-1]
+        joined = [*skips[:-2], *(torch.cat([s, edge_features[f]], 1) for s, f in zip(skips[-2:], (4, 2), strict=True))]
+        alpha = self.head(self.decoder(fused, joined), image, cues)
+        alpha = alpha * unknown + is_foreground
+        stride = self.encoder.strides
+        return Matte(alpha, {stride[-2]: levels[-2], stride[-1]: embedding}, logits, edges)
+
+
+def _at_quarter(features: Tensor, deep: Tensor) -> Tensor:
+    """Edge features at a quarter of the deepest level's stride, where `MultimodalFusion` pools them."""
+    factor = features.shape[-1] // (4 * deep.shape[-1])
+    return features if factor <= 1 else nn.functional.avg_pool2d(features, factor)
+
+
+def build_student(config: StudentConfig, text: Tensor, pretrained: bool) -> Student:
+    """A fresh student; `text` K x D holds the teacher's prompt embeddings, rows of unit length."""
+    student = Student(config)
+    if pretrained:
+        load_imagenet(student.encoder, config.backbone)
+    dictionary = build_dictionary(config.dictionary, text)
+    if dictionary is not None:
+        student.fusion.dictionary.data.copy_(dictionary)
+    return student
+
+
+def save_student(student: Student, folder: Path, training: dict[str, object]) -> None:
+    """Write `student.safetensors` and `student.json` (shape, weights' hash, and `training` for the record)."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in student.state_dict().items()}
+    with atomic(folder / "student.safetensors") as temporary:
+        save_file(weights, temporary)
+    record = {
+        "config": asdict(student.config),
+        "parameters": sum(parameter.numel() for parameter in student.parameters()),
+        "sha256": sha256(folder / "student.safetensors"),
+        "training": training,
+    }
+    write_json(record, folder / "student.json")
+
+
+def load_student(folder: Path) -> Student:
+    """Read a saved student, in eval mode. Raises InputError when a file is missing, damaged or of another shape."""
+    record = read_json(folder / "student.json")
+    weights = folder / "student.safetensors"
+    if not weights.is_file():
+        raise InputError(f"{weights}: no such file; a student folder holds student.json and student.safetensors")
+    if sha256(weights) != record["sha256"]:
+        raise InputError(f"{weights}: its bytes are not those that student.json names (damaged or exchanged)")
+    student = Student(StudentConfig(**record["config"]))
+    student.load_state_dict(load_file(weights))
+    return student.eval()

@@ -1,0 +1,117 @@
+"""The tables that name every sample: row dataclasses, and one way to read and write them as CSV.
+
+Paths in a table are relative to the table's folder and may not leave it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TypeVar
+
+from erkd.files import InputError, atomic
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """`library.csv`: one foreground (image and alpha) or one background (image alone, `alpha` empty)."""
+
+    layer_id: str
+    kind: str
+    split: str
+    source: str
+    licence: str
+    material: str
+    image: str
+    alpha: str
+    height: int
+    width: int
+    seed: int
+    caption: str
+
+
+@dataclass(frozen=True)
+class CompositeRow:
+    """`manifest.csv`: one composite, with the layers and the seed that rebuild it alone.
+
+    `caption` says the whole picture; the two phrases say what each layer shows.
+    """
+
+    sample_id: str
+    split: str
+    source: str
+    licence: str
+    foreground_id: str
+    background_id: str
+    material: str
+    image: str
+    alpha: str
+    height: int
+    width: int
+    seed: int
+    caption: str
+    foreground_phrase: str
+    background_phrase: str
+
+
+@dataclass(frozen=True)
+class TrimapRow:
+    """`trimaps.csv`: one trimap per composite, the radii (pixels) it was drawn with, and its shares."""
+
+    sample_id: str
+    split: str
+    trimap: str
+    foreground_radius: int
+    background_radius: int
+    unknown_fraction: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image to score: absolute paths of image, trimap and (where known) alpha. Not a table row.
+
+    `group` is the label results are averaged under, as "Trimap1".
+    """
+
+    sample_id: str
+    image: Path
+    trimap: Path
+    alpha: Path
+    group: str = ""
+    material: str = ""
+
+
+Row = TypeVar("Row", LayerRow, CompositeRow, TrimapRow)
+
+
+def write_table(rows: Sequence[Row], path: Path) -> None:
+    """Write rows as CSV, atomically, in the order given."""
+    import pandas as pd
+
+    with atomic(path) as temporary:
+        pd.DataFrame([asdict(row) for row in rows]).to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_table(path: Path, row_type: type[Row], split: str | None = None) -> list[Row]:
+    """Read the rows of a table, or those of one split. Raises InputError that names file and column."""
+    import pandas as pd
+
+    names = [field.name for field in fields(row_type)]
+    try:
+        table = pd.read_csv(path, keep_default_na=False, dtype={field.name: field.type for field in fields(row_type)})
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such table; `dvc repro` writes it") from None
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InputError(f"{path}: not a readable table ({error})") from None
+    if list(table.columns) != names:
+        raise InputError(f"{path}: expected the columns {', '.join(names)}; found {', '.join(table.columns)}")
+    rows = [row_type(**record) for record in table.to_dict("records")]  # type: ignore[misc]
+    return [row for row in rows if split is None or row.split == split]
+
+
+def resolve(table: Path, relative: str) -> Path:
+    """The file that a table's path names. Raises InputError when it leaves the table's folder."""
+    path = (table.parent / relative).resolve()
+    if not path.is_relative_to(table.parent.resolve()):
+        raise InputError(f"{table}: the path {relative!r} leaves the table's folder")
+    return path

@@ -1,0 +1,1 @@
+"""Frozen image-text teachers; the only importer of open_clip."""

@@ -1,0 +1,231 @@
+"""A small CLIP made here, offline: an ImageNet tower tuned on captions, regions and cells.
+
+Only the last blocks, the projection and the text tower learn. What the frozen blocks give for each image (and
+for a few augmented views of it) is computed once, so that a step costs a fraction of a full pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from erkd.files import InputError
+from erkd.imagenet import MEAN, MODEL, STD, imagenet_state_dict
+from erkd.images import load_alpha, load_image
+from erkd.parallel import progress
+from erkd.params import TeacherParams
+from erkd.tables import CompositeRow, resolve
+from erkd.teachers.contrast import cell_contrast, contrast, pool
+from erkd.teachers.prompts import TEMPLATES, material_phrase
+from erkd.teachers.stride import set_output_stride
+from erkd.teachers.teacher import Preprocessing, preprocessing_of
+
+FROZEN_BLOCKS = 6  # of tf_efficientnet_lite0's seven; the seventh, the projection and the text tower learn
+VIEWS = 2
+TEXT = {"context_length": 24, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 2}
+
+
+@dataclass(frozen=True)
+class Views:
+    """What the frozen blocks gave: `maps` (V N) x C x G x G, float16, and `alphas` (V N) x G x G; view after view."""
+
+    maps: Tensor
+    alphas: Tensor
+
+
+def model_config(params: TeacherParams) -> dict[str, Any]:
+    """The open_clip configuration of the bootstrapped model."""
+    return {
+        "embed_dim": params.embed_dim,
+        "vision_cfg": {
+            "image_size": params.image_size,
+            "timm_model_name": MODEL,
+            "timm_model_pretrained": False,
+            "timm_pool": "avg",
+            "timm_proj": "linear",
+        },
+        "text_cfg": dict(TEXT),
+        "custom_text": True,
+    }
+
+
+def build(params: TeacherParams, seed: int) -> nn.Module:
+    """The model before tuning: ImageNet image tower, random projection and text tower (from `seed`)."""
+    config = {name: value for name, value in model_config(params).items() if name != "custom_text"}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = open_clip.CustomTextCLIP(**config)
+    weights = imagenet_state_dict()
+    trunk = model.visual.trunk.state_dict()
+    model.visual.trunk.load_state_dict({name: weights[name] for name in trunk})
+    preprocess = {"size": params.image_size, "mean": MEAN, "std": STD, "interpolation": "bicubic"}
+    open_clip.model.set_model_preprocess_cfg(model, preprocess)
+    set_output_stride(model.visual.trunk, params.output_stride)
+    return model.eval()
+
+
+def tune(
+    model: nn.Module, table: Path, rows: Sequence[CompositeRow], params: TeacherParams, seed: int, device: str
+) -> list[dict[str, float]]:
+    """Tune `model` in place on the composites of `rows` and return the losses, one record per step.
+
+    Three terms: whole images against captions (and materials), regions pooled by alpha and 1 - alpha against
+    the phrases of foreground and backdrop, and every cell between its own two phrases, the last two times
+    `params.region_weight`. BatchNorm keeps its ImageNet statistics.
+    """
+    if not rows:
+        raise InputError(f"{table}: no composites of the split `train`; the teacher has nothing to learn from")
+    model.to(device, memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
+    views = _frozen_views(model, table, rows, seed, device)
+    learning = _learning_groups(model, params.learning_rate)
+    optimizer = torch.optim.AdamW(learning, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, [group["lr"] for group in learning], total_steps=params.steps, pct_start=0.1
+    )
+    tokenizer = open_clip.SimpleTokenizer(context_length=TEXT["context_length"])
+    history = []
+    for step in progress(range(params.steps), "tuning the teacher"):
+        random = np.random.default_rng([seed, 1, step])
+        losses = _step_losses(model, tokenizer, views, rows, params, random)
+        total = losses["caption"] + params.region_weight * (losses["region"] + losses["cell"])
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        schedule.step()
+        history.append({name: loss.item() for name, loss in losses.items()})
+    model.requires_grad_(False).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return history
+
+
+def _learning_groups(model: Any, learning_rate: float) -> list[dict[str, Any]]:
+    """Parameter groups: fresh parts at the full rate, ImageNet's last blocks at a tenth."""
+    trunk = model.visual.trunk
+    pretrained = nn.ModuleList([*trunk.blocks[FROZEN_BLOCKS:], trunk.conv_head, trunk.bn2])
+    # random token vectors are told apart as well as learned ones; training 6 M numbers for a few words costs more
+    words = model.text.token_embedding.weight
+    text = [parameter for parameter in model.text.parameters() if parameter is not words]
+    fresh = [*model.visual.head.parameters(), *text, model.logit_scale]
+    groups = [
+        {"params": list(pretrained.parameters()), "lr": learning_rate / 10},
+        {"params": fresh, "lr": learning_rate},
+    ]
+    for group in groups:
+        for parameter in group["params"]:
+            parameter.requires_grad_(True)
+    return groups
+
+
+def _step_losses(
+    model: Any,
+    tokenizer: Any,
+    views: Views,
+    rows: Sequence[CompositeRow],
+    params: TeacherParams,
+    random: np.random.Generator,
+) -> dict[str, Tensor]:
+    """The loss terms of one batch."""
+    size = min(params.batch_size, len(rows))
+    chosen = random.choice(len(rows), size, replace=False)
+    slots = torch.from_numpy(chosen + len(rows) * random.integers(VIEWS, size=size))
+    maps, alpha = views.maps[slots], views.alphas[slots]
+    device = next(model.parameters()).device
+    maps = maps.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
+    patches = _last_blocks(model, maps)
+    alpha = alpha.to(device)
+    captions = [rows[i].caption if random.random() < 0.5 else _say(rows[i].material, random) for i in chosen]
+    ours = [rows[i].foreground_phrase if random.random() < 0.5 else material_phrase(rows[i].material) for i in chosen]
+    theirs = [rows[i].background_phrase for i in chosen]
+    template = TEMPLATES[random.integers(len(TEMPLATES))]
+    whole, whole_labels = _distinct(captions)
+    parts, part_labels = _distinct([*ours, *theirs])
+    texts = model.encode_text(tokenizer([*whole, *(template.format(part) for part in parts)]).to(device))
+    whole_texts, part_texts = texts[: len(whole)], texts[len(whole) :]
+    scale = model.logit_scale.exp().clamp(max=100)
+    regions = torch.cat([pool(patches, alpha), pool(patches, 1 - alpha)])
+    own, other = part_texts[part_labels[:size]], part_texts[part_labels[size:]]
+    return {
+        "caption": contrast(patches.mean(dim=(2, 3)), whole_texts, whole_labels.to(device), scale),
+        "region": contrast(regions, part_texts, part_labels.to(device), scale),
+        "cell": cell_contrast(patches, own, other, alpha, scale),
+    }
+
+
+def _say(material: str, random: np.random.Generator) -> str:
+    return TEMPLATES[random.integers(len(TEMPLATES))].format(material_phrase(material))
+
+
+def _distinct(phrases: Sequence[str]) -> tuple[list[str], Tensor]:
+    """The distinct phrases, sorted, and each phrase's place among them."""
+    distinct = sorted(set(phrases))
+    return distinct, torch.tensor([distinct.index(phrase) for phrase in phrases])
+
+
+def _first_blocks(model: Any, images: Tensor) -> Tensor:
+    trunk = model.visual.trunk
+    return trunk.blocks[:FROZEN_BLOCKS](trunk.bn1(trunk.conv_stem(images)))
+
+
+def _last_blocks(model: Any, maps: Tensor) -> Tensor:
+    """Patches B x D x G x G from what the frozen blocks gave."""
+    trunk = model.visual.trunk
+    cells = trunk.bn2(trunk.conv_head(trunk.blocks[FROZEN_BLOCKS:](maps)))
+    return torch.einsum("bchw,dc->bdhw", cells, model.visual.head.proj.weight)
+
+
+@torch.no_grad()
+def _frozen_views(model: Any, table: Path, rows: Sequence[CompositeRow], seed: int, device: str) -> Views:
+    """Run the frozen blocks on every image as it is and on augmented views of it."""
+    preprocessing = preprocessing_of(model)
+    images, alphas = _load(table, rows, preprocessing)
+    maps, grids = [], []
+    starts = range(0, VIEWS * len(rows), 16)
+    for start in progress(starts, "features of the frozen blocks"):
+        slots = range(start, min(start + 16, VIEWS * len(rows)))
+        pairs = [
+            _augment(images[slot % len(rows)], alphas[slot % len(rows)], slot // len(rows), [seed, 0, slot])
+            for slot in slots
+        ]
+        batch = preprocessing.normalise(torch.stack([image for image, _ in pairs]).to(device))
+        cells = _first_blocks(model, batch.contiguous(memory_format=torch.channels_last))
+        maps.append(cells.half().cpu())
+        grids.append(F.adaptive_avg_pool2d(torch.stack([alpha for _, alpha in pairs]), cells.shape[-2:])[:, 0])
+    return Views(torch.cat(maps), torch.cat(grids))
+
+
+def _load(table: Path, rows: Sequence[CompositeRow], preprocessing: Preprocessing) -> tuple[Tensor, Tensor]:
+    """Images (N x 3 x S x S, 8-bit to save memory) and alphas (N x 1 x S x S, 8-bit)."""
+    images, alphas = [], []
+    for row in progress(rows, "composites"):
+        image = preprocessing.prepare(load_image(resolve(table, row.image)))
+        alpha = preprocessing.prepare(load_alpha(resolve(table, row.alpha))[:, :, None].repeat(3, axis=2))[:1]
+        images.append((image * 255).round().byte())
+        alphas.append((alpha * 255).round().byte())
+    return torch.stack(images), torch.stack(alphas)
+
+
+def _augment(image: Tensor, alpha: Tensor, view: int, seed: list[int]) -> tuple[Tensor, Tensor]:
+    """A view of an 8-bit image and its alpha in [0, 1]; view 0 is the image itself.
+
+    Other views are cropped to 60-100 % of the side, flipped, and changed in gain, contrast and colour balance.
+    """
+    picture, matte = image / 255, alpha / 255
+    if view == 0:
+        return picture, matte
+    random = np.random.default_rng(seed)
+    side = picture.shape[-1]
+    crop = int(side * random.uniform(0.6, 1))
+    top, left = random.integers(side - crop + 1, size=2)
+    both = torch.cat([picture, matte])[None, :, top : top + crop, left : left + crop]
+    both = F.interpolate(both, (side, side), mode="bilinear", align_corners=False)[0]
+    if random.random() < 0.5:
+        both = both.flip(-1)
+    gains = torch.tensor(random.uniform(0.8, 1.2) * random.uniform(0.9, 1.1, (3, 1, 1)), dtype=torch.float32)
+    contrast_gain = float(random.uniform(0.8, 1.2))
+    picture = ((both[:3] * gains - 0.5) * contrast_gain + 0.5).clamp(0, 1)
+    return picture, both[3:]

@@ -1,0 +1,59 @@
+"""Make the teacher that `params.teacher` asks for, and the report on it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from erkd.params import TeacherParams
+from erkd.tables import CompositeRow
+from erkd.teachers import bootstrap
+from erkd.teachers.assess import assess, rounded
+from erkd.teachers.prompts import prompts_of
+from erkd.teachers.source import open_model
+from erkd.teachers.teacher import load_teacher, save_teacher
+
+
+def make_teacher(
+    params: TeacherParams,
+    composites: Path,
+    train: Sequence[CompositeRow],
+    folder: Path,
+    seed: int,
+    device: str,
+) -> list[dict[str, float]]:
+    """Write the teacher to `folder` and return its loss curve: empty where it was loaded and not tuned.
+
+    `composites` is the table that `train` was read from.
+    """
+    if params.source == "bootstrap":
+        model, config = bootstrap.build(params, seed), bootstrap.model_config(params)
+        history = bootstrap.tune(model, composites, train, params, seed, device)
+    else:
+        (model, config), history = open_model(params), []
+    settings = {"source": params.source, "output_stride": params.output_stride, "prompts": prompts_of(train)}
+    save_teacher(folder, model, config, settings)
+    return history
+
+
+def report_teacher(
+    folder: Path,
+    params: TeacherParams,
+    history: Sequence[dict[str, float]],
+    composites: Path,
+    unseen: Sequence[CompositeRow],
+    trimaps: Path,
+    device: str,
+) -> dict[str, Any]:
+    """What `reports/teacher.json` holds: scores on `unseen` composites, prompts, and the loss curve."""
+    teacher = load_teacher(folder, device)
+    scores = assess(teacher, composites, unseen, trimaps)
+    curve = [{"step": step, **{name: rounded(loss) for name, loss in losses.items()}} for step, losses in enumerate(history)]
+    return {
+        "source": params.source,
+        "model": teacher.identity["config"]["model_cfg"]["vision_cfg"].get("timm_model_name", params.model),
+        "patches": teacher.exactness,
+        **scores,
+        "prompts": teacher.prompts,
+        "steps": len(history),
+        "loss": curve,
+    }

@@ -1,0 +1,135 @@
+"""A frozen open_clip model with its own preprocessing, and how it is stored and loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from erkd.files import InputError, atomic, read_json, sha256, write_json
+from erkd.images import Array
+from erkd.teachers.dense import TeacherFeatures, dense_features, describe_tower
+from erkd.teachers.stride import set_output_stride
+
+CONFIG = "open_clip_config.json"
+WEIGHTS = "open_clip_model.safetensors"
+TEACHER = "teacher.json"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a model was trained to see: side of the square input, channel mean and deviation, interpolation."""
+
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str
+
+    def prepare(self, image: Array) -> Tensor:
+        """Resize a whole image (H x W x 3 in [0, 1]), never cropping it, to 3 x size x size in [0, 1]."""
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+        side = (self.size, self.size)
+        resized = F.interpolate(pixels, side, mode=self.interpolation, antialias=True, align_corners=False)
+        return resized[0].clamp(0, 1)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Shift and scale images (B x 3 x H x W in [0, 1]) to the range the model was trained on."""
+        mean = torch.tensor(self.mean, device=images.device).view(3, 1, 1)
+        std = torch.tensor(self.std, device=images.device).view(3, 1, 1)
+        return (images - mean) / std
+
+
+class Teacher:
+    """A frozen image-text model: images and phrases to vectors of one space.
+
+    `identity` says which model this is and what it is given; feature caches carry it, so that they can be
+    refused when it changes. `prompts` are the phrases that every consumer compares patches with.
+    """
+
+    def __init__(self, model: nn.Module, tokenizer: Any, settings: dict[str, Any], identity: dict[str, Any]):
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.preprocessing = preprocessing_of(model)
+        self.prompts: list[str] = settings["prompts"]
+        self.identity = identity
+        if settings["output_stride"] is not None:
+            set_output_stride(getattr(model.visual, "trunk", model.visual), settings["output_stride"])
+        self.exactness = describe_tower(model.visual)
+
+    def prepare(self, image: Array) -> Tensor:
+        """A whole image, H x W x 3 in [0, 1], resized for the model: 3 x S x S in [0, 1]."""
+        return self.preprocessing.prepare(image)
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> TeacherFeatures:
+        """Embedding and patches of `images`, B x 3 x H x W in [0, 1], on the images' device."""
+        model = self.model.to(images.device)
+        return dense_features(model.visual, self.preprocessing.normalise(images))
+
+    def patches(self, images: Tensor) -> Tensor:
+        """The patches alone, B x D x Gh x Gw."""
+        return self(images).patches
+
+    @torch.no_grad()
+    def text(self, phrases: Sequence[str]) -> Tensor:
+        """L2-normalised embeddings of phrases, K x D, on the model's device."""
+        device = next(self.model.parameters()).device
+        return self.model.encode_text(self.tokenizer(list(phrases)).to(device), normalize=True)  # type: ignore[operator]
+
+
+def preprocessing_of(model: nn.Module) -> Preprocessing:
+    """The preprocessing stored with an open_clip model."""
+    config = open_clip.get_model_preprocess_cfg(model)
+    size = config["size"]
+    interpolation = config.get("interpolation", "bicubic")
+    return Preprocessing(
+        size=size if isinstance(size, int) else size[0],
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        interpolation=interpolation if interpolation in ("bilinear", "bicubic") else "bicubic",
+    )
+
+
+def save_teacher(folder: Path, model: nn.Module, model_config: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Write a model in open_clip's `local-dir:` layout, with `settings` beside it as `teacher.json`.
+
+    `settings` needs `source`, `output_stride` (None: the model's own) and `prompts`.
+    """
+    preprocessing = preprocessing_of(model)
+    config = {
+        "model_cfg": model_config,
+        "preprocess_cfg": {
+            "size": preprocessing.size,
+            "mean": list(preprocessing.mean),
+            "std": list(preprocessing.std),
+            "interpolation": preprocessing.interpolation,
+            "resize_mode": "squash",
+        },
+    }
+    # contiguous copies: safetensors refuses tensors that share memory
+    weights = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
+    with atomic(folder / WEIGHTS) as temporary:
+        save_file(weights, temporary)
+    write_json(config, folder / CONFIG)
+    write_json({**settings, "patches": describe_tower(model.visual)}, folder / TEACHER)
+
+
+def load_teacher(folder: Path, device: str = "cpu") -> Teacher:
+    """Load a teacher that `save_teacher` wrote. Raises InputError that names the file that is missing."""
+    settings = read_json(folder / TEACHER)
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name}: no such file; the stage `teacher` writes it")
+    model = open_clip.create_model(f"local-dir:{folder}", device=device)
+    identity = {
+        "weights": sha256(folder / WEIGHTS),
+        "config": read_json(folder / CONFIG),
+        "output_stride": settings["output_stride"],
+    }
+    return Teacher(model, open_clip.get_tokenizer(f"local-dir:{folder}"), settings, identity)

@@ -1,0 +1,99 @@
+"""From composites, trimaps and features on disk to a saved student and its history."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from erkd.batches import Crops
+from erkd.distill import build_methods
+from erkd.features import images_digest, open_features
+from erkd.files import write_text
+from erkd.fit import Record, fit
+from erkd.images import Array, load_alpha, load_image, load_trimap
+from erkd.metrics import mse, pair, sad
+from erkd.params import Params
+from erkd.predict import choose_device, predict_alpha
+from erkd.students.student import Student, StudentConfig, build_student, save_student
+from erkd.tables import CompositeRow, TrimapRow, read_table, resolve
+
+
+def load_samples(root: Path, split: str) -> list[tuple[Array, Array, Array]]:
+    """Image, trimap and alpha of every composite of a split, in the order of the manifest."""
+    manifest, trimaps = root / "data/composites/manifest.csv", root / "data/trimaps/trimaps.csv"
+    trimap_of = {row.sample_id: resolve(trimaps, row.trimap) for row in read_table(trimaps, TrimapRow, split)}
+    return [
+        (
+            load_image(resolve(manifest, row.image)),
+            load_trimap(trimap_of[row.sample_id]),
+            load_alpha(resolve(manifest, row.alpha)),
+        )
+        for row in read_table(manifest, CompositeRow, split)
+    ]
+
+
+def validation(samples: list[tuple[Array, Array, Array]]) -> Callable[[Student], Record]:
+    """A function that gives a student's mean SAD (thousands of pixels) and MSE over the unknown regions."""
+
+    def measure(student: Student) -> Record:
+        pairs = [
+            pair(predict_alpha(student, image, trimap), alpha, trimap) for image, trimap, alpha in samples
+        ]
+        return {
+            name: sum(metric(both).unknown for both in pairs) / len(pairs)
+            for name, metric in (("sad", sad), ("mse", mse))
+        }
+
+    return measure
+
+
+def write_history(history: list[Record], path: Path) -> None:
+    """Write one line per step, six significant digits, a cell empty where nothing was measured."""
+    names = list(dict.fromkeys(name for record in history for name in record))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([f"{record[name]:.6g}" if name in record else "" for name in names] for record in history)
+    write_text(text.getvalue(), path)
+
+
+def train_student(root: Path, params: Params, log: Callable[[int, Record], None]) -> None:
+    """Train as `params` say and write `models/student/` and `reports/history.csv` under `root`."""
+    if params.threads:
+        torch.set_num_threads(params.threads)
+    torch.manual_seed(params.seed)
+    manifest = root / "data/composites/manifest.csv"
+    crops = Crops(manifest, params.trimap, params.distill, params.seed)
+    cache = open_features(root / "data/features", images=images_digest(manifest, crops.rows))
+    config = StudentConfig(
+        backbone=params.student.backbone,
+        stages=params.student.stages,
+        width=params.student.width,
+        edge_module=params.student.edge_module,
+        dictionary=params.student.dictionary,
+        prompts=cache.text.shape[0],
+        embed_dim=cache.text.shape[1],
+    )
+    student = build_student(config, torch.from_numpy(cache.text), params.student.pretrained)
+    methods = build_methods(student, cache, params.kd)
+    fitted = fit(
+        student,
+        methods,
+        crops,
+        params.distill,
+        params.kd.weight,
+        validation(load_samples(root, "validation")),
+        log,
+        choose_device(params.device),
+    )
+    write_history(fitted.history, root / "reports/history.csv")
+    training = {
+        "best": fitted.best,
+        "seed": params.seed,
+        "data": params.data.model_dump(),
+        "kd": params.kd.model_dump(),
+        "distill": params.distill.model_dump(),
+    }
+    save_student(fitted.student, root / "models/student", training)

@@ -1,0 +1,1 @@
+"""One DVC stage per module: read params, call `erkd`, write outputs."""

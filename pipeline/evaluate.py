@@ -1,0 +1,30 @@
+"""Score the student beside the baselines. Reads models/student, data/baselines/<set> and the set's samples;
+writes data/predictions/<set>, metrics.json and per_image.csv under reports/ or reports/sets/<set>."""
+
+from pathlib import Path
+
+import torch
+
+from erkd.files import write_json
+from erkd.params import Params
+from erkd.predict import load_predictor
+from erkd.scores import predict_samples, score_set, summarise, write_rows
+from pipeline.sets import list_set
+from pipeline.stage import run_stage
+
+
+def main(root: Path, params: Params, set: str) -> None:
+    """Predict and score the test and validation splits, or one further set."""
+    torch.set_num_threads(params.threads or torch.get_num_threads())
+    predictor, rows = load_predictor(root / "models/student", params.device), []
+    for name in ("test", "validation") if set == "test" else (set,):
+        samples, predictions = list_set(root, params, name), root / "data/predictions" / name
+        predict_samples(predictor, samples, predictions)
+        rows += score_set(samples, predictions, root / "data/baselines" / name)
+    reports = root / "reports" if set == "test" else root / "reports/sets" / set
+    write_json(summarise(rows, params.evaluate.bootstrap, params.seed), reports / "metrics.json")
+    write_rows(rows, reports / "per_image.csv")
+
+
+if __name__ == "__main__":
+    run_stage("evaluate", main, set="test")

@@ -1,0 +1,21 @@
+"""Which samples a set holds: the composites of a split, or the photographs of `evaluate.sets`."""
+
+from pathlib import Path
+
+from erkd.files import InputError
+from erkd.params import Params
+from erkd.scores import list_composites
+from erkd.sources.alphamatting import list_samples
+from erkd.tables import Sample
+
+
+def list_set(root: Path, params: Params, name: str) -> list[Sample]:
+    """The samples of the split `test` or `validation`, or of a further set; other names raise InputError."""
+    if name in ("test", "validation"):
+        return list_composites(root / "data/composites", root / "data/trimaps", name)
+    if name not in params.evaluate.sets:
+        known = ", ".join(["test", "validation", *params.evaluate.sets])
+        raise InputError(
+            f"--set {name}: no such set; params.yaml, evaluate.sets, and the splits make {known}"
+        )
+    return list_samples(root / params.evaluate.sets[name].root)

@@ -1,0 +1,28 @@
+"""Make and score the teacher. Reads data/composites, data/trimaps; writes models/teacher, reports/teacher.json."""
+
+from pathlib import Path
+
+import torch
+
+from erkd.files import write_json
+from erkd.params import Params
+from erkd.predict import choose_device
+from erkd.tables import CompositeRow, read_table
+from erkd.teachers.make import make_teacher, report_teacher
+from pipeline.stage import run_stage
+
+
+def main(root: Path, params: Params) -> None:
+    """Tune (or load) on the training composites, then score on the unseen ones of the other splits."""
+    if params.threads:
+        torch.set_num_threads(params.threads)
+    table, trimaps, folder = (root / name for name in ("data/composites/manifest.csv", "data/trimaps/trimaps.csv", "models/teacher"))
+    rows, device = read_table(table, CompositeRow), str(choose_device(params.device))
+    train, unseen = ([row for row in rows if (row.split == "train") == wanted] for wanted in (True, False))
+    history = make_teacher(params.teacher, table, train, folder, params.seed, device)
+    report = report_teacher(folder, params.teacher, history, table, unseen, trimaps, device)
+    write_json(report, root / "reports/teacher.json")
+
+
+if __name__ == "__main__":
+    run_stage("teacher", main)

@@ -1,0 +1,25 @@
+"""Fixtures that several tests share."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny tensors only wait for one another on more
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def realdata():
+    """The nine photographs with measured alpha and the backgrounds, where they lie beside the checkout."""
+    folder = ROOT.parent / "shared/realdata"
+    if not folder.is_dir():
+        pytest.skip("the photographs are not beside this checkout")
+    return folder

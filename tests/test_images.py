@@ -1,0 +1,70 @@
+"""Reading and writing images, alphas and trimaps."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from erkd.files import InputError
+from erkd.images import load_alpha, load_image, load_trimap, resize_area, save_image, save_trimap
+
+
+def test_a_trimap_file_holds_0_128_255_and_an_array_0_half_1(tmp_path):
+    trimap = np.array([[0, 0.5, 1]], np.float32)
+    save_trimap(trimap, tmp_path / "t.png")
+    assert np.asarray(Image.open(tmp_path / "t.png")).tolist() == [[0, 128, 255]]
+    np.testing.assert_array_equal(load_trimap(tmp_path / "t.png"), trimap)
+
+
+def test_other_trimap_values_are_refused_or_unknown_on_request(tmp_path):
+    Image.fromarray(np.array([[0, 127, 200, 255]], np.uint8)).save(tmp_path / "t.png")
+    with pytest.raises(InputError, match=r"t\.png: a trimap holds .* found 127, 200 too"):
+        load_trimap(tmp_path / "t.png")
+    assert load_trimap(tmp_path / "t.png", in_between_unknown=True).tolist() == [[0, 0.5, 0.5, 1]]
+    with pytest.raises(ValueError, match="exactly"):
+        save_trimap(np.array([[0.25]], np.float32), tmp_path / "u.png")
+
+
+def test_three_equal_channels_count_as_grey_and_others_are_refused(tmp_path, rng):
+    grey = rng.integers(0, 256, (4, 5, 1), np.uint8).repeat(3, axis=2)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(load_alpha(tmp_path / "a.png"), grey[:, :, 0].astype(np.float32) / 255)
+    grey[0, 0, 0] ^= 1
+    Image.fromarray(grey).save(tmp_path / "b.png")
+    with pytest.raises(InputError, match=r"b\.png: one grey channel"):
+        load_alpha(tmp_path / "b.png")
+
+
+def test_sixteen_bits_keep_their_range(tmp_path):
+    Image.fromarray(np.array([[0, 32768, 65535]], np.uint16)).save(tmp_path / "a.png")
+    np.testing.assert_allclose(load_alpha(tmp_path / "a.png"), [[0, 0.50001, 1]], atol=1e-5)
+    assert load_image(tmp_path / "a.png").shape == (1, 3, 3)
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.jpg", exif=exif)
+    assert load_image(tmp_path / "a.jpg").shape == (6, 4, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n"])
+def test_a_broken_file_is_named(tmp_path, content):
+    (tmp_path / "photo.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"photo\.png: not a readable image"):
+        load_image(tmp_path / "photo.png")
+    with pytest.raises(InputError, match="no such file"):
+        load_image(tmp_path / "absent.png")
+
+
+def test_a_truncated_file_is_named(tmp_path, rng):
+    save_image(rng.random((64, 64, 3), np.float32), tmp_path / "photo.png")
+    content = (tmp_path / "photo.png").read_bytes()
+    (tmp_path / "photo.png").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"photo\.png: not a readable image"):
+        load_image(tmp_path / "photo.png")
+
+
+def test_area_resize_keeps_the_mean(rng):
+    array = rng.random((64, 48), np.float32)
+    assert resize_area(array, 16, 12).mean() == pytest.approx(array.mean(), abs=1e-6)
+    assert resize_area(array, 128, 96).shape == (128, 96)

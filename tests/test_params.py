@@ -1,0 +1,73 @@
+"""Typed parameters: every mistake at once, with its path."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+from erkd.files import InputError
+from erkd.params import load_params
+
+TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+def changed(tmp_path, **replacements):
+    text = TEXT
+    for old, new in replacements.values():
+        assert old in text
+        text = text.replace(old, new, 1)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    return tmp_path / "params.yaml"
+
+
+def test_the_committed_params_are_valid():
+    assert load_params(ROOT / "params.yaml").kd.weight == 1.0
+
+
+def test_scientific_notation_as_dvc_writes_it_is_a_number(tmp_path):
+    path = changed(tmp_path, lr=("tolerance: 0.0001", "tolerance: 1e-5"))
+    assert load_params(path).export.tolerance == 1e-5
+
+
+def test_all_mistakes_are_named_with_path_finding_and_rule(tmp_path):
+    path = changed(
+        tmp_path,
+        unknown=("seed: 0", "sede: 0"),
+        kind=("crop: ", "crop: large # "),
+        bound=("kd:\n  methods: [erkd]\n  weight: 1.0", "kd:\n  methods: [magic]\n  weight: -1"),
+    )
+    with pytest.raises(InputError) as error:
+        load_params(path)
+    message = str(error.value)
+    for part in (
+        "5 mistake(s)",
+        "seed: missing key",
+        "sede: unknown key (value 0)",
+        "distill.crop: expected a valid integer; found 'large' (str)",
+        "kd.methods.0: expected 'erkd'; found 'magic' (str)",
+        "kd.weight: expected greater than or equal to 0; found -1 (int)",
+    ):
+        assert part in message
+
+
+def test_a_stage_says_it_in_one_message_without_a_traceback(tmp_path):
+    changed(tmp_path, a=("seed: 0", "seed: -1"), b=("device: auto", "device: tpu"), c=("opset: 18", "opset: 1"))
+    run = subprocess.run(
+        [sys.executable, "-m", "pipeline.library", "--root", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 2
+    assert "3 mistake(s)" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("content", ["a: [", "- 1", ""])
+def test_other_content_is_refused(tmp_path, content):
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(InputError, match=r"params\.yaml"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_a_missing_file_says_where_to_run(tmp_path):
+    with pytest.raises(InputError, match="--root"):
+        load_params(tmp_path / "params.yaml")
