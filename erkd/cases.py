@@ -1,4 +1,4 @@
-"""Single results to look at: the best, the middle and the worst images, the best baseline beside the student."""
+"""Single results to look at: best, median and worst images, the best baseline beside the student."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ import numpy as np
 from erkd.comparison import ImageScores, method_name
 from erkd.figures import (
     Picture,
-    Window,
     busiest_window,
     contrasting_colour,
     error_map,
@@ -55,7 +54,7 @@ def choose_cases(values: Mapping[str, float], count: int) -> dict[str, list[str]
     worst = ranked[::-1][:count]
     best = ranked[: min(count, len(ranked) - len(worst))]
     between = ranked[len(best) : len(ranked) - len(worst)]
-    start = (len(between) - count + 1) // 2 if len(between) > count else 0
+    start = max(0, (len(between) - count) // 2)
     return {"best": best, "median": between[start : start + count], "worst": worst}
 
 
@@ -77,7 +76,9 @@ def build_cases(
     for line in scores:
         if line.sample_id in by_id:
             lines.setdefault(line.sample_id, {})[line.method] = line
-    ranked = {sample: methods[STUDENT].values["sad"] for sample, methods in lines.items() if STUDENT in methods}
+    ranked = {
+        sample: methods[STUDENT].values["sad"] for sample, methods in lines.items() if STUDENT in methods
+    }
     cases = []
     for kind, chosen in choose_cases(ranked, count).items():
         for sample in chosen:
@@ -108,7 +109,9 @@ def _case(
         on_new = f"{name} cut out by {whose} on a plain new background"
         return (
             picture(cut_out, on_new, "new background", longest),
-            picture(window.cut(alpha), f"Part of {name} magnified, alpha of {whose}", "magnified", magnified=True),
+            picture(
+                window.cut(alpha), f"Part of {name} magnified, alpha of {whose}", "magnified", magnified=True
+            ),
             picture(window.cut(cut_out), f"{on_new}, part magnified", "magnified", magnified=True),
         )
 
@@ -131,7 +134,12 @@ def _case(
 
 
 def _scores(line: ImageScores) -> tuple[tuple[str, str], ...]:
-    shown = (("SAD", "sad", 1, 2), ("MSE ×10⁻³", "mse", 1000, 1), ("Grad", "grad", 1, 2), ("Conn", "conn", 1, 2))
+    shown = (
+        ("SAD", "sad", 1, 2),
+        ("MSE, 10⁻³", "mse", 1000, 1),
+        ("Grad", "grad", 1, 2),
+        ("Conn", "conn", 1, 2),
+    )
     return tuple(
         (title, f"{line.values[key] * factor:.{digits}f}")
         for title, key, factor, digits in shown

@@ -23,6 +23,15 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [round(index * step, 12) for index in range(first, last + 1)]
 
 
+def round_up(low: float, high: float) -> float:
+    """The first of `nice_ticks`' numbers that is not below `high`."""
+    ticks = nice_ticks(low, high)
+    if len(ticks) < 2:
+        return high
+    step = ticks[1] - ticks[0]
+    return ticks[0] + step * math.ceil((high - ticks[0]) / step - 1e-9)
+
+
 def smooth(values: Sequence[float], share: float = 0.05) -> list[float]:
     """A centred running mean over `share` of the series."""
     array = np.asarray(values, float)
@@ -40,12 +49,15 @@ def line_chart(steps: Sequence[float], values: Sequence[float], label: str, dots
     """
     top = max(values) if dots else float(np.percentile(values, CEILING))
     bottom = min(0.0, min(values))
-    top = top if top > bottom else bottom + 1
-    x, y = _scale(0, max(steps), LEFT, WIDTH - RIGHT), _scale(bottom, top * 1.04, HEIGHT - BOTTOM, TOP)
+    top = round_up(bottom, top if top > bottom else bottom + 1)
+    x, y = _scale(0, max(steps), LEFT, WIDTH - RIGHT), _scale(bottom, top, HEIGHT - BOTTOM, TOP)
     parts = _axes(nice_ticks(0, max(steps)), nice_ticks(bottom, top), x, y, "step")
     if dots:
         parts.append(_path(steps, values, x, y, "curve"))
-        parts += [f'<circle class="dot" cx="{x(s)}" cy="{y(v)}" r="3.2"/>' for s, v in zip(steps, values, strict=True)]
+        parts += [
+            f'<circle class="dot" cx="{x(s)}" cy="{y(v)}" r="3.2"/>'
+            for s, v in zip(steps, values, strict=True)
+        ]
     else:
         parts.append(_path(steps, [min(value, top) for value in values], x, y, "faint"))
         parts.append(_path(steps, [min(value, top) for value in smooth(values)], x, y, "curve"))
@@ -90,14 +102,22 @@ def _scale(low: float, high: float, start: float, end: float) -> _Scale:
 
 
 def _axes(
-    across: Sequence[float], up: Sequence[float], x: _Scale, y: _Scale, name: str, width: int = WIDTH, height: int = HEIGHT
+    across: Sequence[float],
+    up: Sequence[float],
+    x: _Scale,
+    y: _Scale,
+    name: str,
+    width: int = WIDTH,
+    height: int = HEIGHT,
 ) -> list[str]:
     base = height - BOTTOM
     parts = [f'<path class="grid" d="M{LEFT} {y(tick)}H{width - RIGHT}"/>' for tick in up]
-    parts += [f'<text class="tick up" x="{LEFT - 6}" y="{y(tick)}" dy="0.32em">{tick:g}</text>' for tick in up]
+    parts += [
+        f'<text class="tick up" x="{LEFT - 6}" y="{y(tick)}" dy="0.32em">{tick:g}</text>' for tick in up
+    ]
     parts += [f'<text class="tick" x="{x(tick)}" y="{base + 16}">{tick:g}</text>' for tick in across]
     if name:
-        parts.append(f'<text class="tick" x="{LEFT + 2}" y="{base - 5}" style="text-anchor:start">{escape(name)} →</text>')
+        parts.append(f'<text class="tick along" x="{LEFT + 2}" y="{base - 5}">{escape(name)} →</text>')
     return parts
 
 

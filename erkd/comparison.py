@@ -1,4 +1,4 @@
-"""The student against the methods beside it, from scores per image: differences, materials, and a verdict in words."""
+"""The student against the methods beside it: differences, materials, and a verdict in words."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class ImageScores:
 
 @dataclass(frozen=True)
 class Difference:
-    """Student minus `method`: mean SAD difference over `n` images, its 95 % interval, and images where it is better."""
+    """Student minus `method`: mean difference in SAD, 95 % interval, and on how many of `n` it is better."""
 
     method: str
     mean: float
@@ -47,12 +47,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`word` is better, worse or open, `label` the same for a badge; `lead` and `detail` are sentences."""
+    """`word` is better, worse or open, `label` says it on a badge; the rest are sentences."""
 
     word: str
     label: str
     lead: str
     detail: str
+    short: str
 
 
 def method_name(method: str) -> str:
@@ -68,7 +69,9 @@ def read_scores(path: Path) -> list[ImageScores]:
             columns = reader.fieldnames or []
             missing = [name for name in (*KEYS, "sad") if name not in columns]
             if missing:
-                raise InputError(f"{path}: the column(s) {', '.join(missing)} are missing; found {', '.join(columns)}")
+                raise InputError(
+                    f"{path}: the column(s) {', '.join(missing)} are missing; found {', '.join(columns)}"
+                )
             metrics = [name for name in columns if name not in KEYS]
             return [_line(row, metrics) for row in reader]
     except FileNotFoundError:
@@ -78,6 +81,8 @@ def read_scores(path: Path) -> list[ImageScores]:
 
 
 def _line(row: Mapping[str, str], metrics: Sequence[str]) -> ImageScores:
+    if None in row or None in row.values():
+        raise ValueError(f"the line of {row['sample_id']!r} has too few or too many cells")
     values = {name: float(row[name]) for name in metrics if row[name]}
     return ImageScores(row["group"], row["sample_id"], row["method"], row["material"], values)
 
@@ -93,12 +98,16 @@ def by_method(scores: Sequence[ImageScores], group: str, metric: str = "sad") ->
 
 def best_baseline(group: Mapping[str, Any]) -> str | None:
     """The method of the lowest mean SAD beside the student in a group of `metrics.json`; None without one."""
-    means = {name: values["sad"] for name, values in group.items() if isinstance(values, Mapping) and name != STUDENT}
+    means = {
+        name: values["sad"]
+        for name, values in group.items()
+        if isinstance(values, Mapping) and name != STUDENT
+    }
     return min(means, key=lambda name: means[name], default=None)
 
 
 def differences(group: Mapping[str, Any], table: Mapping[str, Mapping[str, float]]) -> list[Difference]:
-    """Student minus every method of a group of `metrics.json`, the largest first; wins are counted in `table`.
+    """Student minus every method of a group of `metrics.json`, largest first; wins are counted in `table`.
 
     A method without a `difference` there, or without images shared with the student, is left out.
     """
@@ -106,7 +115,9 @@ def differences(group: Mapping[str, Any], table: Mapping[str, Mapping[str, float
     for method, values in group.items():
         stored = values.get("difference") if isinstance(values, Mapping) else None
         shared = [
-            sad < table[method][sample] for sample, sad in table.get(STUDENT, {}).items() if sample in table.get(method, {})
+            sad < table[method][sample]
+            for sample, sad in table.get(STUDENT, {}).items()
+            if sample in table.get(method, {})
         ]
         if stored and shared:
             interval = stored["sad_low"], stored["sad_high"]
@@ -136,17 +147,21 @@ def verdict(student: float, baseline: float, gap: Difference, images: str) -> Ve
     change = ""
     if baseline:
         change = f" ({100 * abs(student / baseline - 1):.0f} % {'lower' if student < baseline else 'higher'})"
+    means = f"{student:.2f} against {baseline:.2f}{change}"
+    interval = f"{signed(gap.low)} to {signed(gap.high)}"
     detail = (
-        f"Mean SAD in the unknown region is {student:.2f} against {baseline:.2f}{change}; "
-        f"the student is better on {gap.better} of {gap.n} images. "
-        f"The 95 % interval of the paired difference is {signed(gap.low)} to {signed(gap.high)}"
+        f"Mean SAD in the unknown region is {means}; the student is better on {gap.better} of {gap.n} "
+        f"images. The 95 % interval of the paired difference is {interval}"
     )
+    short = f"SAD {means}; difference {interval}."
+    start = f"On {gap.n} {images} the student"
     if gap.high < 0:
-        return Verdict("better", "ahead", f"On {gap.n} {images} the student beats {name}.", f"{detail}.")
+        return Verdict("better", "ahead", f"{start} beats {name}.", f"{detail}.", short)
     if gap.low > 0:
-        return Verdict("worse", "behind", f"On {gap.n} {images} the student loses to {name}.", f"{detail}.")
-    lead = f"On {gap.n} {images} the student and {name}, cannot be told apart."
-    return Verdict("open", "undecided", lead, f"{detail}: it includes 0.")
+        return Verdict("worse", "behind", f"{start} loses to {name}.", f"{detail}.", short)
+    return Verdict(
+        "open", "undecided", f"{start} and {name}, cannot be told apart.", f"{detail}: it includes 0.", short
+    )
 
 
 def signed(value: float) -> str:

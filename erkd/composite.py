@@ -151,7 +151,7 @@ class _Make:
 
 
 def _plan(layers: list[LayerRow], params: CompositeParams, seed: int) -> list[_Plan]:
-    """Give every foreground its backgrounds: all of a split's are used before one is used again."""
+    """Give every foreground its backgrounds: all of a split's before one comes again."""
     plans = []
     for part, split in enumerate(("train", "validation", "test")):
         foregrounds = [row for row in layers if row.kind == "foreground" and row.split == split]
@@ -162,12 +162,17 @@ def _plan(layers: list[LayerRow], params: CompositeParams, seed: int) -> list[_P
             )
         rng = np.random.default_rng([seed, 17, part])
         order: list[int] = []
+        used: dict[str, set[int]] = {row.layer_id: set() for row in foregrounds}
         for copy in range(getattr(params.per_foreground, split)):
             for foreground in foregrounds:
                 order = order or rng.permutation(len(backgrounds)).tolist()
+                seen = used[foreground.layer_id]
+                chosen = next((index for index in order if index not in seen), order[0])
+                order.remove(chosen)
+                seen.add(chosen)
                 sample_id = f"{foreground.layer_id}-{copy:02d}"
                 row_seed = (seed + zlib.crc32(f"composite {sample_id}".encode())) % 2**32
-                plans.append(_Plan(sample_id, foreground, backgrounds[order.pop()], row_seed))
+                plans.append(_Plan(sample_id, foreground, backgrounds[chosen], row_seed))
     return plans
 
 

@@ -25,7 +25,7 @@ class Tile:
 
 
 def take_turns(rows: Sequence[Row], kind: Callable[[Row], str], count: int) -> list[Row]:
-    """`count` rows at most, one of each kind in turn (kinds by name, rows as they come), then sorted by kind."""
+    """`count` rows at most, one of each kind in turn (kinds by name, rows as they come), sorted by kind."""
     queues: dict[str, list[Row]] = {}
     for row in rows:
         queues.setdefault(kind(row), []).append(row)
@@ -45,7 +45,11 @@ def material_tiles(library: Path, count: int) -> list[Tile]:
     for row in take_turns(rows, lambda row: row.material, max(count, materials)):
         colours, alpha = load_image(resolve(library, row.image)), load_alpha(resolve(library, row.alpha))
         shown = _over_checkerboard(colours, alpha)
-        tiles.append(Tile((picture(shown, f"Foreground: {row.caption}", longest=THUMBNAIL),), row.material, row.caption))
+        tiles.append(
+            Tile(
+                (picture(shown, f"Foreground: {row.caption}", longest=THUMBNAIL),), row.material, row.caption
+            )
+        )
     return tiles
 
 
@@ -56,7 +60,7 @@ def _over_checkerboard(colours: Array, alpha: Array) -> Array:
 
 
 def composite_tiles(manifest: Path, trimaps: Path, count: int) -> list[Tile]:
-    """Composites, each beside itself under its trimap; materials and splits take turns."""
+    """`count` composites at most, each beside itself under its trimap; materials take turns."""
     trimap_of = {row.sample_id: resolve(trimaps, row.trimap) for row in read_table(trimaps, TrimapRow)}
     rows = [row for row in read_table(manifest, CompositeRow) if row.sample_id in trimap_of]
     tiles = []

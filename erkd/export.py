@@ -1,4 +1,7 @@
-"""A student as ONNX: one file, the same bytes wherever it is made, checked against PyTorch. Only importer of onnx."""
+"""A student as ONNX: one file, the same bytes wherever it is made, checked against PyTorch.
+
+The only importer of onnx.
+"""
 
 import copy
 import logging
@@ -11,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from erkd.files import InputError, atomic
+from erkd.files import InputError, atomic, sha256, write_json
+from erkd.params import ExportParams
 
 MULTIPLE = 32
-CHECKED_SIZES = ((96, 128), (224, 160))  # height, width; neither is the size that is traced
+CHECKED = ((1, 96, 128), (3, 224, 160))  # batch, height, width; none is what is traced
 
 
 class AlphaOnly(nn.Module):
@@ -41,27 +45,24 @@ def export_onnx(model: nn.Module, path: Path, opset: int) -> None:
 
     model = copy.deepcopy(model).eval().cpu()
     inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5))
-    batch, rows, columns = (
-        torch.export.Dim(name, min=1, max=1 << 12) for name in ("batch", "rows", "columns")
-    )
-    shape = {0: batch, 2: MULTIPLE * rows, 3: MULTIPLE * columns}
+    # free sizes; that H and W are multiples of 32 is left unsaid, since solving for it takes minutes
+    free = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own making
+        graph = torch.export.export(model, inputs, dynamic_shapes=(free, free), strict=False)
         program = torch.onnx.export(
-            model,
-            inputs,
-            dynamo=True,
+            graph,
             opset_version=opset,
             input_names=["image", "trimap"],
             output_names=["alpha"],
-            dynamic_shapes=(shape, shape),
             external_data=False,
             verbose=False,
         )
     assert program is not None
     network = program.model_proto
     _forget_source(network)
+    _name_sizes(network.graph)
     onnx.checker.check_model(network, full_check=True)
     with atomic(path) as temporary:
         temporary.write_bytes(network.SerializeToString(deterministic=True))
@@ -77,31 +78,65 @@ def _forget_source(message: Any) -> None:
                 _forget_source(part)
 
 
+def _name_sizes(graph: Any) -> None:
+    """Call the free sizes batch, height and width, and leave out the sizes of what lies between."""
+    del graph.value_info[:]
+    for value in [*graph.input, *graph.output]:
+        batch, _, height, width = value.type.tensor_type.shape.dim
+        batch.dim_param, height.dim_param, width.dim_param = "batch", "height", "width"
+
+
 def largest_difference(model: nn.Module, path: Path) -> float:
     """The largest absolute difference of alpha between PyTorch and ONNX Runtime, on noise of two sizes."""
     import onnxruntime
 
     model = copy.deepcopy(model).eval().cpu()
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    worst = 0.0
-    for seed, (height, width) in enumerate(CHECKED_SIZES):
+    differences = []
+    for seed, (batch, height, width) in enumerate(CHECKED):
         random = np.random.default_rng(seed)
-        image = random.random((1, 3, height, width), np.float32)
-        trimap = np.full((1, 1, height, width), 0.5, np.float32)
-        trimap[..., : height // 3, :] = 0
-        trimap[..., -height // 3 :, :] = 1
+        image = random.random((batch, 3, height, width), np.float32)
+        trimap = np.full((batch, 1, height, width), 0.5, np.float32)
+        trimap[:, :, : height // 4] = 0
+        trimap[:, :, -height // 4 :] = 1
         with torch.inference_mode():
             expected = model(torch.from_numpy(image), torch.from_numpy(trimap)).numpy()
         (found,) = session.run(["alpha"], {"image": image, "trimap": trimap})
-        worst = max(worst, float(np.abs(found - expected).max()))
-    return worst
+        differences.append(np.abs(found - expected).max())
+    return float(np.max(differences))  # NaN if any is
 
 
-def check_onnx(model: nn.Module, path: Path, tolerance: float) -> float:
-    """`largest_difference`, or InputError when it is above `tolerance`, or not a number."""
+def export_student(student: nn.Module, folder: Path, params: ExportParams, student_sha256: str) -> float:
+    """Write `student.onnx` and `onnx.json` (what it takes, how near it is to PyTorch, hashes) to `folder`.
+
+    Returns the largest difference from PyTorch; raises InputError when that is above `params.tolerance`.
+    """
+    path = folder / "student.onnx"
+    model = AlphaOnly(student)
+    export_onnx(model, path, params.opset)
     difference = largest_difference(model, path)
-    if math.isnan(difference) or difference > tolerance:
+    if not difference <= params.tolerance:  # NaN too
         raise InputError(
-            f"{path}: ONNX Runtime and PyTorch differ by {difference:.3g}; export.tolerance allows {tolerance:.3g}"
+            f"{path}: ONNX Runtime and PyTorch differ by {difference:.2g}; "
+            f"export.tolerance in params.yaml allows {params.tolerance:.2g}"
         )
+    record = {
+        "inputs": {"image": "batch x 3 x height x width, RGB in [0, 1]", "trimap": "0, 0.5, 1; one channel"},
+        "output": {"alpha": "batch x 1 x height x width in [0, 1]"},
+        "size_multiple": MULTIPLE,
+        "opset": params.opset,
+        "parameters": sum(parameter.numel() for parameter in student.parameters()),
+        "largest_difference": round_up(difference),
+        "student_sha256": student_sha256,
+        "sha256": sha256(path),
+    }
+    write_json(record, folder / "onnx.json")
     return difference
+
+
+def round_up(value: float) -> float:
+    """The next number with one significant digit that is not below `value`."""
+    if value == 0:
+        return 0.0
+    unit = 10.0 ** math.floor(math.log10(value))
+    return float(f"{math.ceil(value / unit) * unit:.0e}")

@@ -25,6 +25,7 @@ from erkd.tables import CompositeRow, resolve
 
 KIND = "composites"
 IDENTITY = "features.json"
+MEND = "run `dvc repro features`"
 
 
 class Encoder(Protocol):
@@ -61,8 +62,8 @@ class FeatureCache:
         """Targets for crops: B x D x h x w, float32, on `theta`'s device.
 
         `indices` B are rows of the cache; `theta` B x 2 x 3 maps a crop's normalised coordinates to the whole
-        image's (as `affine_grid` reads it, align_corners=False); `size` is (h, w). Beyond the image the border
-        cell repeats.
+        image's (as `affine_grid` reads it, align_corners=False); `size` is (h, w). Beyond the image its
+        border repeats.
         """
         rows = torch.from_numpy(self.features[indices.cpu().numpy()]).to(theta.device, torch.float32)
         grid = F.affine_grid(theta.float(), [len(rows), rows.shape[1], *size], align_corners=False)
@@ -74,8 +75,8 @@ def write_features(
 ) -> None:
     """Run `teacher` on the whole image of every row of `table` and write the cache to `folder`.
 
-    Row i of the cache is `rows[i]`. Every file is whole or absent, and `features.json` is the last, so that an
-    interrupted cache is never taken for a complete one. Raises InputError when there are no rows.
+    Row i of the cache is `rows[i]`. Every file is whole or absent, and `features.json` is the last: a cache
+    that was interrupted is never taken for a complete one. Raises InputError when there are no rows.
     """
     if not rows:
         raise InputError(f"{table}: no composites of the split `train`, so there are no features to compute")
@@ -100,11 +101,13 @@ def write_features(
     write_json(identity, folder / IDENTITY)
 
 
-def open_features(folder: Path, teacher: dict[str, Any] | None = None, images: str | None = None) -> FeatureCache:
+def open_features(
+    folder: Path, teacher: dict[str, Any] | None = None, images: str | None = None
+) -> FeatureCache:
     """Open a cache for reading; `features` stays on disk and is mapped into memory.
 
-    Checks that every file is there, has the stored hash and the stored shape, and, where given, that the cache
-    was made by the teacher of this identity from the images of this digest (`images_digest`). Raises
+    Checks that every file is there, has the stored hash and the stored shape, and, where given, that the
+    cache was made by the teacher of this identity from the images of this digest (`images_digest`). Raises
     InputError that names the file and what is wrong with it.
     """
     identity = read_json(folder / IDENTITY)
@@ -118,18 +121,22 @@ def open_features(folder: Path, teacher: dict[str, Any] | None = None, images: s
         raise InputError(f"{folder / IDENTITY}: a cache of kind {kind!r}; expected {KIND!r}")
     if teacher is not None and teacher != made_by:
         changed = sorted(key for key in {*teacher, *made_by} if teacher.get(key) != made_by.get(key))
-        raise InputError(f"{folder}: stale: made by another teacher ({', '.join(changed)} differ); run `dvc repro features`")
+        raise InputError(f"{folder}: stale: made by another teacher ({', '.join(changed)} differ); {MEND}")
     if images is not None and images != made_from:
-        raise InputError(f"{folder}: stale: the composites have changed since; run `dvc repro features`")
+        raise InputError(f"{folder}: stale: the composites have changed since; {MEND}")
     for name in _names():
         _check_file(folder / name, hashes.get(name))
     features = np.load(folder / f"{KIND}.npy", mmap_mode="r")
     if features.shape != shape or features.dtype != np.float16:
-        raise InputError(f"{folder / f'{KIND}.npy'}: {features.dtype} {features.shape}; expected float16 {shape}")
+        raise InputError(
+            f"{folder / f'{KIND}.npy'}: {features.dtype} {features.shape}; expected float16 {shape}"
+        )
     index = (folder / f"{KIND}.csv").read_text(encoding="utf-8").splitlines()[1:]
     if len(index) != shape[0]:
         raise InputError(f"{folder / f'{KIND}.csv'}: {len(index)} rows; expected {shape[0]}")
-    return FeatureCache(features, [line.split(",", 1)[1] for line in index], prompts, np.load(folder / "text.npy"), mean)
+    return FeatureCache(
+        features, [line.split(",", 1)[1] for line in index], prompts, np.load(folder / "text.npy"), mean
+    )
 
 
 def images_digest(table: Path, rows: Sequence[CompositeRow]) -> str:
@@ -148,9 +155,9 @@ def _names() -> tuple[str, str, str]:
 
 def _check_file(path: Path, expected: str | None) -> None:
     if not path.is_file():
-        raise InputError(f"{path}: no such file; run `dvc repro features`")
+        raise InputError(f"{path}: no such file; {MEND}")
     if sha256(path) != expected:
-        raise InputError(f"{path}: truncated or changed since it was written; run `dvc repro features`")
+        raise InputError(f"{path}: truncated or changed since it was written; {MEND}")
 
 
 def _write_patches(
@@ -160,7 +167,9 @@ def _write_patches(
     store = None
     total = np.zeros(0)
     for start in progress(range(0, len(images), batch_size), "teacher features"):
-        batch = torch.stack([teacher.prepare(load_image(path)) for path in images[start : start + batch_size]])
+        batch = torch.stack(
+            [teacher.prepare(load_image(path)) for path in images[start : start + batch_size]]
+        )
         patches = teacher.patches(batch.to(device)).float().cpu()
         if store is None:
             shape = (len(images), *patches.shape[1:])

@@ -1,4 +1,4 @@
-"""Pictures that show a matte: error maps, magnified edges, cut-outs on a new background; and their inlining."""
+"""Pictures that show a matte: error maps, magnified parts, cut-outs on a new background; as data URIs."""
 
 import base64
 import io
@@ -16,14 +16,17 @@ TOO_OPAQUE = np.array([0.98, 0.55, 0.12], np.float32)
 TOO_CLEAR = np.array([0.20, 0.58, 1.0], np.float32)
 DARK = np.array([0.10, 0.11, 0.13], np.float32)
 ERROR_AT_FULL_COLOUR = 0.5
-NEW_GROUNDS = np.array([[0.07, 0.55, 0.38], [0.80, 0.16, 0.42], [0.15, 0.33, 0.80], [0.95, 0.77, 0.25]], np.float32)
+NEW_GROUNDS = np.array(
+    [[0.07, 0.55, 0.38], [0.80, 0.16, 0.42], [0.15, 0.33, 0.80], [0.95, 0.77, 0.25]], np.float32
+)
 SCALE_LENGTH = 5  # a window's side is this part of the image's
 PAPER = 1.0
+SURENESS = 3  # a pixel's colour counts for a layer by this power of the layer's share in it
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An inlined picture: `uri` holds its bytes, `alt` says what it shows. `magnified`: its pixels stay visible."""
+    """An inlined picture: `uri` holds its bytes, `alt` says what it shows; `magnified` shows pixels."""
 
     uri: str
     alt: str
@@ -77,23 +80,26 @@ def checkerboard(height: int, width: int, cell: int = 12) -> Array:
 def estimate_foreground(image: Array, alpha: Array) -> Array:
     """Foreground colours, H x W x 3 in [0, 1], of an image H x W x 3 and its alpha H x W.
 
-    Blur fusion, twice, with a wide and a narrow box (Forte 2021, "Approximate Fast Foreground Colour
-    Estimation"): averages of both layers near a pixel, then the pixel's own colour where alpha is high.
+    Blur fusion (Forte 2021, "Approximate Fast Foreground Colour Estimation") in windows from half the image
+    down to its 64th: means of both layers, weighted by how surely a pixel shows them, then the least change
+    of both that brings I = alpha F + (1 - alpha) B about.
     """
     opacity = alpha[:, :, None]
     foreground, background = image, image
-    reach = max(alpha.shape) / 8
-    for size in (max(3, round(reach)), max(3, round(reach / 15))):
-        foreground = _weighted_blur(foreground, opacity, size)
-        background = _weighted_blur(background, 1 - opacity, size)
+    for parts in (2, 4, 8, 16, 32, 64):
+        size = max(3, round(max(alpha.shape) / parts))
+        foreground = _weighted_blur(foreground, alpha**SURENESS, size)
+        background = _weighted_blur(background, (1 - alpha) ** SURENESS, size)
         residual = image - opacity * foreground - (1 - opacity) * background
-        foreground = np.clip(foreground + opacity * residual, 0, 1)
+        change = residual / (opacity**2 + (1 - opacity) ** 2)
+        foreground = np.clip(foreground + opacity * change, 0, 1)
+        background = np.clip(background + (1 - opacity) * change, 0, 1)
     return foreground
 
 
 def _weighted_blur(colours: Array, weight: Array, size: int) -> Array:
     total = cv2.blur(weight, (size, size))[:, :, None]
-    return np.asarray(cv2.blur(colours * weight, (size, size)) / (total + 1e-5), np.float32)
+    return np.asarray(cv2.blur(colours * weight[:, :, None], (size, size)) / (total + 1e-8), np.float32)
 
 
 def replace_background(image: Array, alpha: Array, background: Array) -> Array:
@@ -103,9 +109,12 @@ def replace_background(image: Array, alpha: Array, background: Array) -> Array:
 
 
 def contrasting_colour(image: Array, trimap: Array) -> Array:
-    """The plain colour, of a few, farthest from the image where it is not known foreground: there halos show."""
-    old = image[trimap < 1].mean(axis=0) if (trimap < 1).any() else image.mean(axis=(0, 1))
-    return np.asarray(NEW_GROUNDS[np.square(NEW_GROUNDS - old).sum(axis=1).argmax()], np.float32)
+    """The plain colour, of a few, that is unlike both known layers of the image: there halos show."""
+    means = [image[known].mean(axis=0) for known in (trimap == 0, trimap == 1) if known.any()]
+    if not means:
+        means = [image.mean(axis=(0, 1))]
+    nearest = np.min([np.square(NEW_GROUNDS - mean).sum(axis=1) for mean in means], axis=0)
+    return np.asarray(NEW_GROUNDS[nearest.argmax()], np.float32)
 
 
 def busiest_window(error: Array) -> Window:
@@ -133,8 +142,10 @@ def outline_window(image: Array, window: Window) -> Array:
     return outlined
 
 
-def picture(array: Array, alt: str, caption: str = "", longest: int = 400, magnified: bool = False) -> Picture:
-    """Inline an array H x W or H x W x 3 in [0, 1] as WebP, shrunk so that no side exceeds `longest` pixels."""
+def picture(
+    array: Array, alt: str, caption: str = "", longest: int = 400, magnified: bool = False
+) -> Picture:
+    """Inline an array H x W or H x W x 3 in [0, 1] as WebP, no side longer than `longest` pixels."""
     height, width = array.shape[:2]
     scale = longest / max(height, width)
     if scale < 1:
@@ -143,12 +154,16 @@ def picture(array: Array, alt: str, caption: str = "", longest: int = 400, magni
     pixels = to_bytes(array)
     few_values = len(np.unique(pixels[::3, ::3])) <= 4
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "WEBP", quality=92 if magnified else 78, lossless=few_values, method=6)
+    Image.fromarray(pixels).save(
+        stream, "WEBP", quality=92 if magnified else 78, lossless=few_values, method=4
+    )
     uri = "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
     return Picture(uri, alt, caption, width, height, magnified)
 
 
-def result_strip(cases: Sequence[tuple[Array, Array, Array, Array]], height: int = 240, gap: int = 8) -> Array:
+def result_strip(
+    cases: Sequence[tuple[Array, Array, Array, Array]], height: int = 240, gap: int = 8
+) -> Array:
     """One picture of several results, R x W x 3: a row each of image, trimap, alpha and cut-out.
 
     A case is (image H x W x 3, trimap H x W, alpha H x W, new background h x w x 3). Every panel is `height`
@@ -169,7 +184,7 @@ def result_strip(cases: Sequence[tuple[Array, Array, Array, Array]], height: int
 
 
 def _panel_window(trimap: Array) -> Window:
-    """The largest part of 3 : 2 that lies inside, around the middle of what the trimap does not call background."""
+    """The largest part of 3 : 2 inside, around the middle of what the trimap does not call background."""
     rows, columns = trimap.shape
     height, width = min(rows, columns * 2 // 3), min(columns, rows * 3 // 2)
     inside = np.argwhere(trimap > 0)
@@ -182,7 +197,9 @@ def _panel_window(trimap: Array) -> Window:
 def _cover(background: Array, height: int, width: int) -> Array:
     """The background scaled to cover height x width, its middle kept."""
     scale = max(height / background.shape[0], width / background.shape[1])
-    rows, columns = (max(side, round(old * scale)) for side, old in zip((height, width), background.shape, strict=False))
+    rows, columns = (
+        max(side, round(old * scale)) for side, old in zip((height, width), background.shape, strict=False)
+    )
     grown = resize_area(background, rows, columns)
     top, left = (rows - height) // 2, (columns - width) // 2
     return grown[top : top + height, left : left + width]

@@ -38,8 +38,12 @@ def gradient_magnitude(
     gaussian, derivative = kernels()
     start = max(rows.start - HALF_SIZE, 0)
     stretched = alpha[start : rows.stop + HALF_SIZE] * stretch[0] + stretch[1]
-    along_x = cv2.sepFilter2D(stretched, -1, derivative, gaussian, borderType=cv2.BORDER_REPLICATE)
-    along_y = cv2.sepFilter2D(stretched, -1, gaussian, derivative, borderType=cv2.BORDER_REPLICATE)
-    inside = slice(rows.start - start, rows.stop - start)
+    along_x, along_y = (
+        np.asarray(cv2.sepFilter2D(stretched, -1, *pair, borderType=cv2.BORDER_REPLICATE), np.float64)
+        for pair in ((derivative, gaussian), (gaussian, derivative))
+    )
+    along_x *= along_x
+    along_y *= along_y
+    along_x += along_y
     # cv2.magnitude would do, but its last bit depends on where in memory the arrays happen to lie
-    return np.sqrt(along_x[inside] ** 2 + along_y[inside] ** 2)
+    return np.asarray(np.sqrt(along_x[rows.start - start : rows.stop - start]))

@@ -24,11 +24,13 @@ def imagenet_state_dict() -> dict[str, Tensor]:
     with torch.device("meta"):
         wanted = timm.create_model(MODEL).state_dict()
     if len(stored) != len(wanted):
-        raise InputError(f"{PACKAGE}: expected {len(wanted)} weights, found {len(stored)}; install version 0.1.0")
+        raise InputError(f"{PACKAGE}: expected {len(wanted)} weights, found {len(stored)}")
     paired = {}
     for (name, target), (found, value) in zip(wanted.items(), stored.items(), strict=True):
         if value.shape != target.shape:
-            raise InputError(f"{PACKAGE}: {found} is {tuple(value.shape)}, {name} needs {tuple(target.shape)}")
+            raise InputError(
+                f"{PACKAGE}: {found} is {tuple(value.shape)}, {name} needs {tuple(target.shape)}"
+            )
         paired[name] = value
     return paired
 

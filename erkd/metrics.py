@@ -13,16 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from erkd.files import InputError
-from erkd.gradients import gradient_magnitude, step_magnitude, stretch_of
-from erkd.images import Array, to_bytes
+from erkd.edges import boundary_f_score, edge_sad
+from erkd.gradients import gradient_magnitude, stretch_of
+from erkd.images import Array
+from erkd.pairs import Bytes, Pair, pair, strips
 
-Bytes = NDArray[np.uint8]
-STRIP = 256  # rows worked on at a time, so that time per pixel and memory do not grow with the image
 LEVELS = 10  # Conn's thresholds are 1/10, 2/10, ... 1
-EDGE_SHARE = 0.1  # an edge is where the gradient reaches this share of a full step's
-EDGE_RADIUS = 2
-BOUNDARY_TOLERANCE = 2
 
 
 class Regions(NamedTuple):
@@ -30,15 +26,6 @@ class Regions(NamedTuple):
 
     unknown: float
     whole: float
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A prediction ready to score: both alphas as 0..255, `unknown` as 0 and 1, all H x W uint8."""
-
-    alpha_pred: Bytes
-    alpha_true: Bytes
-    unknown: Bytes
 
 
 @dataclass(frozen=True)
@@ -77,44 +64,6 @@ def score(alpha_pred: Array, alpha_true: Array, trimap: Array) -> Scores:
     return Scores(**values, sad_edge=edge_sad(both), boundary_f=boundary_f_score(both))
 
 
-def pair(alpha_pred: Array, alpha_true: Array, trimap: Array) -> Pair:
-    """Round both alphas to 8 bits and overwrite the prediction where the trimap is known.
-
-    `alpha_pred` and `alpha_true` are H x W floats in [0, 1], `trimap` H x W of exactly 0, 0.5 and 1 with
-    at least one unknown pixel. Anything else raises InputError that names the array.
-    """
-    arrays = {"alpha_pred": alpha_pred, "alpha_true": alpha_true, "trimap": trimap}
-    for name, array in arrays.items():
-        _check(name, array)
-    if not alpha_pred.shape == alpha_true.shape == trimap.shape:
-        sizes = ", ".join(f"{name} {array.shape[0]} x {array.shape[1]}" for name, array in arrays.items())
-        raise InputError(f"sizes differ (height x width): {sizes}; all three must be of one size")
-    unknown = trimap == 0.5
-    foreground = trimap == 1
-    if not (unknown | foreground | (trimap == 0)).all():
-        raise InputError("trimap holds values other than 0 (background), 0.5 (unknown) and 1 (foreground)")
-    if not unknown.any():
-        raise InputError("trimap has no unknown pixel, so there is nothing to score")
-    prediction = to_bytes(alpha_pred)
-    prediction[~unknown] = 0
-    prediction[foreground] = 255
-    return Pair(prediction, to_bytes(alpha_true), unknown.astype(np.uint8))
-
-
-def _check(name: str, array: Array) -> None:
-    """Refuse what is not a non-empty H x W float array of finite values in [0, 1]."""
-    if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.floating):
-        found = getattr(array, "dtype", type(array).__name__)
-        raise InputError(f"{name} must be a float array in [0, 1]; found {found}")
-    if array.ndim != 2 or array.size == 0:
-        raise InputError(f"{name} must be height x width, not empty; found the shape {array.shape}")
-    low, high = array.min(), array.max()  # NaN anywhere makes both NaN
-    if np.isnan(low):
-        raise InputError(f"{name} holds NaN")
-    if low < 0 or high > 1:
-        raise InputError(f"{name} must lie in [0, 1]; found {low:g} to {high:g}")
-
-
 def sad(both: Pair) -> Regions:
     """Sum of absolute differences, divided by 1000."""
     unknown, whole = _difference_counts(both)
@@ -147,7 +96,7 @@ def gradient_error(both: Pair) -> Regions:
     """
     stretch_pred, stretch_true = stretch_of(both.alpha_pred), stretch_of(both.alpha_true)
     sums = np.zeros(2)
-    for rows in _strips(both):
+    for rows in strips(both.unknown.shape):
         pred = gradient_magnitude(both.alpha_pred, rows, stretch_pred)
         true = gradient_magnitude(both.alpha_true, rows, stretch_true)
         sums += (
@@ -155,11 +104,6 @@ def gradient_error(both: Pair) -> Regions:
             cv2.norm(pred, true, cv2.NORM_L2SQR),
         )
     return Regions(*(float(value) / 1000 for value in sums))
-
-
-def _strips(both: Pair) -> list[slice]:
-    height = len(both.unknown)
-    return [slice(top, min(top + STRIP, height)) for top in range(0, height, STRIP)]
 
 
 def connectivity_error(both: Pair) -> Regions:
@@ -179,16 +123,21 @@ def connectivity_error(both: Pair) -> Regions:
         if not connected.any():
             break
         level += connected
-    # in units of 1/510 both alphas and levels are whole numbers, so the sums are exact
-    distance = 2 * np.arange(256) - 51 * np.arange(LEVELS + 1)[:, None]
-    unconnected = np.where(distance >= 0.15 * 510, distance, 0)
-    differs = np.flatnonzero(both.alpha_pred != both.alpha_true)
-    levels = level.ravel()[differs]
-    error = np.abs(
-        unconnected[levels, both.alpha_pred.ravel()[differs]]
-        - unconnected[levels, both.alpha_true.ravel()[differs]]
-    )
-    return Regions(int(error @ both.unknown.ravel()[differs]) / 510_000, int(error.sum()) / 510_000)
+    sums = np.zeros(2, np.int64)
+    for rows in strips(both.unknown.shape):
+        error = np.abs(
+            _unconnected(both.alpha_pred[rows], level[rows])
+            - _unconnected(both.alpha_true[rows], level[rows])
+        )
+        sums += (error * both.unknown[rows]).sum(dtype=np.int64), error.sum(dtype=np.int64)
+    return Regions(*(int(value) / 510_000 for value in sums))
+
+
+def _unconnected(alpha: Bytes, level: Bytes) -> NDArray[np.int16]:
+    """What of an alpha lies above its level of k/10, if 0.15 or more, exactly: in units of 1/510."""
+    above = alpha.astype(np.int16) * 2 - level.astype(np.int16) * 51
+    above *= above >= 0.15 * 510
+    return above
 
 
 def _largest_component(region: NDArray[np.bool_], labels: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -199,53 +148,14 @@ def _largest_component(region: NDArray[np.bool_], labels: NDArray[np.int32]) -> 
     count, _ = cv2.connectedComponents(region.view(np.uint8), labels, connectivity=4)
     if count == 1:
         return region
-    areas = np.zeros(count, np.int64)
-    piece = max(2**16, count)  # pieces that stay in the cache
-    for start in range(0, labels.size, piece):
-        areas += np.bincount(labels.ravel()[start : start + piece], minlength=count)
+    # mostly one component holds more than half, and a thin sample tells which; counting all takes longer
+    sample = labels[::8, ::8]
+    guess = labels == np.bincount(sample[sample > 0], minlength=2).argmax()
+    if 2 * np.count_nonzero(guess & region) > np.count_nonzero(region):
+        return guess
+    areas = np.bincount(labels.ravel(), minlength=count)
     areas[0] = 0  # label 0 is what lies outside the region
     largest = areas == areas.max()
     if largest.sum() > 1:
-        first = np.argmax(largest[labels].T)
-        return labels == labels.T.flat[first]
-    return labels == np.argmax(areas)
-
-
-def edge_sad(both: Pair) -> float:
-    """SAD, divided by 1000, over the unknown pixels at most 2 pixels away from an edge of `alpha_true`.
-
-    An edge is where the gradient magnitude (as in `gradient_error`) reaches a tenth of a full step's.
-    """
-    stretch, least = stretch_of(both.alpha_true), EDGE_SHARE * step_magnitude()
-    edges = [gradient_magnitude(both.alpha_true, rows, stretch) >= least for rows in _strips(both)]
-    band = _grow(np.concatenate(edges).view(np.uint8), EDGE_RADIUS) & both.unknown
-    difference = cv2.absdiff(both.alpha_pred, both.alpha_true)
-    return int(difference[band.view(bool)].sum(dtype=np.int64)) / 255_000
-
-
-def boundary_f_score(both: Pair) -> float:
-    """F-score in [0, 1] of the boundary at alpha 0.5, matched within 2 pixels (as in Perazzi et al. 2016).
-
-    Precision is the share of the predicted boundary near the true one, recall the reverse; 0 where only one
-    of the alphas has a boundary. Where neither has, it is 1 for the same side of 0.5 everywhere, else 0.
-    """
-    inside_pred, inside_true = both.alpha_pred >= 128, both.alpha_true >= 128
-    pred, true = _boundary(inside_pred.view(np.uint8)), _boundary(inside_true.view(np.uint8))
-    if not pred.any() or not true.any():
-        return float(np.array_equal(inside_pred, inside_true))
-    precision = (pred & _grow(true, BOUNDARY_TOLERANCE)).sum() / pred.sum()
-    recall = (true & _grow(pred, BOUNDARY_TOLERANCE)).sum() / true.sum()
-    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
-
-
-def _boundary(inside: Bytes) -> Bytes:
-    """The pixels inside with a 4-neighbour outside, as 0 and 1."""
-    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    return inside - np.asarray(cv2.erode(inside, cross), np.uint8)
-
-
-def _grow(region: Bytes, radius: int) -> Bytes:
-    """The pixels at most `radius` away from a region, as 0 and 1."""
-    offsets = np.arange(-radius, radius + 1)
-    disk = (offsets**2 + offsets[:, None] ** 2 <= radius**2).astype(np.uint8)
-    return np.asarray(cv2.dilate(region, disk), np.uint8)
+        return labels == labels.T.flat[np.argmax(largest[labels].T)]
+    return labels == np.argmax(largest)

@@ -62,8 +62,16 @@ def hashes(files: Mapping[str, Path]) -> list[tuple[str, str]]:
     return [(name, sha256(path)) for name, path in files.items() if path.is_file()]
 
 
-def timings(folder: Path) -> list[tuple[str, dict[str, str]]]:
-    """What `reports/timings/` holds: a name per file, and its figures in words. Empty without the folder."""
-    if not folder.is_dir():
-        return []
-    return [(path.stem, flatten(read_json(path))) for path in sorted(folder.glob("*.json"))]
+def timings(folder: Path) -> list[tuple[str, str, str]]:
+    """(name, seconds, peak memory in MiB) from the files of `reports/timings/`; empty without the folder.
+
+    A file holds `seconds` and `peak_mib` of a stage, or such a pair per method.
+    """
+    rows = []
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        content = read_json(path)
+        parts = {"": content} if "seconds" in content else content
+        for part, values in parts.items():
+            name = f"{path.stem}: {part.replace('_', ' ')}" if part else path.stem
+            rows.append((name, str(values.get("seconds", "")), str(values.get("peak_mib", ""))))
+    return rows

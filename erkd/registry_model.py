@@ -6,6 +6,7 @@ MLflow stores this file with the model and runs it where `erkd` is not installed
 import base64
 import binascii
 import io
+from typing import NoReturn
 
 import mlflow
 import numpy as np
@@ -16,12 +17,13 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+Array = NDArray[np.float32]
 MULTIPLE = 32  # height and width that the network takes
 MAX_PIXELS = 40_000_000
 
 
-class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
-    """A student in ONNX. Bad input raises MlflowException(INVALID_PARAMETER_VALUE), which servers answer with 400."""
+class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
+    """A student in ONNX. Bad input raises MlflowException(INVALID_PARAMETER_VALUE), a server's 400."""
 
     def load_context(self, context: mlflow.pyfunc.PythonModelContext) -> None:  # type: ignore[name-defined]
         """Open the network that lies beside the model."""
@@ -35,7 +37,7 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined
         return pd.DataFrame({"alpha": [self._answer(image, trimap) for image, trimap in rows]})
 
     def _answer(self, image_text: str, trimap_text: str) -> str:
-        image = np.asarray(decode(image_text, "image").convert("RGB"), np.float32) / 255
+        image = np.asarray(decode(image_text, "image").convert("RGB"), np.float32) / np.float32(255)
         trimap = trimap_values(decode(trimap_text, "trimap"))
         if image.shape[:2] != trimap.shape:
             refuse(f"image and trimap must have one size; found {_size(image)} and {_size(trimap)}")
@@ -45,10 +47,8 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined
         return base64.b64encode(stream.getvalue()).decode()
 
 
-def matte(
-    session: onnxruntime.InferenceSession, image: NDArray[np.float32], trimap: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Alpha H x W in [0, 1] of `image` H x W x 3 and `trimap` H x W; borders are repeated as the network needs."""
+def matte(session: onnxruntime.InferenceSession, image: Array, trimap: Array) -> Array:
+    """Alpha H x W in [0, 1] of `image` H x W x 3 and `trimap` H x W; borders are repeated to a fit size."""
     height, width = trimap.shape
     padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE))
     inputs = {
@@ -73,7 +73,7 @@ def decode(text: str, name: str) -> Image.Image:
     return image
 
 
-def trimap_values(image: Image.Image) -> NDArray[np.float32]:
+def trimap_values(image: Image.Image) -> Array:
     """A decoded trimap as H x W of exactly 0, 0.5 and 1."""
     values = np.asarray(image.convert("RGB"))
     if (values != values[:, :, :1]).any():
@@ -88,12 +88,12 @@ def trimap_values(image: Image.Image) -> NDArray[np.float32]:
     return np.select([values == 0, values == 255], [np.float32(0), np.float32(1)], np.float32(0.5))
 
 
-def refuse(message: str) -> None:
+def refuse(message: str) -> NoReturn:
     """Say what is wrong with the request; chained errors would show a server's paths."""
     raise MlflowException(message, error_code=INVALID_PARAMETER_VALUE) from None
 
 
-def _size(array: NDArray[np.float32]) -> str:
+def _size(array: Array) -> str:
     return f"{array.shape[1]} x {array.shape[0]}"
 
 

@@ -1,4 +1,4 @@
-"""The HTML report: one self-contained page from what the stages wrote. Absent inputs leave a line, not a gap."""
+"""The HTML report: one self-contained page from what the stages wrote; what is absent leaves a line."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,9 +85,13 @@ class ReportFiles:
 
 
 def write_report(files: ReportFiles, params: Params, path: Path) -> None:
-    """Write the page to `path`, atomically. Raises InputError that names a file which is there but unreadable."""
+    """Write the page to `path`, atomically. A file that is there but unreadable raises InputError."""
     jinja = Environment(
-        loader=PackageLoader("erkd"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("erkd"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     sets = [_set(scored, params) for scored in files.sets]
     page = jinja.get_template("report.html.j2").render(
@@ -145,7 +149,10 @@ def _sections(params: Params) -> dict[str, dict[str, Any]]:
     """Parameters by section; those that belong to none are `general`."""
     content = params.model_dump(by_alias=True)
     general = {key: value for key, value in content.items() if not isinstance(value, Mapping)}
-    return {"general": general, **{key: dict(value) for key, value in content.items() if isinstance(value, Mapping)}}
+    return {
+        "general": general,
+        **{key: dict(value) for key, value in content.items() if isinstance(value, Mapping)},
+    }
 
 
 def _set(scored: ScoredSet, params: Params) -> dict[str, Any]:
@@ -157,13 +164,17 @@ def _set(scored: ScoredSet, params: Params) -> dict[str, Any]:
         _group(name, group, scores, scored.images if name == "test" else named.format(scored.images, name))
         for name, group in metrics.items()
     ]
-    shown = [sample for sample in scored.samples if (scored.predictions / f"{sample.sample_id}.png").is_file()]
+    shown = [
+        sample for sample in scored.samples if (scored.predictions / f"{sample.sample_id}.png").is_file()
+    ]
     baselines = scored.baselines if scored.baselines.is_dir() else None
     cases = build_cases(shown, scores, scored.predictions, baselines, params.report.cases)
     return {"title": scored.title, "images": scored.images, "groups": groups, "cases": cases}
 
 
-def _group(name: str, metrics: Mapping[str, Any], scores: Sequence[ImageScores], images: str) -> dict[str, Any]:
+def _group(
+    name: str, metrics: Mapping[str, Any], scores: Sequence[ImageScores], images: str
+) -> dict[str, Any]:
     """One group's tables, charts and verdict; the last two need scores per image."""
     table = by_method(scores, name)
     best = best_baseline(metrics)
@@ -195,18 +206,22 @@ def _scatter(scores: Sequence[ImageScores], group: str, best: str) -> Markup:
 
 
 def _strip(files: ReportFiles) -> Any:
-    """A few results of the first set on new backgrounds, for the top of the page; None without predictions."""
+    """A few results of the first set on new backgrounds; None without predictions."""
     scored = files.sets[0] if files.sets else None
     if not scored or not files.library.is_file():
         return None
-    samples = [sample for sample in scored.samples if (scored.predictions / f"{sample.sample_id}.png").is_file()]
+    samples = [
+        sample for sample in scored.samples if (scored.predictions / f"{sample.sample_id}.png").is_file()
+    ]
     layers = [row for row in read_table(files.library, LayerRow, "test") if row.kind == "background"]
     chosen = pick_materials(samples, STRIP_ROWS)
     if not chosen or not layers:
         return None
     backgrounds = [resolve(files.library, row.image) for row in layers]
     shown = result_picture(chosen, scored.predictions, backgrounds[1:] or backgrounds)
-    alt = "Results: image, trimap, alpha and cut-out on a new background of " + ", ".join(s.sample_id for s in chosen)
+    alt = "Results: image, trimap, alpha and cut-out on a new background of " + ", ".join(
+        s.sample_id for s in chosen
+    )
     return picture(shown, alt, longest=1200)
 
 

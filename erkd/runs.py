@@ -120,3 +120,17 @@ def _git(root: Path, *arguments: str) -> str:
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def log_evaluation(client: "MlflowClient", run: Any, metrics: Mapping[str, Any]) -> None:
+    """Add what `evaluate` measured to the training run, as `test/student/sad`; once for the same values."""
+    values = {
+        f"{group}/{method}/{metric}": float(value)
+        for group, content in metrics.items()
+        for method, scores in content.items()
+        if isinstance(scores, Mapping)
+        for metric, value in scores.items()
+        if value is not None
+    }
+    new = {name: value for name, value in values.items() if run.data.metrics.get(name) != value}
+    log_metrics(client, run.info.run_id, [(0, time.time(), new)])

@@ -40,7 +40,7 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """A value in words, its interval where there is one, and whether it is the best of its column (or row)."""
+    """A value in words, its interval where there is one, and whether it is the best of its kind."""
 
     value: str
     interval: str = ""
@@ -103,7 +103,9 @@ class ScoreTable:
 
 def score_table(group: Mapping[str, Any]) -> ScoreTable:
     """The table of one group of `metrics.json`: `n`, and per method each metric with `_low` and `_high`."""
-    methods = {name: values for name, values in group.items() if isinstance(values, Mapping) and "sad" in values}
+    methods = {
+        name: values for name, values in group.items() if isinstance(values, Mapping) and "sad" in values
+    }
     ordered = sorted(methods, key=lambda name: (methods[name]["sad"], name))
     metrics = tuple(metric for metric in METRICS if any(metric.key in values for values in methods.values()))
     columns = [_column(metric, [methods[name] for name in ordered]) for metric in metrics]
@@ -117,7 +119,9 @@ def score_table(group: Mapping[str, Any]) -> ScoreTable:
         mean = methods[name]["sad"]
         low, high = methods[name].get("sad_low", mean), methods[name].get("sad_high", mean)
         at = [round(100 * value / end, 1) for value in (mean, low, high)]
-        bars.append(Bar(method_name(name), name == STUDENT, f"{mean:.2f}", _interval(low, high), at[0], at[1], at[2]))
+        bars.append(
+            Bar(method_name(name), name == STUDENT, f"{mean:.2f}", _interval(low, high), at[0], at[1], at[2])
+        )
     regions = tuple((name, len([*same])) for name, same in groupby(metrics, lambda metric: metric.region))
     return ScoreTable(int(group.get("n", 0)), metrics, regions, tuple(rows), tuple(bars))
 
@@ -132,7 +136,9 @@ def _column(metric: Metric, methods: Sequence[Mapping[str, float]]) -> list[Cell
             continue
         low, high = values.get(f"{metric.key}_low"), values.get(f"{metric.key}_high")
         interval = _interval(low, high, metric) if low is not None and high is not None else ""
-        cells.append(Cell(metric.text(values[metric.key]), interval, len(methods) > 1 and values[metric.key] == best))
+        cells.append(
+            Cell(metric.text(values[metric.key]), interval, len(methods) > 1 and values[metric.key] == best)
+        )
     return cells
 
 
@@ -141,7 +147,7 @@ def _interval(low: float, high: float, metric: Metric = METRICS[0]) -> str:
 
 
 def difference_rows(differences: Sequence[Difference]) -> list[Row]:
-    """Student minus each baseline: mean difference in SAD, its interval, images where the student is better."""
+    """Student minus each baseline: mean difference in SAD, interval, images won, and what that says."""
     rows = []
     for gap in differences:
         interval = f"{signed(gap.low)} to {signed(gap.high)}"
@@ -163,10 +169,19 @@ def material_table(
     for material, means in named.items():
         least = min(mean for mean, _ in means.values())
         cells = [
-            Cell(f"{means[method][0]:.2f}", best=means[method][0] == least) if method in means else Cell(NOTHING)
+            Cell(f"{means[method][0]:.2f}", best=means[method][0] == least)
+            if method in means
+            else Cell(NOTHING)
             for method in methods
         ]
         dots = [(round(100 * mean / end, 1), method == STUDENT) for method, (mean, _) in means.items()]
         # the student is drawn last, above the others
-        rows.append(MaterialRow(material, max(n for _, n in means.values()), tuple(sorted(dots, key=lambda dot: dot[1])), tuple(cells)))
+        rows.append(
+            MaterialRow(
+                material,
+                max(n for _, n in means.values()),
+                tuple(sorted(dots, key=lambda dot: dot[1])),
+                tuple(cells),
+            )
+        )
     return MaterialTable(f"{end:.3g}", tuple(rows))

@@ -76,11 +76,11 @@ def predict_samples(
 def score_file(prediction: Path, alpha: Path, trimap: Path) -> Scores:
     """Score one prediction file against an alpha file and a trimap file. Raises InputError that names it."""
     cv2.setNumThreads(1)  # files are scored in parallel, one core each
+    arrays = load_alpha(prediction), load_alpha(alpha), load_trimap(trimap)
     try:
-        return score(load_alpha(prediction), load_alpha(alpha), load_trimap(trimap))
+        return score(*arrays)
     except InputError as error:
-        named = str(error).startswith(tuple(str(path) for path in (prediction, alpha, trimap)))
-        raise error if named else InputError(f"{prediction}: {error}") from None
+        raise InputError(f"{trimap if str(error).startswith('trimap') else prediction}: {error}") from None
 
 
 def score_samples(samples: Sequence[Sample], method: str, folder: Path) -> list[ScoreRow]:

@@ -1,4 +1,4 @@
-"""What single result files say, ready to be shown: training history, teacher, validation, and the key figures."""
+"""What single result files say, ready to be shown: history, teacher, validation, and key figures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +14,7 @@ from erkd.scores import STUDENT
 Figure = tuple[str, str, str]
 SHOWN_ROWS = 5
 CHANCE = 0.5
+SHORT = ("sad", "mse")
 CLEARLY_ABOVE = 0.05
 
 
@@ -35,20 +36,20 @@ def training_curves(history: Path) -> list[tuple[str, Markup]]:
         if at == at_step or not points:
             continue
         steps, values = zip(*points, strict=True)
-        label = name.replace("_", " ")
+        label = " ".join(word.upper() if word in SHORT else word for word in name.split("_"))
         charts.append((label, line_chart(steps, values, label, dots=len(points) < len(lines) - 1)))
     return charts
 
 
 def teacher_summary(path: Path) -> dict[str, Any]:
-    """`teacher.json` as a sentence, figures, recalls by material in percent, charts of its losses, and prompts."""
+    """`teacher.json` as a sentence, figures, recalls by material in percent, charts, and prompts."""
     content = read_json(path)
     accuracy, area = content.get("accuracy"), content.get("auc_unknown")
     materials = content.get("materials") or 0
     figures: list[Figure] = []
     if accuracy is not None:
-        chance = f"chance {1 / materials:.0%}" if materials else ""
-        figures.append(("Zero-shot accuracy, balanced", f"{accuracy:.0%}", chance))
+        chance = f"chance {100 / materials:.0f} %" if materials else ""
+        figures.append(("Zero-shot accuracy, balanced", f"{100 * accuracy:.0f} %", chance))
     if area is not None:
         figures.append(("Patch-text AUC, unknown region", f"{area:.3f}", "chance 0.5"))
     if content.get("auc_unknown_per_image") is not None:
@@ -63,26 +64,33 @@ def teacher_summary(path: Path) -> dict[str, Any]:
         "says": _teacher_sentence(content, area),
         "figures": figures,
         "recalls": [(name, round(100 * recall)) for name, recall in recalls.items()],
-        "charts": [(f"{name} loss", line_chart(steps, [row[name] for row in curve], f"{name} loss")) for name in names],
+        "charts": [
+            (f"{name} loss", line_chart(steps, [row[name] for row in curve], f"{name} loss"))
+            for name in names
+        ],
         "prompts": content.get("prompts") or [],
     }
 
 
 def _teacher_sentence(content: Mapping[str, Any], area: float | None) -> str:
     """What the teacher is, and whether it knows inside the unknown region what is foreground."""
-    images = f" on {content['images']} composites that its tuning did not see" if content.get("images") else ""
+    images = (
+        f" on {content['images']} composites that its tuning did not see" if content.get("images") else ""
+    )
     name = f"{content.get('model', 'The teacher')} ({content.get('source', 'unknown source')})"
     patches = f"; patches are {content['patches']}" if content.get("patches") else ""
     lead = f"{name}, scored{images}{patches}."
     if area is None:
         return lead
     if area - CHANCE < CLEARLY_ABOVE:
-        return f"{lead} Inside unknown regions it hardly tells foreground from backdrop: it has little to give."
-    return f"{lead} Inside unknown regions, where the trimap gives nothing away, it tells foreground from backdrop better than chance."
+        return (
+            f"{lead} Inside unknown regions it hardly tells foreground from backdrop: it has little to give."
+        )
+    return f"{lead} Inside unknown regions it tells foreground from backdrop better than chance."
 
 
 def validation_summary(path: Path) -> dict[str, Any]:
-    """`validation.json` as counts, rows by table, lines about what failed, and every expectation."""
+    """`validation.json` as counts, rows by table, lines about what failed, and all expectations."""
     content = read_json(path)
     results = content.get("expectations") or []
     return {
@@ -103,7 +111,7 @@ def _failure(result: Mapping[str, Any]) -> str:
 
 
 def key_figures(group: Mapping[str, Any], student: Mapping[str, Any]) -> list[Figure]:
-    """Name, value and unit of what one wants to know first, from a group of `metrics.json` and `student.json`.
+    """Name, value and note of what one wants to know first, from a group of scores and `student.json`.
 
     What is not there is left out.
     """

@@ -10,7 +10,9 @@ from pipeline.stage import run_stage
 
 def scored_set(root: Path, params: Params, name: str) -> ScoredSet:
     """Where the set's results lie; it has samples only where it was evaluated."""
-    title, images = ("Test composites", "test composites") if name == "test" else (name.capitalize(), f"images of {name}")
+    title, images = (
+        ("Test composites", "test composites") if name == "test" else (name.capitalize(), f"images of {name}")
+    )
     reports = root / "reports" if name == "test" else root / "reports/sets" / name
     metrics, per_image = reports / "metrics.json", reports / "per_image.csv"
     samples = tuple(list_set(root, params, name)) if metrics.is_file() else ()

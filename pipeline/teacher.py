@@ -1,4 +1,4 @@
-"""Make and score the teacher. Reads data/composites, data/trimaps; writes models/teacher, reports/teacher.json."""
+"""Make and score the teacher. Reads data/composites, data/trimaps; writes models/, reports/teacher.json."""
 
 from pathlib import Path
 
@@ -16,7 +16,9 @@ def main(root: Path, params: Params) -> None:
     """Tune (or load) on the training composites, then score on the unseen ones of the other splits."""
     if params.threads:
         torch.set_num_threads(params.threads)
-    table, trimaps, folder = (root / name for name in ("data/composites/manifest.csv", "data/trimaps/trimaps.csv", "models/teacher"))
+    table, trimaps, folder = (
+        root / name for name in ("data/composites/manifest.csv", "data/trimaps/trimaps.csv", "models/teacher")
+    )
     rows, device = read_table(table, CompositeRow), str(choose_device(params.device))
     train, unseen = ([row for row in rows if (row.split == "train") == wanted] for wanted in (True, False))
     history = make_teacher(params.teacher, table, train, folder, params.seed, device)

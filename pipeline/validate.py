@@ -9,23 +9,19 @@ from pipeline.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:
+    data = root / "data"
     paths = {
-        "library": root / "data/library/library.csv",
-        "composites": root / "data/composites/manifest.csv",
-        "trimaps": root / "data/trimaps/trimaps.csv",
+        "library": data / "library/library.csv",
+        "composites": data / "composites/manifest.csv",
+        "trimaps": data / "trimaps/trimaps.csv",
     }
-    layers = {
-        "foregrounds": params.data.foregrounds.model_dump(),
-        "backgrounds": params.data.backgrounds.model_dump(),
-    }
-    expected = layers if params.data.source == "procedural" else {}  # other sources hold what they hold
-    per_foreground = params.composite.per_foreground.model_dump()
-    report = validate_tables(paths, params.validate_, expected, per_foreground, root / "reports/validation")
+    procedural = params.data.source == "procedural"  # other sources hold what they hold
+    layers = params.data.model_dump(include={"foregrounds", "backgrounds"}) if procedural else {}
+    composites = params.composite.per_foreground.model_dump()
+    report = validate_tables(paths, params.validate_, layers, composites, root / "reports/validation")
     write_json(report, root / "reports/validation.json")
     if not report["success"]:
-        raise InputError(
-            "\n".join([f"{root / 'reports/validation.json'}: the data is not sound", *failures(report)])
-        )
+        raise InputError("\n".join(["the data is not sound (reports/validation.json):", *failures(report)]))
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ def test_known_regions_of_the_prediction_are_overwritten():
 
 
 def test_gradient_of_a_step_by_hand():
-    """A vertical step: all rows alike, so the 2-D filter is the sum of the Gaussian times a 1-D derivative."""
+    """A vertical step: rows are alike, so the filter is a 1-D derivative times the sum of the Gaussian."""
     alpha_true = np.zeros((30, 30), np.float32)
     alpha_true[:, 15:] = 1
     flat = np.zeros_like(alpha_true)

@@ -91,7 +91,7 @@ def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
     root = Path(data.backgrounds_root)
     layers = [
         Layer(
-            layer_id=f"bg-{file.stem}",
+            layer_id=f"bg-{index:05d}",
             kind="background",
             split="",
             source="alphamatting",

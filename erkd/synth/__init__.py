@@ -1,1 +1,1 @@
-"""Procedural foregrounds and backgrounds, everything from a seed; `materials` and `backdrops` are the ways in."""
+"""Procedural foregrounds and backgrounds; `materials` and `backdrops` are the ways in."""

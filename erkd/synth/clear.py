@@ -114,7 +114,7 @@ def plastic_bag(rng: np.random.Generator, height: int, width: int, picture: Arra
     fine = 1 - np.abs(np.tanh(fractal(rng, height, width, rng.uniform(8, 14), 4, 0.6) * 1.5))
     facets = cv2.Sobel(fractal(rng, height, width, rng.uniform(2, 5), 4, 0.5), cv2.CV_32F, 1, 0, ksize=5)
     slope = np.asarray(facets / (facets.std() + 1e-6), np.float32)
-    density = float(np.exp(rng.uniform(np.log(0.1), np.log(1.5))))
+    density = float(np.exp(rng.uniform(np.log(0.2), np.log(1.8))))
     thickness = density * (0.6 + 0.4 * wrinkle**2 + 0.3 * fine**4 + 0.35 * np.abs(slope))
     shine = np.clip(wrinkle**20 * 0.8 + fine**24 * 0.8, 0, 1) * rng.uniform(0.2, 1.0)
     shine = shine * ramp(fractal(rng, height, width, 2, 3), -0.3, 1)

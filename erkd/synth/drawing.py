@@ -56,6 +56,12 @@ def coverage_canvas(height: int, width: int) -> NDArray[np.uint8]:
     return np.zeros((height * SCALE, width * SCALE), np.uint8)
 
 
+def fine_colours(colour: Array) -> NDArray[np.uint8]:
+    """A colour canvas COLOUR_SCALE times finer that starts from `colour`."""
+    size = (colour.shape[1] * COLOUR_SCALE, colour.shape[0] * COLOUR_SCALE)
+    return np.rint(cv2.resize(colour, size, interpolation=cv2.INTER_LINEAR) * 255).astype(np.uint8)
+
+
 def average(canvas: NDArray[np.integer], height: int, width: int) -> Array:
     """A finer canvas averaged over areas to `height` x `width`, in [0, 1]."""
     return cv2.resize(canvas.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) / np.float32(

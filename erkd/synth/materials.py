@@ -5,14 +5,14 @@ from collections.abc import Callable
 import numpy as np
 
 from erkd.images import Array
-from erkd.synth import clear, hairy, membranes, plants, solids
+from erkd.synth import clear, feathers, hairy, membranes, plants, solids
 from erkd.synth.drawing import Drawing, average, over, random_shape
 from erkd.synth.shapes import body_field, inside, paint_body
 
 _DRAW: dict[str, Callable[[np.random.Generator, int, int, Array | None], Drawing]] = {
     "hair": hairy.hair,
     "fur": hairy.fur,
-    "feather": hairy.feather,
+    "feather": feathers.feather,
     "yarn": hairy.yarn,
     "leaves": plants.leaves,
     "foliage": plants.foliage,

@@ -1,10 +1,18 @@
 """Leaves, foliage, dandelions and spider webs: thin solid structure with many holes."""
 
-import cv2
 import numpy as np
 
 from erkd.images import Array
-from erkd.synth.drawing import COLOUR_SCALE, SCALE, Drawing, average, coverage_canvas, fill, unit_of
+from erkd.synth.drawing import (
+    COLOUR_SCALE,
+    SCALE,
+    Drawing,
+    average,
+    coverage_canvas,
+    fill,
+    fine_colours,
+    unit_of,
+)
 from erkd.synth.noise import fractal, ramp
 from erkd.synth.shapes import body_field, inside, paint_body
 from erkd.synth.strands import Points, Strands, cover, grow, paint
@@ -38,7 +46,7 @@ def leaves(rng: np.random.Generator, height: int, width: int, picture: Array | N
     colour, petal = _leaf_colour(rng), random_colour(rng)
     foot = np.asarray([width * rng.uniform(0.3, 0.7), height * rng.uniform(0.85, 1.1)])
     base = noise_texture(rng, height, width, colour)
-    canvas = np.rint(cv2.resize(base, (width * COLOUR_SCALE, height * COLOUR_SCALE)) * 255).astype(np.uint8)
+    canvas = fine_colours(base)
     cover_canvas = coverage_canvas(height, width)
     count = int(rng.integers(18, 70))
     slender = rng.uniform(0.03, 0.16)
@@ -110,7 +118,7 @@ def foliage(rng: np.random.Generator, height: int, width: int, picture: Array | 
         lengths = lengths[parent] * rng.uniform(0.4, 0.75, len(parent))
         widths = np.maximum(widths[parent] * rng.uniform(0.35, 0.6, len(parent)), 0.25)
     base = noise_texture(rng, height, width, colour)
-    canvas = np.rint(cv2.resize(base, (width * COLOUR_SCALE, height * COLOUR_SCALE)) * 255).astype(np.uint8)
+    canvas = fine_colours(base)
     cover_canvas = coverage_canvas(height, width)
     for strands in twigs:
         cover_canvas = cover(strands, cover_canvas)
@@ -141,10 +149,7 @@ def dandelion(rng: np.random.Generator, height: int, width: int, picture: Array 
     unit = unit_of(height, width)
     colour = vary(rng, np.asarray([0.85, 0.83, 0.8], np.float32), 0.15, 1)[0]
     stem = _leaf_colour(rng)
-    canvas = np.rint(
-        cv2.resize(noise_texture(rng, height, width, colour), (width * COLOUR_SCALE, height * COLOUR_SCALE))
-        * 255
-    ).astype(np.uint8)
+    canvas = fine_colours(noise_texture(rng, height, width, colour))
     cover_canvas = coverage_canvas(height, width)
     for _ in range(rng.integers(1, 4)):
         centre = np.asarray([width * rng.uniform(0.2, 0.8), height * rng.uniform(0.25, 0.6)])
@@ -211,9 +216,7 @@ def web(rng: np.random.Generator, height: int, width: int, picture: Array | None
     surface = noise_texture(rng, height, width, colour)
     share = ramp(field, -2, 2)[:, :, None]
     surface = surface + share * (paint_body(rng, field, picture) - surface)
-    canvas = np.rint(cv2.resize(surface, (width * COLOUR_SCALE, height * COLOUR_SCALE)) * 255).astype(
-        np.uint8
-    )
+    canvas = fine_colours(surface)
     for strands in (spoke, spiral):
         paint(rng, strands, canvas, 6)
     for point in threads.reshape(-1, 2)[rng.integers(0, threads.size // 2, int(rng.integers(0, 200)))]:

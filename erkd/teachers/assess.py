@@ -38,7 +38,9 @@ def assess(teacher: Teacher, table: Path, rows: Sequence[CompositeRow], trimaps:
         images = torch.stack([teacher.prepare(load_image(resolve(table, row.image))) for row in batch])
         features = teacher(images.to(names.device))
         found.extend(materials[place] for place in (features.embedding @ names.T).argmax(dim=1).tolist())
-        cells = patch_scores(features.patches, ours[start : start + BATCH], theirs[start : start + BATCH]).cpu()
+        cells = patch_scores(
+            features.patches, ours[start : start + BATCH], theirs[start : start + BATCH]
+        ).cpu()
         for row, score in zip(batch, cells, strict=True):
             trimap = torch.from_numpy(load_trimap(trimap_files[row.sample_id]))
             alpha = torch.from_numpy(load_alpha(resolve(table, row.alpha)))

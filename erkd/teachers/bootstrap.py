@@ -33,7 +33,7 @@ TEXT = {"context_length": 24, "vocab_size": 49408, "width": 128, "heads": 4, "la
 
 @dataclass(frozen=True)
 class Views:
-    """What the frozen blocks gave: `maps` (V N) x C x G x G, float16, and `alphas` (V N) x G x G; view after view."""
+    """What the frozen blocks gave, view after view: `maps` V N x C x G x G, float16; `alphas` V N x G x G."""
 
     maps: Tensor
     alphas: Tensor
@@ -66,7 +66,7 @@ def build(params: TeacherParams, seed: int) -> nn.Module:
     model.visual.trunk.load_state_dict({name: weights[name] for name in trunk})
     preprocess = {"size": params.image_size, "mean": MEAN, "std": STD, "interpolation": "bicubic"}
     open_clip.model.set_model_preprocess_cfg(model, preprocess)
-    set_output_stride(model.visual.trunk, params.output_stride)
+    set_output_stride(model.visual, params.output_stride)
     return model.eval()
 
 
@@ -80,7 +80,7 @@ def tune(
     `params.region_weight`. BatchNorm keeps its ImageNet statistics.
     """
     if not rows:
-        raise InputError(f"{table}: no composites of the split `train`; the teacher has nothing to learn from")
+        raise InputError(f"{table}: no composites of the split `train` for the teacher to learn from")
     model.to(device, memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
     views = _frozen_views(model, table, rows, seed, device)
     learning = _learning_groups(model, params.learning_rate)
@@ -99,7 +99,7 @@ def tune(
         optimizer.step()
         schedule.step()
         history.append({name: loss.item() for name, loss in losses.items()})
-    model.requires_grad_(False).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    model.requires_grad_(False).to(memory_format=torch.contiguous_format)
     return history
 
 
@@ -107,11 +107,11 @@ def _learning_groups(model: Any, learning_rate: float) -> list[dict[str, Any]]:
     """Parameter groups: fresh parts at the full rate, ImageNet's last blocks at a tenth."""
     trunk = model.visual.trunk
     pretrained = nn.ModuleList([*trunk.blocks[FROZEN_BLOCKS:], trunk.conv_head, trunk.bn2])
-    # random token vectors are told apart as well as learned ones; training 6 M numbers for a few words costs more
+    # random token vectors tell words apart as well as learned ones, and 6 M numbers need not be trained
     words = model.text.token_embedding.weight
     text = [parameter for parameter in model.text.parameters() if parameter is not words]
     fresh = [*model.visual.head.parameters(), *text, model.logit_scale]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": list(pretrained.parameters()), "lr": learning_rate / 10},
         {"params": fresh, "lr": learning_rate},
     ]
@@ -139,7 +139,10 @@ def _step_losses(
     patches = _last_blocks(model, maps)
     alpha = alpha.to(device)
     captions = [rows[i].caption if random.random() < 0.5 else _say(rows[i].material, random) for i in chosen]
-    ours = [rows[i].foreground_phrase if random.random() < 0.5 else material_phrase(rows[i].material) for i in chosen]
+    ours = [
+        rows[i].foreground_phrase if random.random() < 0.5 else material_phrase(rows[i].material)
+        for i in chosen
+    ]
     theirs = [rows[i].background_phrase for i in chosen]
     template = TEMPLATES[random.integers(len(TEMPLATES))]
     whole, whole_labels = _distinct(captions)
@@ -194,7 +197,11 @@ def _frozen_views(model: Any, table: Path, rows: Sequence[CompositeRow], seed: i
         batch = preprocessing.normalise(torch.stack([image for image, _ in pairs]).to(device))
         cells = _first_blocks(model, batch.contiguous(memory_format=torch.channels_last))
         maps.append(cells.half().cpu())
-        grids.append(F.adaptive_avg_pool2d(torch.stack([alpha for _, alpha in pairs]), cells.shape[-2:])[:, 0])
+        grids.append(
+            F.adaptive_avg_pool2d(
+                torch.stack([alpha for _, alpha in pairs]), (cells.shape[2], cells.shape[3])
+            )[:, 0]
+        )
     return Views(torch.cat(maps), torch.cat(grids))
 
 
@@ -212,7 +219,7 @@ def _load(table: Path, rows: Sequence[CompositeRow], preprocessing: Preprocessin
 def _augment(image: Tensor, alpha: Tensor, view: int, seed: list[int]) -> tuple[Tensor, Tensor]:
     """A view of an 8-bit image and its alpha in [0, 1]; view 0 is the image itself.
 
-    Other views are cropped to 60-100 % of the side, flipped, and changed in gain, contrast and colour balance.
+    Others are cropped to 60-100 % of the side, flipped, and changed in gain, contrast and colour balance.
     """
     picture, matte = image / 255, alpha / 255
     if view == 0:

@@ -8,9 +8,9 @@ from torch import Tensor
 def contrast(vectors: Tensor, texts: Tensor, labels: Tensor, scale: Tensor) -> Tensor:
     """Symmetric InfoNCE (CLIP, arXiv:2103.00020) of B vectors against the U distinct phrases they belong to.
 
-    `vectors` B x D, `texts` U x D, `labels` B: the phrase of each vector. Phrases are distinct, so two vectors
-    of one phrase never oppose each other; a phrase's probability over vectors is averaged over its own.
-    Phrases without a vector only serve as negatives.
+    `vectors` B x D, `texts` U x D, `labels` B: the phrase of each vector. Phrases are distinct, so vectors of
+    one phrase never oppose each other; a phrase's probability over vectors is averaged over its own. Phrases
+    without a vector only serve as negatives.
     """
     logits = scale * F.normalize(vectors, dim=1) @ F.normalize(texts, dim=1).T
     to_text = F.cross_entropy(logits, labels)

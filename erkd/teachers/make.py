@@ -47,7 +47,10 @@ def report_teacher(
     """What `reports/teacher.json` holds: scores on `unseen` composites, prompts, and the loss curve."""
     teacher = load_teacher(folder, device)
     scores = assess(teacher, composites, unseen, trimaps)
-    curve = [{"step": step, **{name: rounded(loss) for name, loss in losses.items()}} for step, losses in enumerate(history)]
+    curve = [
+        {"step": step, **{name: rounded(loss) for name, loss in losses.items()}}
+        for step, losses in enumerate(history)
+    ]
     return {
         "source": params.source,
         "model": teacher.identity["config"]["model_cfg"]["vision_cfg"].get("timm_model_name", params.model),

@@ -12,7 +12,9 @@ from torch import Tensor
 def balanced_accuracy(found: Sequence[str], true: Sequence[str]) -> tuple[float, dict[str, float]]:
     """The mean over the true classes of each one's recall, and these recalls by name."""
     recalls = {
-        name: float(np.mean([guess == name for guess, label in zip(found, true, strict=True) if label == name]))
+        name: float(
+            np.mean([guess == name for guess, label in zip(found, true, strict=True) if label == name])
+        )
         for name in sorted(set(true))
     }
     return float(np.mean(list(recalls.values()))), recalls
@@ -33,12 +35,17 @@ def auc(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> float | None
 
 
 def patch_scores(patches: Tensor, ours: Tensor, theirs: Tensor) -> Tensor:
-    """Cosine to the foreground's phrase minus cosine to the backdrop's: B x D x G x G, B x D, B x D to B x G x G."""
+    """Cosine to the foreground's phrase minus that to the backdrop's, per cell, B x G x G.
+
+    `patches` B x D x G x G; `ours` and `theirs`, the phrases' embeddings, B x D.
+    """
     cells = F.normalize(patches, dim=1)
     return torch.einsum("bdhw,bd->bhw", cells, F.normalize(ours, dim=1) - F.normalize(theirs, dim=1))
 
 
-def unknown_cells(trimap: Tensor, alpha: Tensor, grid: tuple[int, int], share: float = 0.5) -> tuple[Tensor, Tensor]:
+def unknown_cells(
+    trimap: Tensor, alpha: Tensor, grid: tuple[int, int], share: float = 0.5
+) -> tuple[Tensor, Tensor]:
     """Cells that are unknown, and alpha of their unknown pixels: both Gh x Gw, from H x W maps.
 
     A cell counts as unknown when at least `share` of its pixels are; its alpha is the mean over these pixels,

@@ -17,8 +17,8 @@ def open_model(params: TeacherParams) -> tuple[nn.Module, dict[str, Any]]:
 
     `model` is one of open_clip's names (then `pretrained` is a tag of it or a file of weights),
     `hf-hub:OWNER/NAME` or `local-dir:FOLDER`. The input is `image_size` pixels square: positional embeddings
-    are resampled where it is not the model's own. Raises InputError, in one line, for an unknown name, an absent
-    folder or file, a download that failed, and a tower without dense features.
+    are resampled where it is not the model's own. Raises InputError, in one line, for an unknown name,
+    an absent folder or file, a download that failed, and a tower without dense features.
     """
     _check_present(params)
     options: dict[str, Any] = {"force_image_size": params.image_size}
@@ -27,11 +27,13 @@ def open_model(params: TeacherParams) -> tuple[nn.Module, dict[str, Any]]:
         options["force_quick_gelu"] = True
     try:
         model = open_clip.create_model(params.model, params.pretrained, **options)
-    except Exception as error:  # hubs and loaders raise many kinds; all of them mean: not here, or not readable
+    except (
+        Exception
+    ) as error:  # hubs and loaders raise many kinds; all of them mean: not here, or not readable
         raise InputError(_advice(params, error)) from None
     describe_tower(model.visual)
     if params.output_stride is not None:
-        set_output_stride(getattr(model.visual, "trunk", model.visual), params.output_stride)
+        set_output_stride(model.visual, params.output_stride)
     config = open_clip.get_model_config(params.model)
     config["vision_cfg"]["image_size"] = params.image_size
     if "timm_model_name" in config["vision_cfg"]:
@@ -54,8 +56,8 @@ def _check_present(params: TeacherParams) -> None:
         name = params.model.replace("/", "-")
         if name not in open_clip.list_models():
             raise InputError(
-                f"teacher.model: open_clip knows no {params.model!r}; `python -c 'import open_clip; "
-                "print(open_clip.list_models())'` lists the names; or give local-dir:FOLDER or hf-hub:OWNER/NAME"
+                f"teacher.model: open_clip knows no {params.model!r}; its names are those of "
+                "open_clip.list_models(); or give local-dir:FOLDER or hf-hub:OWNER/NAME"
             )
         tags = open_clip.list_pretrained_tags_by_model(name)
         if params.pretrained not in tags and not Path(params.pretrained or "").is_file():
@@ -71,7 +73,7 @@ def _advice(params: TeacherParams, error: Exception) -> str:
     if params.model.startswith("local-dir:"):
         return f"teacher.model: cannot load {params.model}: {reason}"
     return (
-        f"teacher: cannot load {params.model} with pretrained {params.pretrained!r} ({reason}). Without network, "
-        "fetch the weights elsewhere and set teacher.pretrained to that .safetensors or .bin file, or teacher.model "
-        "to local-dir:FOLDER with open_clip_config.json and open_clip_model.safetensors in it"
+        f"teacher: cannot load {params.model}, pretrained {params.pretrained!r} ({reason}). Offline, "
+        "fetch the weights elsewhere: set teacher.pretrained to the .safetensors or .bin file, or "
+        "teacher.model to local-dir:FOLDER with open_clip_config.json and open_clip_model.safetensors in it"
     )

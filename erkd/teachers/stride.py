@@ -2,26 +2,32 @@
 
 import torch
 from open_clip.modified_resnet import ModifiedResNet
+from open_clip.timm_model import TimmModel
+from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 
 from erkd.files import InputError
 
 
-def set_output_stride(trunk: nn.Module, stride: int, probe: int = 256) -> None:
-    """Make a convolutional trunk's map denser in place: one cell per `stride` pixels instead of 32.
+def set_output_stride(tower: nn.Module, stride: int, probe: int = 256) -> None:
+    """Make a convolutional tower's map denser in place: one cell per `stride` pixels instead of 32.
 
-    Layers that leave `stride` behind (convolutions, and the average pools of ModifiedResNet) get stride 1, and
-    kernels behind them are dilated by as much, so that every weight still meets the pixels it was trained for
-    (DeepLab, arXiv:1412.7062). Which layers these are is read off one run on a `probe`-pixel image. Raises
-    InputError where the trunk cannot run so, as with kernels as wide as their stride.
+    Layers that leave `stride` behind (convolutions, and the average pools of ModifiedResNet) get stride 1,
+    and kernels behind them are dilated by as much, so that every weight still meets the pixels it was trained
+    for (DeepLab, arXiv:1412.7062). Which layers these are is read off one run on a `probe`-pixel image. A ViT
+    has the stride of its patches and is left as it is. Raises InputError where a trunk cannot run so, as with
+    kernels as wide as their stride.
     """
+    if isinstance(tower, VisionTransformer):
+        return
+    trunk = tower.trunk if isinstance(tower, TimmModel) else tower
     layers: list[tuple[nn.Conv2d | nn.AvgPool2d, int, int]] = []
 
     def record(layer: nn.Conv2d | nn.AvgPool2d, inputs: tuple[Tensor], output: Tensor) -> None:
         layers.append((layer, inputs[0].shape[-1], output.shape[-1]))
 
     hooks = [
-        layer.register_forward_hook(record)  # type: ignore[arg-type]
+        layer.register_forward_hook(record)
         for layer in trunk.modules()
         if isinstance(layer, nn.Conv2d | nn.AvgPool2d)
     ]
@@ -47,7 +53,9 @@ def _map_size(trunk: nn.Module, probe: int) -> int:
     image = torch.zeros(1, 3, probe, probe, device=next(trunk.parameters()).device)
     with torch.no_grad():
         if isinstance(trunk, ModifiedResNet):
-            maps = trunk.forward_intermediates(image, indices=1, intermediates_only=True)["image_intermediates"]
+            maps = trunk.forward_intermediates(image, indices=1, intermediates_only=True)[
+                "image_intermediates"
+            ]
             return int(maps[0].shape[-1])
         return int(trunk.forward_features(image).shape[-1])  # type: ignore[operator]
 

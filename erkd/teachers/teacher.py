@@ -24,7 +24,7 @@ TEACHER = "teacher.json"
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a model was trained to see: side of the square input, channel mean and deviation, interpolation."""
+    """What a model was trained to see: side of the square input, channel statistics, interpolation."""
 
     size: int
     mean: tuple[float, ...]
@@ -52,14 +52,14 @@ class Teacher:
     refused when it changes. `prompts` are the phrases that every consumer compares patches with.
     """
 
-    def __init__(self, model: nn.Module, tokenizer: Any, settings: dict[str, Any], identity: dict[str, Any]):
+    def __init__(self, model: Any, tokenizer: Any, settings: dict[str, Any], identity: dict[str, Any]):
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.preprocessing = preprocessing_of(model)
         self.prompts: list[str] = settings["prompts"]
         self.identity = identity
         if settings["output_stride"] is not None:
-            set_output_stride(getattr(model.visual, "trunk", model.visual), settings["output_stride"])
+            set_output_stride(model.visual, settings["output_stride"])
         self.exactness = describe_tower(model.visual)
 
     def prepare(self, image: Array) -> Tensor:
@@ -80,7 +80,7 @@ class Teacher:
     def text(self, phrases: Sequence[str]) -> Tensor:
         """L2-normalised embeddings of phrases, K x D, on the model's device."""
         device = next(self.model.parameters()).device
-        return self.model.encode_text(self.tokenizer(list(phrases)).to(device), normalize=True)  # type: ignore[operator]
+        return self.model.encode_text(self.tokenizer(list(phrases)).to(device), normalize=True)
 
 
 def preprocessing_of(model: nn.Module) -> Preprocessing:
@@ -96,7 +96,7 @@ def preprocessing_of(model: nn.Module) -> Preprocessing:
     )
 
 
-def save_teacher(folder: Path, model: nn.Module, model_config: dict[str, Any], settings: dict[str, Any]) -> None:
+def save_teacher(folder: Path, model: Any, model_config: dict[str, Any], settings: dict[str, Any]) -> None:
     """Write a model in open_clip's `local-dir:` layout, with `settings` beside it as `teacher.json`.
 
     `settings` needs `source`, `output_stride` (None: the model's own) and `prompts`.

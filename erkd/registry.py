@@ -1,0 +1,228 @@
+"""Versions of a student in the MLflow model registry, and which of them is the champion."""
+
+import hashlib
+import importlib.metadata
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from erkd.files import InputError, read_json, sha256
+from erkd.runs import find_runs, flatten, log_evaluation
+from erkd.store import connect, locked, reason, store_uri
+from erkd.tables import CompositeRow, TrimapRow, read_table, resolve
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "pillow")  # what registry_model.py imports
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trained, exported and scored student, and what is worth knowing about it.
+
+    `metrics` is the content of `reports/metrics.json`, `settings` what the model card lists.
+    """
+
+    onnx: Path
+    student_sha256: str
+    data_sha256: str
+    metrics: Mapping[str, Any]
+    licences: tuple[str, ...]
+    parameters: int
+    settings: Mapping[str, Any]
+
+    @property
+    def sad(self) -> float:
+        """Mean SAD over the validation images' unknown regions, thousands of pixels."""
+        return float(self.metrics["validation"]["student"]["sad"])
+
+
+def read_candidate(root: Path, settings: Mapping[str, Any]) -> Candidate:
+    """The student under `root`. Raises InputError when a file is missing or belongs to other weights."""
+    onnx = root / "models/onnx/student.onnx"
+    record = read_json(onnx.with_name("onnx.json"))
+    weights = sha256(root / "models/student/student.safetensors")
+    if (record["student_sha256"], record["sha256"]) != (weights, sha256(onnx)):
+        raise InputError(f"{onnx}: not the export of models/student; `dvc repro export` makes it anew")
+    manifest = root / "data/composites/manifest.csv"
+    return Candidate(
+        onnx=onnx,
+        student_sha256=weights,
+        data_sha256=validation_digest(manifest, root / "data/trimaps/trimaps.csv"),
+        metrics=read_json(root / "reports/metrics.json"),
+        licences=tuple(sorted({row.licence for row in read_table(manifest, CompositeRow)})),
+        parameters=record["parameters"],
+        settings=settings,
+    )
+
+
+def validation_digest(manifest: Path, trimaps: Path) -> str:
+    """SHA-256 over the validation rows of both tables and the bytes of the files that they name.
+
+    Two students were measured on the same data when it is equal. Raises InputError without such rows.
+    """
+    composites = read_table(manifest, CompositeRow, "validation")
+    if not composites:
+        raise InputError(f"{manifest}: no validation row, so students cannot be compared")
+    lines = []
+    for row in composites:
+        lines += [row.sample_id, *(sha256(resolve(manifest, name)) for name in (row.image, row.alpha))]
+    for trimap in read_table(trimaps, TrimapRow, "validation"):
+        lines += [trimap.sample_id, sha256(resolve(trimaps, trimap.trimap))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def register(start: Path, name: str, candidate: Candidate, experiment: bool, rival: bool) -> str:
+    """Make a version of the model `name` unless one has these weights, and give it the alias it deserves.
+
+    `start` says which project's store. The alias `champion` moves to a student that validates better than
+    the present one on the same data. An `experiment` of DVC gets the alias `candidate` instead, and so does
+    one that is no `rival` (trained on photographs meant for judging). Returns a sentence for people.
+    Raises InputError when the store cannot be reached.
+    """
+    try:
+        with locked(start, "registry"):
+            client, experiment_id = connect(start)
+            version, is_new = _find_or_create(client, start, name, candidate, experiment_id)
+            if experiment or not rival:
+                client.set_registered_model_alias(name, "candidate", version)
+                why = "an experiment" if experiment else "this data source"
+                verdict = f"it is the candidate ({why} never makes the champion)"
+            else:
+                verdict = _contend(client, name, version, candidate)
+            client.update_model_version(name, version, model_card(name, candidate))
+            for run in find_runs(client, experiment_id, candidate.student_sha256):
+                log_evaluation(client, run, candidate.metrics)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"the MLflow store {store_uri(start)} does not answer ({reason(error)}); mend it or set "
+            "MLFLOW_TRACKING_URI, then run `dvc repro register`"
+        ) from error
+    return f"{name} version {version}{'' if is_new else ' has these weights already'}: {verdict}"
+
+
+def _contend(client: "MlflowClient", name: str, version: str, candidate: Candidate) -> str:
+    """Compare with the champion and move the alias if the candidate wins."""
+    champion = _champion(client, name)
+    if champion is None:
+        client.set_registered_model_alias(name, "champion", version)
+        return f"it is the first champion (validation SAD {candidate.sad:.3f})"
+    if champion.version == version:
+        return f"it stays the champion (validation SAD {candidate.sad:.3f})"
+    if champion.tags.get("data_sha256") != candidate.data_sha256:
+        return (
+            f"version {champion.version} stays the champion: it was measured on other data, so the two "
+            "cannot be compared (to move the alias by hand: make ui, Models)"
+        )
+    best = float(champion.tags["validation_sad"])
+    if candidate.sad < best:
+        client.set_registered_model_alias(name, "champion", version)
+        return f"it is the champion now (validation SAD {candidate.sad:.3f} against {best:.3f})"
+    return (
+        f"version {champion.version} stays the champion (validation SAD {best:.3f}, this {candidate.sad:.3f})"
+    )
+
+
+def _champion(client: "MlflowClient", name: str) -> Any:
+    """The champion's version, or None where there is none yet."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, "champion")
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _find_or_create(
+    client: "MlflowClient", start: Path, name: str, candidate: Candidate, experiment_id: str
+) -> tuple[str, bool]:
+    """The version with these weights, and whether it is new. Its tags come with it, so none is half made."""
+    for version in client.search_model_versions(f"name = '{name}'"):
+        if version.tags.get("student_sha256") == candidate.student_sha256:
+            return str(version.version), False
+    import mlflow
+
+    from erkd import registry_model
+
+    runs = find_runs(client, experiment_id, candidate.student_sha256)
+    uri = store_uri(start)
+    mlflow.set_tracking_uri(uri)
+    run_id = runs[0].info.run_id if runs else None
+    logged = client.create_logged_model(experiment_id, name, run_id)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # hints on type annotations; the signature is given
+        mlflow.pyfunc.log_model(
+            name=name,
+            model_id=logged.model_id,
+            python_model=registry_model.__file__,
+            artifacts={"onnx": str(candidate.onnx)},
+            signature=_signature(),
+            pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in PACKAGES],
+        )
+        made = mlflow.register_model(f"models:/{logged.model_id}", name, tags=_tags(candidate))
+    return str(made.version), True
+
+
+def _signature() -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import ColSpec, DataType, Schema
+
+    text = DataType.string
+    inputs = Schema([ColSpec(text, "image"), ColSpec(text, "trimap")])
+    return ModelSignature(inputs, Schema([ColSpec(text, "alpha")]))
+
+
+def _tags(candidate: Candidate) -> dict[str, str]:
+    """What a version is found and compared by, as text."""
+    metrics = {
+        f"{group}_{metric}": f"{value:.6g}"
+        for group in ("validation", "test")
+        for metric, value in candidate.metrics.get(group, {}).get("student", {}).items()
+        if metric in ("sad", "mse", "grad", "conn")
+    }
+    settings = flatten({"kd": candidate.settings["kd"]})
+    return {
+        "student_sha256": candidate.student_sha256,
+        "data_sha256": candidate.data_sha256,
+        "onnx_sha256": sha256(candidate.onnx),
+        "data_licences": "; ".join(candidate.licences),
+        **metrics,
+        **settings,
+    }
+
+
+def model_card(name: str, candidate: Candidate) -> str:
+    """Markdown: what the model does, what it was trained on, how good it is."""
+    rows = [
+        f"| {group} ({content['n']} images) | {method} | {values['sad']:.2f} | {values['mse'] * 1000:.2f} |"
+        for group, content in candidate.metrics.items()
+        for method, values in content.items()
+        if isinstance(values, Mapping)
+    ]
+    kd = candidate.settings["kd"]
+    return "\n".join(
+        [
+            f"# {name}",
+            "",
+            "Estimates alpha from a photograph and a trimap (0 background, 128 unknown, 255 foreground). "
+            f"{candidate.parameters / 1e6:.2f} M parameters.",
+            "",
+            f"- Trained on: {candidate.settings['source']} composites, split by foreground and background",
+            f"- Licences of the data: {'; '.join(candidate.licences)}",
+            f"- Distillation: {', '.join(kd['methods']) or 'none'}, weight {kd['weight']:g}",
+            "- Input and output: base64 PNG",
+            "",
+            "Over the unknown region: SAD in thousands of pixels, MSE x 1000.",
+            "",
+            "| data | method | SAD | MSE |",
+            "|---|---|---|---|",
+            *rows,
+        ]
+    )

@@ -1,0 +1,24 @@
+"""Export the student to ONNX. Reads models/student; writes models/onnx."""
+
+from pathlib import Path
+
+import torch
+
+from erkd.export import export_student
+from erkd.files import sha256
+from erkd.params import Params
+from erkd.students.student import load_student
+from pipeline.stage import run_stage
+
+
+def main(root: Path, params: Params) -> None:
+    if params.threads:
+        torch.set_num_threads(params.threads)
+    folder = root / "models/student"
+    weights = sha256(folder / "student.safetensors")
+    difference = export_student(load_student(folder), root / "models/onnx", params.export, weights)
+    print(f"ONNX Runtime and PyTorch differ by {difference:.2g} at most")
+
+
+if __name__ == "__main__":
+    run_stage("export", main)

@@ -1,0 +1,28 @@
+"""Register the student in MLflow. Reads models/, reports/metrics.json, the tables; writes registered.json."""
+
+import os
+from pathlib import Path
+
+from erkd.files import sha256, write_json
+from erkd.params import Params
+from erkd.registry import read_candidate, register
+from pipeline.stage import run_stage
+
+
+def main(root: Path, params: Params) -> None:
+    settings = {"source": params.data.source, "kd": params.kd.model_dump()}
+    candidate = read_candidate(root, settings)
+    name = params.register_.name
+    experiment = bool(os.environ.get("DVC_EXP_NAME"))
+    print(register(root, name, candidate, experiment, rival=params.data.source != "alphamatting"))
+    record = {
+        "name": name,
+        "student_sha256": candidate.student_sha256,
+        "data_sha256": candidate.data_sha256,
+        "onnx_sha256": sha256(candidate.onnx),
+    }
+    write_json(record, root / "reports/registered.json")
+
+
+if __name__ == "__main__":
+    run_stage("register", main)

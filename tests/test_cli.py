@@ -1,0 +1,146 @@
+"""The command `erkd`, run as users run it."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_set import HEIGHT, WIDTH, soft_disc
+
+from erkd.evaluate import match_files
+from erkd.files import InputError
+from erkd.images import load_alpha, load_trimap, save_image, save_trimap
+from erkd.metrics import score
+
+NAMES = ["sad", "mse", "grad", "conn", "sad_whole", "mse_whole"]
+
+
+def erkd(*arguments):
+    """Run `erkd` with arguments; the result has returncode, stdout and stderr."""
+    command = [sys.executable, "-m", "erkd.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """--pred, --alpha and --trimap of three samples; the predictions are somewhat off."""
+    for number, name in enumerate(("one", "two.x", "three")):
+        alpha, trimap, _ = soft_disc(number)
+        save_image(np.clip(alpha * 0.9, 0, 1), tmp_path / f"pred/{name}.png")
+        save_image(alpha, tmp_path / f"alpha/{name}.png")
+        save_trimap(trimap, tmp_path / f"trimap/{name}.png")
+    return [option for part in ("pred", "alpha", "trimap") for option in (f"--{part}", tmp_path / part)]
+
+
+def test_scores_as_table_json_and_csv(folders, tmp_path):
+    run = erkd("evaluate", *folders, "--json", tmp_path / "out/scores.json", "--csv", tmp_path / "scores.csv")
+    assert (run.returncode, run.stderr.count("Traceback")) == (0, 0), run.stderr
+    for word in ("Mean over 3 images", "unknown region", "whole image", "thousands of pixels", "x 10^-3"):
+        assert word in run.stdout
+    found = json.loads((tmp_path / "out/scores.json").read_text(encoding="utf-8"))
+    assert found["n"] == 3
+    assert list(found["images"]) == ["one", "three", "two.x"]
+    files = [tmp_path / part / "two.x.png" for part in ("pred", "alpha", "trimap")]
+    expected = score(load_alpha(files[0]), load_alpha(files[1]), load_trimap(files[2]))
+    for name in NAMES:
+        assert found["images"]["two.x"][name] == getattr(expected, name)
+        assert found["mean"][name] == pytest.approx(np.mean([row[name] for row in found["images"].values()]))
+    assert f"{found['mean']['sad']:.4f}" in run.stdout
+    assert f"{found['mean']['mse'] * 1000:.4f}" in run.stdout
+    with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["image"] for line in lines] == list(found["images"])
+    assert float(lines[2]["conn"]) == expected.conn
+
+
+def test_latex(folders):
+    run = erkd("evaluate", *folders, "--latex")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("\\begin{tabular}{llrr}")
+    assert run.stdout.rstrip().endswith("\\end{tabular}")
+    assert all(line.endswith("\\\\") for line in run.stdout.splitlines() if " & " in line)
+
+
+def test_missing_and_extra_files_are_listed(folders, tmp_path):
+    (tmp_path / "pred/one.png").unlink()
+    save_image(np.zeros((HEIGHT, WIDTH), np.float32), tmp_path / "pred/other.png")
+    (tmp_path / "trimap/three.png").unlink()
+    run = erkd("evaluate", *folders, "--json", tmp_path / "scores.json")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.count("\n") == 1
+    for words in (
+        f"missing in {tmp_path / 'pred'}: one.png",
+        f"extra in {tmp_path / 'pred'}: other.png",
+        f"missing in {tmp_path / 'trimap'}: three.png",
+        "--allow-missing",
+    ):
+        assert words in run.stderr
+    assert not (tmp_path / "scores.json").exists()
+    run = erkd("evaluate", *folders, "--allow-missing", "--json", tmp_path / "scores.json")
+    assert run.returncode == 0, run.stderr
+    assert "one.png" in run.stderr
+    assert list(json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))["images"]) == ["two.x"]
+
+
+def test_other_suffixes_and_trimaps_with_three_equal_channels(folders, tmp_path):
+    pred, trimap = tmp_path / "pred/one.png", tmp_path / "trimap/one.png"
+    before = erkd("evaluate", *folders).stdout
+    Image.open(trimap).convert("RGB").save(trimap)
+    Image.open(pred).save(pred.with_suffix(".bmp"))
+    pred.unlink()
+    (tmp_path / "alpha/notes.txt").write_text("no image", encoding="utf-8")
+    assert erkd("evaluate", *folders).stdout == before
+
+
+def test_bad_files_are_named_in_one_line(folders, tmp_path):
+    path = tmp_path / "pred/one.png"
+    save_image(np.zeros((5, 6), np.float32), path)
+    run = erkd("evaluate", *folders)
+    assert run.returncode == 2
+    assert f"{path}: sizes differ" in run.stderr
+    assert "Traceback" not in run.stderr
+    path.write_bytes(b"no image")
+    assert f"{path}: not a readable image" in erkd("evaluate", *folders).stderr
+
+
+def test_folders_that_cannot_be_matched(folders, tmp_path):
+    pred, alpha, trimap = folders[1::2]
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        match_files(tmp_path / "nowhere", alpha, trimap)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        InputError, match=r"nothing to score: missing in .*empty: one\.png, three\.png, two\.x\.png"
+    ):
+        match_files(tmp_path / "empty", alpha, trimap)
+    with pytest.raises(InputError, match="nothing to score: no images in"):
+        match_files(*[tmp_path / "empty"] * 3)
+    save_image(np.zeros((5, 6), np.float32), pred / "one.jpg")
+    with pytest.raises(InputError, match=r"both one\.jpg and one\.png"):
+        match_files(pred, alpha, trimap)
+
+
+def test_many_missing_files_are_shortened(folders, tmp_path):
+    for number in range(30):
+        save_image(np.zeros((2, 2), np.float32), tmp_path / f"pred/extra{number:02}.png")
+    matches = match_files(*folders[1::2])
+    assert matches.unmatched[0].endswith("extra19.png and 10 more")
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("erkd.cli", {"torch", "cv2", "numpy", "pandas", "joblib", "pymatting"}),  # `--help` comes at once
+        ("erkd.evaluate", {"torch", "pandas", "scipy", "pymatting", "numba"}),  # the light install has none
+    ],
+)
+def test_imports_stay_light(module, unwanted):
+    code = f"import sys, {module}; print(*sorted({unwanted} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+def test_help_names_the_command():
+    assert "evaluate" in erkd("--help").stdout

@@ -1,0 +1,245 @@
+"""One version per weights, a champion that only better validation moves, and a model that loads and predicts."""
+
+import base64
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_export import AlphaOnly, export_onnx, make_student
+
+from erkd.files import InputError, sha256, write_json
+from erkd.registry import Candidate, model_card, read_candidate, register, validation_digest
+from erkd.runs import find_runs
+from erkd.store import connect
+from erkd.tables import CompositeRow, TrimapRow, write_table
+
+NAME = "erkd-student"
+
+
+def _scores(sad: float) -> dict[str, float]:
+    return {"sad": sad, "sad_low": sad - 1, "sad_high": sad + 1, "mse": 0.02, "grad": 1.5, "conn": 2.5}
+
+
+@pytest.fixture(scope="module")
+def candidate(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
+    onnx = tmp_path_factory.mktemp("onnx") / "student.onnx"
+    export_onnx(AlphaOnly(make_student()), onnx, opset=18)
+    return Candidate(
+        onnx=onnx,
+        student_sha256="a" * 64,
+        data_sha256="d" * 64,
+        metrics={
+            "test": {"n": 2, "student": _scores(7.25), "closed_form": _scores(8)},
+            "validation": {"n": 2, "student": _scores(5)},
+        },
+        licences=("CC0-1.0", "MIT"),
+        parameters=1_250_000,
+        settings={"source": "procedural", "kd": {"methods": ["erkd"], "weight": 1.0, "erkd": {"edge": 0.5}}},
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("project")
+
+
+@pytest.fixture(autouse=True)
+def _own_store(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(project))
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+
+
+def _better(candidate: Candidate, weights: str, sad: float, data: str = "d") -> Candidate:
+    metrics = {**candidate.metrics, "validation": {"n": 2, "student": _scores(sad)}}
+    return replace(candidate, student_sha256=weights * 64, data_sha256=data * 64, metrics=metrics)
+
+
+def _aliases(project: Path) -> dict[str, str]:
+    client, _ = connect(project)
+    return {alias: str(version) for alias, version in client.get_registered_model(NAME).aliases.items()}
+
+
+def test_the_champion_moves_on_better_validation_alone(project: Path, candidate: Candidate) -> None:
+    client, experiment = connect(project)
+    run = client.create_run(experiment, tags={"student_sha256": candidate.student_sha256})
+    client.set_terminated(run.info.run_id)
+
+    assert "first champion" in register(project, NAME, candidate, experiment=False, rival=True)
+    assert _aliases(project) == {"champion": "1"}
+    again = register(project, NAME, candidate, experiment=False, rival=True)
+    assert "version 1 has these weights already: it stays the champion" in again
+
+    for weights, sad, data in (("b", 5.0, "d"), ("c", 6.0, "d"), ("e", 1.0, "f")):  # equal, worse, other data
+        text = register(project, NAME, _better(candidate, weights, sad, data), experiment=False, rival=True)
+        assert "version 1 stays the champion" in text
+        assert _aliases(project) == {"champion": "1"}
+    assert "other data" in text
+
+    best = _better(candidate, "9", 1.0)
+    assert "an experiment never" in register(project, NAME, best, experiment=True, rival=True)
+    assert _aliases(project) == {"champion": "1", "candidate": "5"}
+    assert "this data source never" in register(project, NAME, best, experiment=False, rival=False)
+    assert _aliases(project)["champion"] == "1"
+    assert "it is the champion now (validation SAD 1.000 against 5.000)" in register(
+        project, NAME, best, experiment=False, rival=True
+    )
+    assert _aliases(project)["champion"] == "5"
+    assert len(client.search_model_versions(f"name = '{NAME}'")) == 5
+
+    version = client.get_model_version(NAME, "1")
+    assert version.run_id == run.info.run_id
+    assert version.description == model_card(NAME, candidate)
+    assert {
+        "student_sha256": "a" * 64,
+        "data_sha256": "d" * 64,
+        "onnx_sha256": sha256(candidate.onnx),
+        "data_licences": "CC0-1.0; MIT",
+        "validation_sad": "5",
+        "test_sad": "7.25",
+        "kd.weight": "1.0",
+        "kd.erkd.edge": "0.5",
+    }.items() <= version.tags.items()
+
+    (run,) = find_runs(client, experiment, candidate.student_sha256)
+    assert run.data.metrics["test/closed_form/sad"] == 8
+    history = client.get_metric_history(run.info.run_id, "validation/student/sad")
+    assert [entry.value for entry in history] == [5]  # once, though registered twice
+
+
+def _png(values: np.ndarray, mode: str = "PNG") -> str:
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, mode)
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+IMAGE = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
+TRIMAP = np.repeat(np.uint8([0, 128, 128, 128, 255]), 10)[:, None].repeat(70, 1)
+
+
+@pytest.fixture(scope="module")
+def served(project: Path, candidate: Candidate):  # noqa: ANN201
+    """The champion as a server loads it."""
+    import mlflow
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(project))
+        patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        register(project, NAME, candidate, experiment=False, rival=True)
+        mlflow.set_tracking_uri(f"sqlite:///{project}/mlflow.db")
+        return mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
+
+
+def _predict(served, image: str, trimap: str) -> np.ndarray:  # noqa: ANN001
+    import pandas as pd
+
+    answer = served.predict(pd.DataFrame({"image": [image], "trimap": [trimap]}))
+    assert list(answer.columns) == ["alpha"]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer.alpha[0]))))
+
+
+def test_the_registered_model_predicts_as_pytorch(served) -> None:  # noqa: ANN001
+    import torch
+
+    from erkd.predict import predict_alpha
+
+    alpha = _predict(served, _png(IMAGE), _png(TRIMAP))
+    assert alpha.shape == (50, 70)
+    assert (alpha[:10] == 0).all()
+    assert (alpha[40:] == 255).all()
+    values = np.select([TRIMAP == 0, TRIMAP == 255], [np.float32(0), np.float32(1)], np.float32(0.5))
+    with torch.inference_mode():
+        expected = predict_alpha(make_student(), IMAGE.astype(np.float32) / 255, values)
+    assert np.abs(alpha / 255 - expected).max() <= 0.51 / 255
+
+
+GREY = np.uint8(np.stack([TRIMAP, TRIMAP, 255 - TRIMAP], axis=2))
+BAD = {
+    "image: not base64 text": ("%%%", _png(TRIMAP)),
+    "image: not a readable PNG image": (base64.b64encode(b"junk").decode(), _png(TRIMAP)),
+    "trimap: not a readable PNG image": (_png(IMAGE), _png(TRIMAP)[:60]),
+    "image: not a readable PNG": (_png(IMAGE, "JPEG"), _png(TRIMAP)),
+    "one size; found 70 x 50 and 70 x 49": (_png(IMAGE), _png(TRIMAP[:49])),
+    "found 7 too": (_png(IMAGE), _png(np.where(TRIMAP == 128, np.uint8(7), TRIMAP))),
+    "no pixel is unknown": (_png(IMAGE), _png(np.where(TRIMAP == 128, np.uint8(0), TRIMAP))),
+    "colour channels that differ": (_png(IMAGE), _png(GREY)),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input_is_the_callers_fault(served, message: str) -> None:  # noqa: ANN001
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException, match=message) as caught:
+        _predict(served, *BAD[message])
+    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+
+
+def test_a_huge_header_is_refused_before_its_pixels_are_read(served) -> None:  # noqa: ANN001
+    from mlflow.exceptions import MlflowException
+
+    png = bytearray(base64.b64decode(_png(IMAGE)))
+    png[16:24] = (9000).to_bytes(4, "big") * 2
+    import zlib
+
+    png[29:33] = zlib.crc32(bytes(png[12:29])).to_bytes(4, "big")
+    with pytest.raises(MlflowException, match="9000 x 9000 pixels; at most") as caught:
+        _predict(served, base64.b64encode(bytes(png)).decode(), _png(TRIMAP))
+    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+
+
+def test_a_store_that_does_not_answer_is_a_clear_failure(
+    candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(InputError, match=r"store http://127.0.0.1:9 does not answer .*dvc repro register"):
+        register(tmp_path, NAME, candidate, experiment=False, rival=True)
+
+
+def _write_data(root: Path, trimap: np.ndarray, train_caption: str = "hair") -> tuple[Path, Path]:
+    manifest, trimaps = root / "data/composites/manifest.csv", root / "data/trimaps/trimaps.csv"
+    rows = []
+    for split, caption in (("train", train_caption), ("validation", "hair")):
+        words = ("f", "b", "hair", "image.png", "alpha.png", 5, 7, 0, caption, "hair", "wall")
+        rows.append(CompositeRow(split, split, "test", f"licence of {split}", *words))
+    write_table(rows, manifest)
+    write_table([TrimapRow(row.sample_id, row.split, "trimap.png", 1, 1, 0.5, 0) for row in rows], trimaps)
+    for path, values in ((manifest, IMAGE), (manifest, TRIMAP), (trimaps, trimap)):
+        name = "trimap.png" if path == trimaps else "image.png" if values is IMAGE else "alpha.png"
+        Image.fromarray(values).save(path.parent / name)
+    return manifest, trimaps
+
+
+def test_the_data_hash_is_of_validation_alone(tmp_path: Path) -> None:
+    first = validation_digest(*_write_data(tmp_path / "a", TRIMAP))
+    assert validation_digest(*_write_data(tmp_path / "b", TRIMAP, train_caption="fur")) == first
+    assert validation_digest(*_write_data(tmp_path / "c", TRIMAP[::-1].copy())) != first
+    manifest, trimaps = _write_data(tmp_path / "d", TRIMAP)
+    manifest.write_text(manifest.read_text().replace("validation", "test"))
+    with pytest.raises(InputError, match="no validation row"):
+        validation_digest(manifest, trimaps)
+
+
+def test_what_the_stage_reads_belongs_together(tmp_path: Path, candidate: Candidate) -> None:
+    _write_data(tmp_path, TRIMAP)
+    weights = tmp_path / "models/student/student.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    onnx = tmp_path / "models/onnx/student.onnx"
+    onnx.parent.mkdir()
+    onnx.write_bytes(candidate.onnx.read_bytes())
+    record = {"parameters": 9, "student_sha256": sha256(weights), "sha256": sha256(onnx)}
+    write_json(record, onnx.with_name("onnx.json"))
+    write_json(candidate.metrics, tmp_path / "reports/metrics.json")
+    found = read_candidate(tmp_path, candidate.settings)
+    assert (found.sad, found.parameters, found.student_sha256) == (5.0, 9, sha256(weights))
+    assert found.licences == ("licence of train", "licence of validation")
+    weights.write_bytes(b"other weights")
+    with pytest.raises(InputError, match=r"student.onnx: not the export of models/student"):
+        read_candidate(tmp_path, candidate.settings)

@@ -1,0 +1,198 @@
+import re
+import shutil
+
+import numpy as np
+import pytest
+from browser import Browser, find_chromium
+from conftest import ROOT
+from report_tree import IMAGES, make_tree
+
+from erkd.files import InputError, read_json, write_json
+from erkd.params import load_params
+from erkd.report import ReportFiles, ScoredSet, pick_materials, result_picture, write_report
+from erkd.scores import list_composites
+from erkd.tables import Sample
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    return make_tree(tmp_path_factory.mktemp("tree"))
+
+
+def page_of(root, **changes):
+    """The page that the files under `root` give; `changes` are fields of the test set."""
+    there = (root / "data/composites/manifest.csv").is_file()
+    samples = list_composites(root / "data/composites", root / "data/trimaps", "test") if there else ()
+    fields = {
+        "title": "Test composites",
+        "images": "test composites",
+        "samples": tuple(samples),
+        "metrics": root / "reports/metrics.json",
+        "per_image": root / "reports/per_image.csv",
+        "predictions": root / "data/predictions/test",
+        "baselines": root / "data/baselines/test",
+    }
+    files = ReportFiles.under(root, (ScoredSet(**fields | changes),))
+    path = root / "reports/index.html"
+    write_report(files, load_params(ROOT / "params.yaml"), path)
+    return path.read_text(encoding="utf-8")
+
+
+def test_the_page_holds_everything(tree):
+    page = page_of(tree)
+    for text in (
+        "beats closed form",
+        "1.23 M",
+        "Patch-text AUC",
+        "0.810",
+        "validation SAD",
+        "erkd.unknown_gain",
+        "CC0-1.0",
+    ):
+        assert text in page, text
+    assert "1 of 2 expectations are met" in page
+    assert "composites: split is one of &lt;three&gt;: not so in test-01" in page
+    assert page.count('class="kind') == 6  # of eight images two best, two median, two worst
+    assert "baselines-test-methods: closed form" in page
+    assert "Left out" not in page
+
+
+def test_text_from_tables_is_escaped(tree):
+    page = page_of(tree)
+    assert "<b>bold" not in page
+    assert "a &lt;b&gt;bold&lt;/b&gt; &amp; &#34;quoted&#34;" in page
+
+
+def test_nothing_outside_the_page_is_named(tree):
+    page = page_of(tree)
+    assert not re.search(r"""(src|href)="(?!data:|#)""", page)
+    assert "http" not in re.sub(r"http-equiv", "", re.sub(r"base64,[^\"]*", "", page))
+    assert str(tree) not in page
+
+
+def test_a_losing_student_is_said_to_lose(tmp_path):
+    page = page_of(make_tree(tmp_path, better=False))
+    assert "the student loses to closed form, the best baseline." in page
+    assert "beats" not in page
+
+
+def test_the_same_inputs_give_the_same_page_anywhere(tree, tmp_path):
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(tree, copy)
+    assert page_of(copy) == page_of(tree)
+
+
+def test_without_inputs_every_section_says_what_is_missing(tmp_path):
+    page = page_of(tmp_path)
+    assert page.count("Left out") >= 9
+    assert "No verdict yet." in page
+    assert "erkd.unknown_gain" in page
+
+
+@pytest.mark.parametrize(
+    "absent",
+    [
+        "reports/metrics.json",
+        "reports/per_image.csv",
+        "reports/teacher.json",
+        "reports/history.csv",
+        "reports/validation.json",
+        "reports/timings",
+        "data/predictions",
+        "data/baselines",
+        "data/library",
+        "models",
+    ],
+)
+def test_one_absent_input_leaves_a_line_or_less(tree, tmp_path, absent):
+    shutil.copytree(tree, tmp_path / "tree")
+    target = tmp_path / "tree" / absent
+    if target.is_dir():
+        shutil.rmtree(target)
+    else:
+        target.unlink()
+    page = page_of(tmp_path / "tree")
+    assert "Left out" in page or absent == "data/baselines"
+    assert len(page) > 20_000
+
+
+def test_a_damaged_input_is_named(tree, tmp_path):
+    shutil.copytree(tree, tmp_path / "tree")
+    (tmp_path / "tree/reports/per_image.csv").write_text("group,sample_id\n")
+    with pytest.raises(
+        InputError, match=r"per_image\.csv: the column\(s\) method, material, sad are missing"
+    ):
+        page_of(tmp_path / "tree")
+
+
+def test_a_set_of_several_groups_names_each(tree):
+    metrics = read_json(tree / "reports/metrics.json")["test"]
+    header, *lines = (tree / "reports/per_image.csv").read_text().splitlines()
+    folder = tree / "reports/sets/photos"
+    write_json(dict.fromkeys(("Trimap1", "Trimap2"), metrics), folder / "metrics.json")
+    both = [line.replace("test", group, 1) for group in ("Trimap1", "Trimap2") for line in lines]
+    (folder / "per_image.csv").write_text("\n".join([header, *both, ""]))
+    page = page_of(
+        tree, images="photographs", metrics=folder / "metrics.json", per_image=folder / "per_image.csv"
+    )
+    assert f"On {IMAGES} photographs (Trimap1) the student beats" in page
+    assert f"On {IMAGES} photographs (Trimap2) the student beats" in page
+
+
+def test_materials_with_fine_structures_come_first():
+    samples = [
+        Sample(f"s{i}", *([ROOT] * 3), material=m) for i, m in enumerate(["solid", "fur", "fur", "glass"])
+    ]
+    assert [sample.sample_id for sample in pick_materials(samples, 2)] == ["s1", "s3"]
+    assert len(pick_materials(samples, 9)) == 3
+
+
+def test_result_picture_has_a_row_per_sample(tree):
+    samples = list_composites(tree / "data/composites", tree / "data/trimaps", "test")[:2]
+    backgrounds = [tree / "data/library/backgrounds/bg0.png"]
+    shown = result_picture(samples, tree / "data/predictions/test", backgrounds)
+    assert shown.shape == (2 * 240 + 8, 4 * 360 + 3 * 8, 3)
+    assert shown.min() >= 0
+    assert shown.max() <= 1
+    # the known foreground, right of the middle, keeps its colour on the new ground
+    np.testing.assert_allclose(shown[100, 3 * 368 + 350], [0.8, 0.2, 0.1], atol=0.02)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    program = find_chromium()
+    if program is None:
+        pytest.skip("Chromium is not installed")
+    with Browser(program) as opened:
+        yield opened
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_in_a_browser(tree, browser, width):
+    page_of(tree)
+    seen = browser.look_at(tree / "reports/index.html", width)
+    assert seen.errors == []
+    assert seen.requests == []
+    assert seen.overflow == 0
+    assert seen.broken == []
+    assert seen.nameless == 0
+    # six cases of 1 given and 3 rows of 5; foregrounds; composites with trimaps; the strip
+    assert seen.pictures == 6 * 16 + IMAGES + 2 * IMAGES + 1
+
+
+@pytest.mark.slow
+def test_the_browser_sees_what_is_wrong(browser, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<img src="missing.png" alt="gone">'
+        '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">'
+        '<div style="width:2000px">wide</div><script>console.error("one"); undefined.two</script>'
+    )
+    seen = browser.look_at(page, 390)
+    assert len(seen.errors) >= 2
+    assert [request.rsplit("/")[-1] for request in seen.requests] == ["missing.png"]
+    assert seen.overflow > 1500
+    assert seen.broken == ["gone"]
+    assert (seen.pictures, seen.nameless) == (2, 1)

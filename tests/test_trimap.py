@@ -1,0 +1,143 @@
+"""Trimaps from alpha: radii by hand, drawn ones, and the stage's table."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from erkd.files import InputError
+from erkd.images import load_trimap, save_image
+from erkd.params import TrimapParams
+from erkd.tables import CompositeRow, TrimapRow, read_table, write_table
+from erkd.trimap import draw_trimap, split_trimap, trimap_from_alpha, whole_object_trimap, write_trimaps
+
+PARAMS = TrimapParams(min_radius=2, max_radius=60, whole_object=0.25)
+
+
+def disc(size=96, radius=30, softness=3.0):
+    y, x = np.mgrid[0:size, 0:size]
+    distance = np.hypot(x - size / 2, y - size / 2)
+    return np.clip((radius - distance) / softness + 0.5, 0, 1).astype(np.float32)
+
+
+def test_split_by_hand():
+    foreground, background, unknown = split_trimap(np.asarray([[0, 0.5, 1]], np.float32))
+    assert foreground.tolist() == [[False, False, True]]
+    assert background.tolist() == [[True, False, False]]
+    assert unknown.tolist() == [[False, True, False]]
+
+
+def test_each_side_is_eroded_by_its_own_radius():
+    alpha = np.zeros((5, 20), np.float32)
+    alpha[:, 10:] = 1
+    row = trimap_from_alpha(alpha, 2, 4)[2]
+    # the first foreground pixel is 1 away from the background: radius 2 takes two columns, radius 4 four
+    assert row.tolist() == [0] * 6 + [0.5] * 6 + [1] * 8
+
+
+def test_radius_zero_takes_only_what_is_not_definite():
+    alpha = np.asarray([[0, 1 / 255, 2 / 255, 0.5, 253 / 255, 254 / 255, 1]], np.float32)
+    assert trimap_from_alpha(alpha, 0, 0).tolist() == [[0, 0, 0.5, 0.5, 0.5, 1, 1]]
+
+
+def test_the_frame_is_not_an_edge():
+    alpha = np.ones((20, 20), np.float32)
+    alpha[:, :5] = 0
+    assert (trimap_from_alpha(alpha, 3, 1)[:, 8:] == 1).all()
+
+
+def test_wider_radii_only_turn_known_pixels_unknown():
+    alpha = disc()
+    narrow, wide = trimap_from_alpha(alpha, 2, 3), trimap_from_alpha(alpha, 7, 9)
+    assert ((wide == narrow) | (wide == 0.5)).all()
+    assert (wide == 0.5).sum() > (narrow == 0.5).sum()
+
+
+def test_known_pixels_tell_the_truth(rng):
+    alpha = disc(128, 45, 9)
+    for _ in range(20):
+        trimap, _, _ = draw_trimap(alpha, PARAMS, rng)
+        assert set(np.unique(trimap)) <= {0, 0.5, 1}
+        assert (trimap == 0.5).any()
+        assert (alpha[trimap == 1] >= 254 / 255 - 1e-6).all()
+        assert (alpha[trimap == 0] <= 1 / 255 + 1e-6).all()
+
+
+def test_a_porous_object_is_unknown_as_a_whole():
+    alpha = np.zeros((80, 80), np.float32)
+    alpha[20:60, 20:60:4] = 1  # bars with gaps of three pixels
+    trimap = whole_object_trimap(alpha, 4, 2)
+    assert (trimap[22:58, 22:55] == 0.5).all()
+    assert (trimap[:10] == 0).all()
+    assert (trimap_from_alpha(alpha, 0, 0)[30, 21:24] == 0).all()  # the gaps are known otherwise
+
+
+def test_a_solid_body_keeps_its_core_in_a_whole_object_trimap():
+    assert whole_object_trimap(disc(96, 40, 1), 6, 2)[48, 48] == 1
+
+
+def test_radii_are_log_uniform_and_scaled(rng):
+    params = TrimapParams(min_radius=4, max_radius=64, whole_object=0)
+    alpha = disc(800, 250, 2)
+    small = np.ascontiguousarray(alpha[::4, ::4])
+    radii = np.asarray([draw_trimap(small, params, rng)[1:] for _ in range(150)])
+    assert radii.min() >= 1
+    assert radii.max() <= 16
+    assert np.median(radii) == pytest.approx(4, abs=1.5)  # sqrt(4 * 64) / 4
+    assert (radii[:, 0] != radii[:, 1]).mean() > 0.5
+    assert max(draw_trimap(alpha, params, rng)[1] for _ in range(12)) > 16
+
+
+def test_an_image_is_never_almost_all_unknown(rng):
+    alpha = (rng.random((64, 64)) < 0.5).astype(np.float32)
+    alpha[:, :20] = 0
+    alpha[:, 44:] = 1
+    wide = TrimapParams(min_radius=60, max_radius=200, whole_object=1)
+    trimap, _, _ = draw_trimap(alpha, wide, rng)
+    assert (trimap == 0.5).mean() < 0.9
+
+
+def composite_row(sample_id, split):
+    return CompositeRow(
+        sample_id=sample_id,
+        split=split,
+        source="procedural",
+        licence="CC0-1.0",
+        foreground_id="f",
+        background_id="b",
+        material="fur",
+        image="images/x.png",
+        alpha=f"alphas/{sample_id}.png",
+        height=96,
+        width=96,
+        seed=1,
+        caption="c",
+        foreground_phrase="f",
+        background_phrase="b",
+    )
+
+
+def test_the_stage_writes_every_trimap_and_then_the_table(tmp_path):
+    rows = [composite_row(f"s{index}", "train" if index else "test") for index in range(3)]
+    for row in rows:
+        save_image(disc(), tmp_path / "composites" / row.alpha)
+    write_table(rows, tmp_path / "composites/manifest.csv")
+    written = write_trimaps(tmp_path / "composites", tmp_path / "trimaps", PARAMS, 0)
+    assert read_table(tmp_path / "trimaps/trimaps.csv", TrimapRow) == written
+    assert [row.sample_id for row in written] == ["s0", "s1", "s2"]
+    assert len({row.seed for row in written}) == 3
+    for row in written:
+        trimap = load_trimap(tmp_path / "trimaps" / row.trimap)
+        assert row.unknown_fraction == pytest.approx((trimap == 0.5).mean(), abs=1e-6)
+        assert set(np.unique(np.asarray(Image.open(tmp_path / "trimaps" / row.trimap)))) <= {0, 128, 255}
+    alone = write_trimaps(tmp_path / "composites", tmp_path / "again", PARAMS, 0)
+    assert alone == written
+    first = (tmp_path / "trimaps" / written[1].trimap).read_bytes()
+    assert first == (tmp_path / "again" / written[1].trimap).read_bytes()
+
+
+def test_an_alpha_without_an_edge_is_named(tmp_path):
+    save_image(np.ones((32, 32), np.float32), tmp_path / "alphas/flat.png")
+    write_table([composite_row("flat", "train")], tmp_path / "manifest.csv")
+    with pytest.raises(InputError, match=r"flat\.png.*no edge"):
+        write_trimaps(tmp_path, tmp_path / "trimaps", PARAMS, 0)
+    assert not (tmp_path / "trimaps/trimaps.csv").exists()
