@@ -43,7 +43,9 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`."""
-        moved = {field.name: getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)}
+        moved = {
+            field.name: getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)
+        }
         return replace(self, **moved)
 
 
@@ -63,7 +65,9 @@ class Crops(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """The batch of one step."""
         items = [self._crop(step, position) for position in range(self.distill.batch_size)]
-        image, trimap, alpha, index, theta = (torch.from_numpy(np.stack(part)) for part in zip(*items, strict=True))
+        image, trimap, alpha, index, theta = (
+            torch.from_numpy(np.stack(part)) for part in zip(*items, strict=True)
+        )
         return Batch(image.permute(0, 3, 1, 2).contiguous(), trimap[:, None], alpha[:, None], index, theta)
 
     def _crop(self, step: int, position: int) -> tuple[Array, Array, Array, NDArray[np.int64], Array]:
@@ -75,16 +79,10 @@ class Crops(Dataset[Batch]):
         trimap, *_ = draw_trimap(alpha, self.trimap, rng)
         crop = self.distill.crop
         to_image = random_affine(rng, trimap == 0.5, crop)
-        size = (crop, crop)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        # what lies outside the composite repeats its border, in image and alpha alike
-        image = cv2.warpAffine(image, to_image, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        alpha = cv2.warpAffine(alpha, to_image, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-        trimap = cv2.warpAffine(trimap, to_image, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        image = jitter(image, rng)
+        image, alpha = (cut(whole, to_image, crop, cv2.INTER_LINEAR) for whole in (image, alpha))
+        trimap = cut(trimap, to_image, crop, cv2.INTER_NEAREST)
         theta = normalised(to_image, crop, row.height, row.width)
-        return image, trimap, alpha, np.int64(index), theta  # type: ignore[return-value]
+        return jitter(image, rng), trimap, alpha, np.array(index), theta
 
 
 def random_affine(rng: np.random.Generator, unknown: NDArray[np.bool_], crop: int) -> NDArray[np.float64]:
@@ -107,6 +105,13 @@ def random_affine(rng: np.random.Generator, unknown: NDArray[np.bool_], crop: in
     centre = np.clip(centre, half, np.array([width, height]) - half) - 0.5
     offset = centre - linear @ np.full(2, (crop - 1) / 2)
     return np.hstack([linear, offset[:, None]])
+
+
+def cut(whole: Array, to_image: NDArray[np.float64], crop: int, interpolation: int) -> Array:
+    """The crop that `to_image` describes; beyond the image its border repeats."""
+    flags = interpolation | cv2.WARP_INVERSE_MAP
+    piece = cv2.warpAffine(whole, to_image, (crop, crop), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(piece, np.float32)
 
 
 def normalised(to_image: NDArray[np.float64], crop: int, height: int, width: int) -> Array:

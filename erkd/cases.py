@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from joblib import parallel_config
 
 from erkd.comparison import ImageScores, method_name
 from erkd.figures import (
@@ -17,9 +19,11 @@ from erkd.figures import (
     replace_background,
 )
 from erkd.images import Array, load_alpha, load_image, load_trimap
+from erkd.parallel import map_rows
 from erkd.scores import STUDENT
 from erkd.tables import Sample
 
+Chosen = tuple[str, Sample, Mapping[str, Path], Mapping[str, ImageScores]]
 KINDS = ("best", "median", "worst")
 
 
@@ -79,7 +83,7 @@ def build_cases(
     ranked = {
         sample: methods[STUDENT].values["sad"] for sample, methods in lines.items() if STUDENT in methods
     }
-    cases = []
+    chosen_cases: list[Chosen] = []
     for kind, chosen in choose_cases(ranked, count).items():
         for sample in chosen:
             others = {
@@ -91,13 +95,13 @@ def build_cases(
             files = {STUDENT: predictions / f"{sample}.png"}
             if baselines and best:
                 files[best] = baselines / best / f"{sample}.png"
-            cases.append(_case(kind, by_id[sample], files, lines[sample], longest))
-    return cases
+            chosen_cases.append((kind, by_id[sample], files, lines[sample]))
+    with parallel_config(backend="threading"):  # OpenCV and the encoder release the interpreter's lock
+        return map_rows(partial(_case, longest), chosen_cases, f"cases of {predictions.name}")
 
 
-def _case(
-    kind: str, sample: Sample, files: Mapping[str, Path], lines: Mapping[str, ImageScores], longest: int
-) -> Case:
+def _case(longest: int, chosen: Chosen) -> Case:
+    kind, sample, files, lines = chosen
     image, trimap, alpha_true = load_image(sample.image), load_trimap(sample.trimap), load_alpha(sample.alpha)
     alphas = {method: load_alpha(path) for method, path in files.items()}
     window = busiest_window(np.abs(alphas[STUDENT] - alpha_true) * (trimap == 0.5))

@@ -46,7 +46,9 @@ def update_average(average: nn.Module, model: nn.Module, decay: float, step: int
         slow.lerp_(fast, 1 - decay)
 
 
-def total_loss(student: Student, methods: nn.ModuleDict, batch: Batch, params: DistillParams, kd_weight: float) -> dict[str, torch.Tensor]:
+def total_loss(
+    student: Student, methods: nn.ModuleDict, batch: Batch, params: DistillParams, kd_weight: float
+) -> dict[str, torch.Tensor]:
     """Named losses of one batch; their sum is what is minimised."""
     matte = student(batch.image, batch.trimap)
     losses = {
@@ -71,8 +73,8 @@ def fit(
 ) -> Fitted:
     """Train for `params.steps` steps and return the weight average that validates best (lowest `sad`).
 
-    `validate` maps a student to named values, `sad` among them; it runs every `validate_every` steps and at the end. On CUDA the
-    forward pass runs in bfloat16.
+    `validate` maps a student to named values, `sad` among them; it runs every `validate_every` steps and at the
+    end. On CUDA the forward pass runs in bfloat16.
     """
     student.to(device).train()
     methods.to(device).train()

@@ -23,7 +23,9 @@ def open_image(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise InputError(f"{path}: {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read")
+                raise InputError(
+                    f"{path}: {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read"
+                )
             image.load()
             return ImageOps.exif_transpose(image)
     except FileNotFoundError:
@@ -35,9 +37,8 @@ def open_image(path: Path) -> Image.Image:
 def _unit(image: Image.Image) -> Array:
     """An image's samples scaled to [0, 1]; 16-bit ones by 65535, so that nothing is clipped."""
     if image.mode.startswith(("I", "F")):
-        samples = np.asarray(image, np.float32) / 65535
-        return np.clip(samples, 0, 1)
-    return np.asarray(image, np.float32) / 255
+        return np.clip(np.asarray(image, np.float32) / 65535, 0, 1)
+    return np.asarray(image, np.float32) / np.float32(255)
 
 
 def load_image(path: Path) -> Array:

@@ -112,7 +112,7 @@ def _contend(client: "MlflowClient", name: str, version: str, candidate: Candida
     if champion is None:
         client.set_registered_model_alias(name, "champion", version)
         return f"it is the first champion (validation SAD {candidate.sad:.3f})"
-    if champion.version == version:
+    if str(champion.version) == version:
         return f"it stays the champion (validation SAD {candidate.sad:.3f})"
     if champion.tags.get("data_sha256") != candidate.data_sha256:
         return (
@@ -143,21 +143,20 @@ def _champion(client: "MlflowClient", name: str) -> Any:
 def _find_or_create(
     client: "MlflowClient", start: Path, name: str, candidate: Candidate, experiment_id: str
 ) -> tuple[str, bool]:
-    """The version with these weights, and whether it is new. Its tags come with it, so none is half made."""
+    """The version with these weights, and whether it is new. Its tags come with it: none is half made."""
     for version in client.search_model_versions(f"name = '{name}'"):
         if version.tags.get("student_sha256") == candidate.student_sha256:
             return str(version.version), False
-    import mlflow
-
-    from erkd import registry_model
-
     runs = find_runs(client, experiment_id, candidate.student_sha256)
-    uri = store_uri(start)
-    mlflow.set_tracking_uri(uri)
     run_id = runs[0].info.run_id if runs else None
     logged = client.create_logged_model(experiment_id, name, run_id)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # hints on type annotations; the signature is given
+        warnings.simplefilter("ignore")  # MLflow warns of its own type annotations
+        import mlflow
+
+        from erkd import registry_model
+
+        mlflow.set_tracking_uri(store_uri(start))
         mlflow.pyfunc.log_model(
             name=name,
             model_id=logged.model_id,
@@ -166,7 +165,11 @@ def _find_or_create(
             signature=_signature(),
             pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in PACKAGES],
         )
-        made = mlflow.register_model(f"models:/{logged.model_id}", name, tags=_tags(candidate))
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    made = client.create_model_version(
+        name, f"models:/{logged.model_id}", run_id, _tags(candidate), model_id=logged.model_id
+    )
     return str(made.version), True
 
 

@@ -61,8 +61,9 @@ def create_run(
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
     revision = _git(root, "rev-parse", "--verify", "-q", "HEAD")
-    # what the pipeline itself rewrites is no change of the code
-    changes = revision and _git(root, "status", "--porcelain", "-uno", "--", ".", ":!dvc.lock", ":!reports")
+    # parameters are logged whole, and what the pipeline rewrites is no change of the code
+    rewritten = (":!params.yaml", ":!dvc.lock", ":!reports")
+    changes = revision and _git(root, "status", "--porcelain", "-uno", "--", ".", *rewritten)
     suffix = "+changes" if changes else ""
     tags = {
         "mlflow.source.name": "pipeline.distill",

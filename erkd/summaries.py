@@ -16,6 +16,7 @@ SHOWN_ROWS = 5
 CHANCE = 0.5
 SHORT = ("sad", "mse")
 CLEARLY_ABOVE = 0.05
+WORTH_DISTILLING = 0.03  # AUC
 
 
 def training_curves(history: Path) -> list[tuple[str, Markup]]:
@@ -54,6 +55,10 @@ def teacher_summary(path: Path) -> dict[str, Any]:
         figures.append(("Patch-text AUC, unknown region", f"{area:.3f}", "chance 0.5"))
     if content.get("auc_unknown_per_image") is not None:
         figures.append(("The same, mean of images", f"{content['auc_unknown_per_image']:.3f}", "chance 0.5"))
+    probe = _probe(content)
+    if probe:
+        known = f"AUC {probe['teacher']:.3f} against {probe['student']:.3f}"
+        figures.append(("Probe gap, teacher - encoder", f"{probe['gap']:+.3f}", known))
     if content.get("steps"):
         figures.append(("Tuning", str(content["steps"]), "steps"))
     curve = [row for row in content.get("loss") or [] if isinstance(row, Mapping)]
@@ -61,7 +66,7 @@ def teacher_summary(path: Path) -> dict[str, Any]:
     steps = [row.get("step", number) for number, row in enumerate(curve)]
     recalls = content.get("accuracy_by_material") or {}
     return {
-        "says": _teacher_sentence(content, area),
+        "says": " ".join([_teacher_sentence(content, area), *_probe_sentence(probe)]),
         "figures": figures,
         "recalls": [(name, round(100 * recall)) for name, recall in recalls.items()],
         "charts": [
@@ -87,6 +92,26 @@ def _teacher_sentence(content: Mapping[str, Any], area: float | None) -> str:
             f"{lead} Inside unknown regions it hardly tells foreground from backdrop: it has little to give."
         )
     return f"{lead} Inside unknown regions it tells foreground from backdrop better than chance."
+
+
+def _probe(content: Mapping[str, Any]) -> Mapping[str, float]:
+    """The figures of the linear probes, where they were measured: `teacher`, `student` and `gap`."""
+    for part in content.values():
+        if isinstance(part, Mapping) and all(
+            part.get(name) is not None for name in ("teacher", "student", "gap")
+        ):
+            return part
+    return {}
+
+
+def _probe_sentence(probe: Mapping[str, float]) -> list[str]:
+    if not probe:
+        return []
+    if probe["gap"] < WORTH_DISTILLING:
+        return [
+            "A linear probe finds hardly more about alpha in it than in the encoder a student starts from."
+        ]
+    return ["A linear probe finds more about alpha in it than in the encoder that a student starts from."]
 
 
 def validation_summary(path: Path) -> dict[str, Any]:

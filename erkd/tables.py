@@ -98,14 +98,16 @@ def read_table(path: Path, row_type: type[Row], split: str | None = None) -> lis
 
     names = [field.name for field in fields(row_type)]
     try:
-        table = pd.read_csv(path, keep_default_na=False, dtype={field.name: field.type for field in fields(row_type)})
+        table = pd.read_csv(
+            path, keep_default_na=False, dtype={field.name: field.type for field in fields(row_type)}
+        )
     except FileNotFoundError:
         raise InputError(f"{path}: no such table; `dvc repro` writes it") from None
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(f"{path}: not a readable table ({error})") from None
     if list(table.columns) != names:
         raise InputError(f"{path}: expected the columns {', '.join(names)}; found {', '.join(table.columns)}")
-    rows = [row_type(**record) for record in table.to_dict("records")]  # type: ignore[misc]
+    rows = [row_type(**record) for record in table.to_dict("records")]
     return [row for row in rows if split is None or row.split == split]
 
 

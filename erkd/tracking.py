@@ -142,9 +142,11 @@ def sync(root: Path, params: Params) -> str:
     return f"logged the run {client.get_run(run_id).info.run_name!r} to {store_uri(root)}"
 
 
-def serve(root: Path, port: int) -> None:
-    """Become the MLflow server on 127.0.0.1. Raises InputError when the port is taken."""
-    uri = store_uri(root)
+def serve(root: Path, port_text: str) -> None:
+    """Become the MLflow server on 127.0.0.1. Raises InputError when the port is taken or is none."""
+    if not port_text.isdecimal() or not 0 < int(port_text) < 65535:
+        raise InputError(f"PORT: expected a number from 1 to 65534; found {port_text!r}")
+    port, uri = int(port_text), store_uri(root)
     if uri.startswith(("http://", "https://")):
         print(f"MLFLOW_TRACKING_URI names a server, which serves its own pages: {uri}")
         return
@@ -152,6 +154,7 @@ def serve(root: Path, port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise InputError(f"port {port} is taken; choose another: PORT={port + 1} make ui")
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # nothing here needs its job workers
     print(f"MLflow: http://127.0.0.1:{port} (experiment {EXPERIMENT}; ctrl-c ends it)", flush=True)
     artifacts = str(project_root(root) / "mlartifacts")
     command = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--default-artifact-root", artifacts]
@@ -170,7 +173,7 @@ def main() -> None:
         elif arguments.command == "sync":
             print(sync(arguments.root, load_params(arguments.root / "params.yaml")))
         else:
-            serve(arguments.root, int(os.environ.get("PORT", "5000")))
+            serve(arguments.root, os.environ.get("PORT", "5000"))
     except InputError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -55,7 +55,9 @@ def write_history(history: list[Record], path: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows([f"{record[name]:.6g}" if name in record else "" for name in names] for record in history)
+    writer.writerows(
+        [f"{record[name]:.6g}" if name in record else "" for name in names] for record in history
+    )
     write_text(text.getvalue(), path)
 
 

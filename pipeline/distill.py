@@ -1,4 +1,4 @@
-"""Train the student. Reads data/composites, data/trimaps, data/features; writes models/student, reports/history.csv."""
+"""Train the student. Reads data/composites, data/trimaps and data/features; writes models/student and history.csv."""
 
 from pathlib import Path
 

@@ -46,8 +46,14 @@ def clone(folder: Path, changes: dict) -> Path:
     params = yaml.load(folder / "params.yaml")
     merge(params, changes)
     yaml.dump(params, folder / "params.yaml")
-    (folder / ".venv").symlink_to(Path(os.environ["VIRTUAL_ENV"]) if "VIRTUAL_ENV" in os.environ else ROOT / ".venv")
-    for command in ("git init -q -b main", "git add -A", "git -c user.name=a -c user.email=a@b commit -qm start"):
+    (folder / ".venv").symlink_to(
+        Path(os.environ["VIRTUAL_ENV"]) if "VIRTUAL_ENV" in os.environ else ROOT / ".venv"
+    )
+    for command in (
+        "git init -q -b main",
+        "git add -A",
+        "git -c user.name=a -c user.email=a@b commit -qm start",
+    ):
         subprocess.run(command.split(), cwd=folder, check=True)
     run("git config user.name tester && git config user.email tester@localhost", folder)
     return folder

@@ -59,9 +59,9 @@ def test_theta_samples_the_whole_image_where_the_crop_was_cut(crops):
     from erkd.images import load_alpha
 
     batch = crops[1]
-    whole = torch.stack([
-        torch.from_numpy(load_alpha(crops.manifest.parent / crops.rows[i].alpha))[None] for i in batch.index
-    ])
+    whole = torch.stack(
+        [torch.from_numpy(load_alpha(crops.manifest.parent / crops.rows[i].alpha))[None] for i in batch.index]
+    )
     grid = affine_grid(batch.theta, [3, 1, 64, 64], align_corners=False)
     sampled = grid_sample(whole, grid, mode="bilinear", padding_mode="border", align_corners=False)
     # OpenCV interpolates with 5-bit weights

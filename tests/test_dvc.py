@@ -36,11 +36,7 @@ def test_a_stage_script_is_short(name):
 
 
 def test_every_section_of_params_steers_a_stage():
-    used = {
-        param.split(".")[0]
-        for stage in STAGES.values()
-        for param in stage.get("params", [])
-    }
+    used = {param.split(".")[0] for stage in STAGES.values() for param in stage.get("params", [])}
     sections = set(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
     assert sections == used
 

@@ -10,10 +10,12 @@ from PIL import Image
 
 from erkd.expectations import failures, validate_tables
 from erkd.facts import IDS, SPLITS, read_frame
-from erkd.files import InputError, write_json
-from erkd.params import ValidateParams
+from erkd.files import InputError, read_json, write_json
+from erkd.params import Splits, ValidateParams, load_params
 from erkd.tables import CompositeRow, LayerRow, TrimapRow, write_table
+from pipeline.validate import main
 
+REPOSITORY = Path(__file__).parents[1]
 BOUNDS = ValidateParams(min_unknown=0.01, max_unknown=0.9)
 ONE_EACH = dict.fromkeys(SPLITS, 1)
 HEIGHT, WIDTH = 6, 8
@@ -232,6 +234,23 @@ def test_fault_is_named_with_its_row(faulty: dict, row: str) -> None:
 def test_failures_are_cut_after_a_few_rows(faulty: dict) -> None:
     assert "    and 5 more" in failures(faulty, most=1)
     json.dumps(faulty, allow_nan=False)
+
+
+def test_the_stage_fails_and_says_why(tmp_path: Path) -> None:
+    params = load_params(REPOSITORY / "params.yaml")
+    counts = Splits(**dict.fromkeys(SPLITS, PER_FOREGROUND))
+    update = {
+        "data": params.data.model_copy(update={"source": "folder"}),
+        "composite": params.composite.model_copy(update={"per_foreground": counts}),
+    }
+    params = params.model_copy(update=update)
+    _make_sound(tmp_path / "data")
+    main(tmp_path, params)
+    assert read_json(tmp_path / "reports/validation.json")["success"]
+    _save(np.full((HEIGHT, WIDTH), 255), tmp_path / "data/trimaps/trimaps/train-4.png")
+    with pytest.raises(InputError, match=r"(?s)the data is not sound .*sample_id 'train-4' \(line 6\)"):
+        main(tmp_path, params)
+    assert not read_json(tmp_path / "reports/validation.json")["success"]
 
 
 def test_empty_table_and_missing_column_are_named_before_rows_are_judged(sound: Path) -> None:

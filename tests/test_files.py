@@ -9,9 +9,14 @@ from erkd.files import InputError, atomic, read_json, sha256, write_json
 
 def test_an_atomic_write_leaves_nothing_behind_when_it_fails(tmp_path):
     target = tmp_path / "new/table.csv"
-    with pytest.raises(RuntimeError, match="disk"), atomic(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError("disk")
+
+    def write():
+        with atomic(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("disk")
+
+    with pytest.raises(RuntimeError, match="disk"):
+        write()
     assert list(target.parent.iterdir()) == []
 
 

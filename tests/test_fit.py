@@ -18,7 +18,9 @@ PARAMS = DistillParams(
 @pytest.fixture
 def one_batch(monkeypatch):
     """Every step trains on the same batch: the loop is under test, not the data."""
-    monkeypatch.setattr(fit_module, "training_batches", lambda crops, workers: iter([edge_batch()] * PARAMS.steps))
+    monkeypatch.setattr(
+        fit_module, "training_batches", lambda crops, workers: iter([edge_batch()] * PARAMS.steps)
+    )
 
 
 def run(validate=lambda student: {"sad": 1.0}, seed=0, log=lambda step, record: None):
@@ -37,7 +39,9 @@ def test_the_loss_falls_and_every_step_is_recorded(one_batch):
 
 def test_the_same_seed_gives_the_same_weights(one_batch):
     first, second, other = run(), run(), run(seed=1)
-    weights = [torch.cat([p.flatten() for p in fitted.student.parameters()]) for fitted in (first, second, other)]
+    weights = [
+        torch.cat([p.flatten() for p in fitted.student.parameters()]) for fitted in (first, second, other)
+    ]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 

@@ -21,7 +21,9 @@ def test_alpha_l1_counts_unknown_pixels_alone():
 
 def test_laplacian_of_a_constant_difference_is_zero_and_of_a_checkerboard_is_its_first_band():
     unknown = torch.ones(1, 1, 64, 64)
-    assert laplacian(torch.full_like(unknown, 0.7), torch.zeros_like(unknown), unknown) == pytest.approx(0, abs=1e-5)
+    assert laplacian(torch.full_like(unknown, 0.7), torch.zeros_like(unknown), unknown) == pytest.approx(
+        0, abs=1e-5
+    )
     board = (torch.arange(64)[:, None] + torch.arange(64)) % 2 * 1.0
     # the binomial blur of a checkerboard is flat 0.5 inside, so the first band is +-0.5 there
     value = laplacian(board[None, None], torch.zeros_like(unknown), unknown)

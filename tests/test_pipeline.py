@@ -33,15 +33,13 @@ def project(tmp_path_factory):
 def hashes(folder):
     """DVC's hash of every output, by path."""
     lock = yaml.safe_load((folder / "dvc.lock").read_text())
-    return {
-        out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]
-    }
+    return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
 
 
 def query(folder, code, **environment):
     """What a snippet of Python prints about the MLflow store of the project in `folder`."""
-    start = "from pathlib import Path\nfrom erkd.store import store_uri\nimport mlflow\nmlflow.set_tracking_uri(store_uri(Path('.')))"
-    script = f"{start}\n{code}"
+    start = "from pathlib import Path\nfrom erkd.store import store_uri\nimport mlflow"
+    script = f"{start}\nmlflow.set_tracking_uri(store_uri(Path('.')))\n{code}"
     (folder / "query.py").write_text(script)
     try:
         return run("PYTHONPATH=. python -W ignore query.py", folder, **environment).strip().splitlines()[-1]
@@ -71,7 +69,7 @@ model = mlflow.pyfunc.load_model("models:/erkd-student@champion")
 files = [Path("data/composites/images/{sample}"), Path("data/trimaps/trimaps/{sample}")]
 image, trimap = (base64.b64encode(file.read_bytes()).decode() for file in files)
 result = model.predict(pandas.DataFrame({{"image": [image], "trimap": [trimap]}}))
-alpha = PIL.Image.open(io.BytesIO(base64.b64decode(list(result)[0] if not hasattr(result, "iloc") else result.iloc[0, 0])))
+alpha = PIL.Image.open(io.BytesIO(base64.b64decode(result.iloc[0, 0])))
 print(alpha.size == PIL.Image.open(files[0]).size, alpha.mode)
 """
     assert query(project, code, MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false") == "True L"
@@ -103,7 +101,8 @@ def test_experiments_never_become_champion(project):
     code = """
 client = mlflow.MlflowClient()
 alias = lambda name: client.get_model_version_by_alias("erkd-student", name)
-print(alias("champion").version, alias("candidate").version, len(client.search_model_versions("name='erkd-student'")))
+versions = client.search_model_versions("name='erkd-student'")
+print(alias("champion").version, alias("candidate").version, len(versions))
 """
     champion, candidate, versions = query(project, code).split()
     assert (champion, candidate, versions) == ("1", "3", "3")
@@ -117,7 +116,9 @@ def test_queued_experiments(project):
     while "Running" in (status := run("dvc queue status", project)) or "Queued" in status:
         assert time.time() < deadline, status
         time.sleep(3)
-    assert status.count("Success") == 2, run("for task in $(dvc queue status | awk '{print $1}'); do dvc queue logs $task; done", project)
+    assert status.count("Success") == 2, run(
+        "for task in $(dvc queue status | awk '{print $1}'); do dvc queue logs $task; done", project
+    )
     rows = run("dvc exp show --csv", project)
     assert "kd.weight" in rows
     assert "0.0001" in rows or "1e-4" in rows or "1e-04" in rows
@@ -129,9 +130,15 @@ def test_queued_experiments(project):
 def test_a_run_that_mlflow_missed_is_logged_afterwards(project, tmp_path):
     uri = f"sqlite:///{tmp_path / 'other.db'}"
     assert "logged" in run("make mlflow-sync", project, MLFLOW_TRACKING_URI=uri).lower()
-    assert query(project, "print(len(mlflow.search_runs(search_all_experiments=True)))", MLFLOW_TRACKING_URI=uri) == "1"
+    assert (
+        query(project, "print(len(mlflow.search_runs(search_all_experiments=True)))", MLFLOW_TRACKING_URI=uri)
+        == "1"
+    )
     run("make mlflow-sync", project, MLFLOW_TRACKING_URI=uri)
-    assert query(project, "print(len(mlflow.search_runs(search_all_experiments=True)))", MLFLOW_TRACKING_URI=uri) == "1"
+    assert (
+        query(project, "print(len(mlflow.search_runs(search_all_experiments=True)))", MLFLOW_TRACKING_URI=uri)
+        == "1"
+    )
 
 
 def test_training_goes_on_without_a_store(project):
@@ -182,10 +189,16 @@ def test_photographs_are_scored_beside_the_test_set(project, realdata):
     command = next(line for line in readme_commands() if "evaluate.sets.photos" in line)
     # two of the nine: closed form takes seconds on each
     photos = project.parent / "photos"
-    for folder, suffix in (("input_training_lowres", ""), ("gt_training_lowres", ""), ("trimap_training_lowres", "/Trimap1")):
+    for folder, suffix in (
+        ("input_training_lowres", ""),
+        ("gt_training_lowres", ""),
+        ("trimap_training_lowres", "/Trimap1"),
+    ):
         (photos / (folder + suffix)).mkdir(parents=True)
         for name in ("GT09.png", "GT12.png"):
-            (photos / (folder + suffix) / name).symlink_to(realdata / "alphamatting" / (folder + suffix) / name)
+            (photos / (folder + suffix) / name).symlink_to(
+                realdata / "alphamatting" / (folder + suffix) / name
+            )
     ran = stages_run(run(command, project, PHOTOS=str(photos)))
     assert {"baselines_set@photos", "evaluate_set@photos"} <= set(ran)
     metrics = json.loads((project / "reports/sets/photos/metrics.json").read_text())
@@ -199,7 +212,11 @@ def test_the_user_interface_answers(project):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
-        ["make", "ui", f"PORT={port}"], cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        ["make", "ui", f"PORT={port}"],
+        cwd=project,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         for _ in range(120):
@@ -228,7 +245,11 @@ def test_every_command_of_the_readme_is_run_above():
         "make test-fast": "a part of what runs this",
     }
     for command in readme_commands():
-        known = command in by_hand or f'"{command}' in source or command.split(" -")[0] in ("erkd evaluate", 'dvc exp run')
+        known = (
+            command in by_hand
+            or f'"{command}' in source
+            or command.split(" -")[0] in ("erkd evaluate", "dvc exp run")
+        )
         assert known, f"README.md: no test runs: {command}"
 
 

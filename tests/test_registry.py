@@ -1,4 +1,4 @@
-"""One version per weights, a champion that only better validation moves, and a model that loads and predicts."""
+"""One version per weights; only better validation moves the champion; the model loads and predicts."""
 
 import base64
 import io
@@ -10,12 +10,15 @@ import pytest
 from PIL import Image
 from test_export import AlphaOnly, export_onnx, make_student
 
-from erkd.files import InputError, sha256, write_json
+from erkd.files import InputError, read_json, sha256, write_json
+from erkd.params import load_params
 from erkd.registry import Candidate, model_card, read_candidate, register, validation_digest
 from erkd.runs import find_runs
 from erkd.store import connect
 from erkd.tables import CompositeRow, TrimapRow, write_table
+from pipeline.register import main
 
+REPOSITORY = Path(__file__).parents[1]
 NAME = "erkd-student"
 
 
@@ -122,7 +125,7 @@ TRIMAP = np.repeat(np.uint8([0, 128, 128, 128, 255]), 10)[:, None].repeat(70, 1)
 
 
 @pytest.fixture(scope="module")
-def served(project: Path, candidate: Candidate):  # noqa: ANN201
+def served(project: Path, candidate: Candidate):
     """The champion as a server loads it."""
     import mlflow
 
@@ -135,7 +138,7 @@ def served(project: Path, candidate: Candidate):  # noqa: ANN201
         return mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
 
 
-def _predict(served, image: str, trimap: str) -> np.ndarray:  # noqa: ANN001
+def _predict(served, image: str, trimap: str) -> np.ndarray:
     import pandas as pd
 
     answer = served.predict(pd.DataFrame({"image": [image], "trimap": [trimap]}))
@@ -143,7 +146,7 @@ def _predict(served, image: str, trimap: str) -> np.ndarray:  # noqa: ANN001
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer.alpha[0]))))
 
 
-def test_the_registered_model_predicts_as_pytorch(served) -> None:  # noqa: ANN001
+def test_the_registered_model_predicts_as_pytorch(served) -> None:
     import torch
 
     from erkd.predict import predict_alpha
@@ -172,7 +175,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("message", BAD)
-def test_bad_input_is_the_callers_fault(served, message: str) -> None:  # noqa: ANN001
+def test_bad_input_is_the_callers_fault(served, message: str) -> None:
     from mlflow.exceptions import MlflowException
 
     with pytest.raises(MlflowException, match=message) as caught:
@@ -180,7 +183,7 @@ def test_bad_input_is_the_callers_fault(served, message: str) -> None:  # noqa: 
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
 
 
-def test_a_huge_header_is_refused_before_its_pixels_are_read(served) -> None:  # noqa: ANN001
+def test_a_huge_header_is_refused_before_its_pixels_are_read(served) -> None:
     from mlflow.exceptions import MlflowException
 
     png = bytearray(base64.b64decode(_png(IMAGE)))
@@ -226,7 +229,9 @@ def test_the_data_hash_is_of_validation_alone(tmp_path: Path) -> None:
         validation_digest(manifest, trimaps)
 
 
-def test_what_the_stage_reads_belongs_together(tmp_path: Path, candidate: Candidate) -> None:
+@pytest.fixture
+def results(tmp_path: Path, candidate: Candidate) -> Path:
+    """A root with everything that the stage reads."""
     _write_data(tmp_path, TRIMAP)
     weights = tmp_path / "models/student/student.safetensors"
     weights.parent.mkdir(parents=True)
@@ -237,9 +242,34 @@ def test_what_the_stage_reads_belongs_together(tmp_path: Path, candidate: Candid
     record = {"parameters": 9, "student_sha256": sha256(weights), "sha256": sha256(onnx)}
     write_json(record, onnx.with_name("onnx.json"))
     write_json(candidate.metrics, tmp_path / "reports/metrics.json")
-    found = read_candidate(tmp_path, candidate.settings)
-    assert (found.sad, found.parameters, found.student_sha256) == (5.0, 9, sha256(weights))
+    return tmp_path
+
+
+def test_what_the_stage_reads_belongs_together(results: Path, candidate: Candidate) -> None:
+    found = read_candidate(results, candidate.settings)
+    assert (found.sad, found.parameters) == (5.0, 9)
     assert found.licences == ("licence of train", "licence of validation")
-    weights.write_bytes(b"other weights")
+    (results / "models/student/student.safetensors").write_bytes(b"other weights")
     with pytest.raises(InputError, match=r"student.onnx: not the export of models/student"):
-        read_candidate(tmp_path, candidate.settings)
+        read_candidate(results, candidate.settings)
+
+
+def test_the_stage_records_hashes_alone(
+    results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "wet-dog")
+    params = load_params(REPOSITORY / "params.yaml")
+    main(results, params)
+    assert "it is the candidate (an experiment never" in capsys.readouterr().out
+    once = (results / "reports/registered.json").read_bytes()
+    assert set(read_json(results / "reports/registered.json")) == {
+        "name",
+        "student_sha256",
+        "data_sha256",
+        "onnx_sha256",
+    }
+    monkeypatch.delenv("DVC_EXP_NAME")
+    alphamatting = params.data.model_copy(update={"source": "alphamatting"})
+    main(results, params.model_copy(update={"data": alphamatting}))
+    assert "it is the candidate (this data source never" in capsys.readouterr().out
+    assert (results / "reports/registered.json").read_bytes() == once

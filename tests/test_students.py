@@ -99,7 +99,10 @@ def test_a_samples_result_does_not_depend_on_its_batch():
     torch.testing.assert_close(both[:1], alone, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("changes", [{"edge_module": False}, {"dictionary": "none"}, {"dictionary": "learned"}, {"dictionary": "shuffled"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"edge_module": False}, {"dictionary": "none"}, {"dictionary": "learned"}, {"dictionary": "shuffled"}],
+)
 def test_controls_cost_the_same_parameters_and_change_the_result(changes):
     full, control = small_student().eval(), small_student(**changes).eval()
     assert sum(p.numel() for p in full.parameters()) == sum(p.numel() for p in control.parameters())

@@ -49,6 +49,17 @@ def test_a_teacher_with_nothing_to_give_is_said_to_be_one(reports, tmp_path):
     assert "little to give" in teacher_summary(tmp_path / "teacher.json")["says"]
 
 
+@pytest.mark.parametrize(
+    ("gap", "says"), [(0.01, "hardly more"), (0.1, "finds more"), (None, "than chance.")]
+)
+def test_the_probe_gap_is_told_where_it_was_measured(reports, tmp_path, gap, says):
+    probe = {"teacher": 0.8 + (gap or 0), "student": 0.8, "gap": gap}
+    write_json({**read_json(reports / "teacher.json"), "probe": probe}, tmp_path / "teacher.json")
+    summary = teacher_summary(tmp_path / "teacher.json")
+    assert says in summary["says"]
+    assert any(name.startswith("Probe gap") for name, _, _ in summary["figures"]) == (gap is not None)
+
+
 def test_a_teacher_that_could_not_be_scored(tmp_path):
     write_json(
         {"model": "ViT", "source": "open_clip", "accuracy": None, "auc_unknown": None}, tmp_path / "t.json"

@@ -21,9 +21,13 @@ def test_missing_and_foreign_tables_are_named(tmp_path):
     with pytest.raises(InputError, match=r"t\.csv: no such table"):
         read_table(tmp_path / "t.csv", TrimapRow)
     (tmp_path / "t.csv").write_text("sample_id,split\n1,train\n")
-    with pytest.raises(InputError, match=r"t\.csv: expected the columns sample_id, split, trimap.*found sample_id, split"):
+    with pytest.raises(
+        InputError, match=r"t\.csv: expected the columns sample_id, split, trimap.*found sample_id, split"
+    ):
         read_table(tmp_path / "t.csv", TrimapRow)
-    (tmp_path / "t.csv").write_text("sample_id,split,trimap,foreground_radius,background_radius,unknown_fraction,seed\na,b,c,d,e,f,g\n")
+    (tmp_path / "t.csv").write_text(
+        "sample_id,split,trimap,foreground_radius,background_radius,unknown_fraction,seed\na,b,c,d,e,f,g\n"
+    )
     with pytest.raises(InputError, match=r"t\.csv: not a readable table"):
         read_table(tmp_path / "t.csv", TrimapRow)
 

@@ -1,6 +1,7 @@
 """Training runs reach the store whole, and training goes on when the store does not."""
 
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -233,6 +234,16 @@ def test_store_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert project_root(tmp_path / "project/ablation") == tmp_path / "original"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere:5000")
     assert store_uri(tmp_path) == "http://elsewhere:5000"
+
+
+def test_pages_want_a_free_port(root: Path) -> None:
+    with pytest.raises(InputError, match=r"PORT: expected a number .* found 'ten'"):
+        tracking.serve(root, "ten")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputError, match=r"is taken; choose another: PORT="):
+            tracking.serve(root, str(taken.getsockname()[1]))
 
 
 def test_history_and_errors_read_well(tmp_path: Path) -> None:

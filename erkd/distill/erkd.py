@@ -82,6 +82,7 @@ def edge_l1(edges: dict[int, Tensor], batch: Batch) -> Tensor:
     total = torch.zeros((), device=batch.alpha.device)
     for stride, predicted in edges.items():
         touched = max_pool2d(batch.unknown, stride)
-        total = total + masked_mean((predicted - alpha_gradient(batch.alpha, stride)).abs(), touched) / len(edges)
+        total = total + masked_mean((predicted - alpha_gradient(batch.alpha, stride)).abs(), touched) / len(
+            edges
+        )
     return total
-

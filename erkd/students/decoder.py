@@ -45,5 +45,7 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor, image: Tensor, cues: Tensor) -> Tensor:
         """B x C x H/2 x W/2, B x 3 x H x W, B x cues x H x W (first: propagated alpha) -> B x 1 x H x W."""
-        own, gate = self.out(self.hidden(torch.cat([double(features), image, cues], dim=1))).sigmoid().chunk(2, dim=1)
+        own, gate = (
+            self.out(self.hidden(torch.cat([double(features), image, cues], dim=1))).sigmoid().chunk(2, dim=1)
+        )
         return gate * cues[:, :1] + (1 - gate) * own

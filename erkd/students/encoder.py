@@ -1,5 +1,7 @@
 """The encoder: any timm feature network on image, trimap and cues."""
 
+from typing import Any
+
 import timm
 import torch
 from torch import Tensor, nn
@@ -17,20 +19,26 @@ class Encoder(nn.Module):
 
     def __init__(self, backbone: str, stages: int, in_channels: int) -> None:
         super().__init__()
-        self.trunk = timm.create_model(
-            backbone,
-            features_only=True,
-            feature_cls="getter",  # unlike the default, it drops the layers behind the last level
-            out_indices=tuple(range(stages)),
-            in_chans=in_channels,
-            # TensorFlow's padding depends on the size, which ONNX would have to compute
-            **({"pad_type": ""} if backbone.startswith("tf_") else {}),
-        )
-        self.channels: list[int] = self.trunk.feature_info.channels()
-        self.strides: list[int] = self.trunk.feature_info.reduction()
-        if self.strides[0] != 2 or any(fine * 2 != coarse for fine, coarse in zip(self.strides, self.strides[1:], strict=False)):
+        options: dict[str, Any] = {
+            "features_only": True,
+            "feature_cls": "getter",  # unlike the default, it drops the layers behind the last level
+            "out_indices": tuple(range(stages)),
+            "in_chans": in_channels,
+        }
+        if backbone.startswith("tf_"):
+            options["pad_type"] = (
+                ""  # TensorFlow's padding depends on the size, which ONNX would have to compute
+            )
+        trunk: Any = timm.create_model(backbone, **options)
+        self.trunk = trunk
+        self.channels: list[int] = trunk.feature_info.channels()
+        self.strides: list[int] = trunk.feature_info.reduction()
+        if self.strides[0] != 2 or any(
+            fine * 2 != coarse for fine, coarse in zip(self.strides, self.strides[1:], strict=False)
+        ):
             raise InputError(
-                f"student.backbone {backbone}: strides {self.strides}; the decoder needs 2, 4, 8, ... from the first level on"
+                f"student.backbone {backbone}: strides {self.strides}; "
+                "the decoder needs 2, 4, 8, ... from the first level on"
             )
 
     def train(self, mode: bool = True) -> "Encoder":
@@ -43,7 +51,8 @@ class Encoder(nn.Module):
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
         """B x in_channels x H x W -> one feature map per level, finest first."""
-        return self.trunk(inputs)
+        levels: list[Tensor] = self.trunk(inputs)
+        return levels
 
 
 def load_imagenet(encoder: Encoder, backbone: str) -> None:

@@ -77,7 +77,10 @@ class Student(nn.Module):
             edge_features = {stride: features * 0 for stride, features in edge_features.items()}
         fused, embedding, logits = self.fusion(levels[-1], _at_quarter(edge_features[4], levels[-1]))
         skips = levels[-2::-1]
-        joined = [*skips[:-2], *(torch.cat([s, edge_features[f]], 1) for s, f in zip(skips[-2:], (4, 2), strict=True))]
+        joined = [
+            *skips[:-2],
+            *(torch.cat([s, edge_features[f]], 1) for s, f in zip(skips[-2:], (4, 2), strict=True)),
+        ]
         alpha = self.head(self.decoder(fused, joined), image, cues)
         alpha = alpha * unknown + is_foreground
         stride = self.encoder.strides
@@ -120,7 +123,9 @@ def load_student(folder: Path) -> Student:
     record = read_json(folder / "student.json")
     weights = folder / "student.safetensors"
     if not weights.is_file():
-        raise InputError(f"{weights}: no such file; a student folder holds student.json and student.safetensors")
+        raise InputError(
+            f"{weights}: no such file; a student folder holds student.json and student.safetensors"
+        )
     if sha256(weights) != record["sha256"]:
         raise InputError(f"{weights}: its bytes are not those that student.json names (damaged or exchanged)")
     student = Student(StudentConfig(**record["config"]))

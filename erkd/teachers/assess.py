@@ -11,7 +11,7 @@ from erkd.images import load_alpha, load_image, load_trimap
 from erkd.parallel import progress
 from erkd.tables import CompositeRow, TrimapRow, read_table, resolve
 from erkd.teachers.prompts import TEMPLATES, material_phrase, materials_of
-from erkd.teachers.scores import auc, balanced_accuracy, patch_scores, unknown_cells
+from erkd.teachers.scores import auc, balanced_accuracy, patch_scores, rounded, unknown_cells
 from erkd.teachers.teacher import Teacher
 
 BATCH = 16
@@ -58,8 +58,3 @@ def assess(teacher: Teacher, table: Path, rows: Sequence[CompositeRow], trimaps:
         "auc_unknown": rounded(auc(np.concatenate(scores), np.concatenate(labels))),
         "auc_unknown_per_image": rounded(float(np.mean(per_image)) if per_image else None),
     }
-
-
-def rounded(value: float | None) -> float | None:
-    """A figure to six significant digits."""
-    return None if value is None else float(f"{value:.6g}")

@@ -7,8 +7,9 @@ from typing import Any
 from erkd.params import TeacherParams
 from erkd.tables import CompositeRow
 from erkd.teachers import bootstrap
-from erkd.teachers.assess import assess, rounded
+from erkd.teachers.assess import assess
 from erkd.teachers.prompts import prompts_of
+from erkd.teachers.scores import rounded
 from erkd.teachers.source import open_model
 from erkd.teachers.teacher import load_teacher, save_teacher
 

@@ -55,3 +55,8 @@ def unknown_cells(
     known_share = F.adaptive_avg_pool2d(unknown, grid)[0, 0]
     weighted = F.adaptive_avg_pool2d(unknown * alpha[None, None], grid)[0, 0]
     return (known_share >= share) & (known_share > 0), weighted / known_share.clamp(min=1e-6)
+
+
+def rounded(value: float | None) -> float | None:
+    """A figure to six significant digits."""
+    return None if value is None else float(f"{value:.6g}")
