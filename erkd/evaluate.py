@@ -10,7 +10,8 @@ from rich.table import Table
 from erkd.files import InputError, atomic
 from erkd.metrics import Scores
 from erkd.parallel import map_rows
-from erkd.scores import NAMES, mean_scores, score_file, shorten
+from erkd.scores import NAMES, mean_scores, score_file
+from erkd.tables import shorten
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 REGIONS = ("unknown region", "whole image")

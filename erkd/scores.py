@@ -15,7 +15,7 @@ from erkd.files import InputError, atomic
 from erkd.images import Array, load_alpha, load_image, load_trimap, save_image
 from erkd.metrics import Scores, score
 from erkd.parallel import map_rows, progress
-from erkd.tables import CompositeRow, Sample, TrimapRow, read_table, resolve
+from erkd.tables import Sample
 
 STUDENT = "student"
 NAMES = tuple(field.name for field in fields(Scores))
@@ -32,36 +32,6 @@ class ScoreRow:
     method: str
     material: str
     scores: Scores
-
-
-def list_composites(composites: Path, trimaps: Path, split: str) -> list[Sample]:
-    """The samples of one split, from the tables `manifest.csv` and `trimaps.csv` of two folders.
-
-    Raises InputError that names a sample that has no trimap.
-    """
-    manifest, trimap_table = composites / "manifest.csv", trimaps / "trimaps.csv"
-    trimap_rows = {row.sample_id: row for row in read_table(trimap_table, TrimapRow, split)}
-    rows = read_table(manifest, CompositeRow, split)
-    missing = [row.sample_id for row in rows if row.sample_id not in trimap_rows]
-    if missing:
-        raise InputError(f"{trimap_table}: no trimap for {shorten(missing)}; run the stage trimap again")
-    return [
-        Sample(
-            sample_id=row.sample_id,
-            image=resolve(manifest, row.image),
-            trimap=resolve(trimap_table, trimap_rows[row.sample_id].trimap),
-            alpha=resolve(manifest, row.alpha),
-            group=split,
-            material=row.material,
-        )
-        for row in rows
-    ]
-
-
-def shorten(names: Sequence[str], most: int = 20) -> str:
-    """Names in one line; of a longer list the first `most` and how many more there are."""
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
 
 
 def predict_samples(

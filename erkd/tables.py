@@ -117,3 +117,33 @@ def resolve(table: Path, relative: str) -> Path:
     if not path.is_relative_to(table.parent.resolve()):
         raise InputError(f"{table}: the path {relative!r} leaves the table's folder")
     return path
+
+
+def list_composites(composites: Path, trimaps: Path, split: str) -> list[Sample]:
+    """The samples of one split, from the tables `manifest.csv` and `trimaps.csv` of two folders.
+
+    Raises InputError that names a sample that has no trimap.
+    """
+    manifest, trimap_table = composites / "manifest.csv", trimaps / "trimaps.csv"
+    trimap_rows = {row.sample_id: row for row in read_table(trimap_table, TrimapRow, split)}
+    rows = read_table(manifest, CompositeRow, split)
+    missing = [row.sample_id for row in rows if row.sample_id not in trimap_rows]
+    if missing:
+        raise InputError(f"{trimap_table}: no trimap for {shorten(missing)}; run the stage trimap again")
+    return [
+        Sample(
+            sample_id=row.sample_id,
+            image=resolve(manifest, row.image),
+            trimap=resolve(trimap_table, trimap_rows[row.sample_id].trimap),
+            alpha=resolve(manifest, row.alpha),
+            group=split,
+            material=row.material,
+        )
+        for row in rows
+    ]
+
+
+def shorten(names: Sequence[str], most: int = 20) -> str:
+    """Names in one line; of a longer list the first `most` and how many more there are."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

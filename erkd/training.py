@@ -12,34 +12,21 @@ from erkd.distill import build_methods
 from erkd.features import images_digest, open_features
 from erkd.files import write_text
 from erkd.fit import Record, fit
-from erkd.images import Array, load_alpha, load_image, load_trimap
+from erkd.images import load_alpha, load_image, load_trimap
 from erkd.metrics import mse, pair, sad
 from erkd.params import Params
 from erkd.predict import choose_device, predict_alpha
 from erkd.students.student import Student, StudentConfig, build_student, save_student
-from erkd.tables import CompositeRow, TrimapRow, read_table, resolve
+from erkd.tables import Sample, list_composites
 
 
-def load_samples(root: Path, split: str) -> list[tuple[Array, Array, Array]]:
-    """Image, trimap and alpha of every composite of a split, in the order of the manifest."""
-    manifest, trimaps = root / "data/composites/manifest.csv", root / "data/trimaps/trimaps.csv"
-    trimap_of = {row.sample_id: resolve(trimaps, row.trimap) for row in read_table(trimaps, TrimapRow, split)}
-    return [
-        (
-            load_image(resolve(manifest, row.image)),
-            load_trimap(trimap_of[row.sample_id]),
-            load_alpha(resolve(manifest, row.alpha)),
-        )
-        for row in read_table(manifest, CompositeRow, split)
-    ]
-
-
-def validation(samples: list[tuple[Array, Array, Array]]) -> Callable[[Student], Record]:
+def validation(samples: list[Sample]) -> Callable[[Student], Record]:
     """A function that gives a student's mean SAD (thousands of pixels) and MSE over the unknown regions."""
+    loaded = [(load_image(s.image), load_trimap(s.trimap), load_alpha(s.alpha)) for s in samples]
 
     def measure(student: Student) -> Record:
         pairs = [
-            pair(predict_alpha(student, image, trimap), alpha, trimap) for image, trimap, alpha in samples
+            pair(predict_alpha(student, image, trimap), alpha, trimap) for image, trimap, alpha in loaded
         ]
         return {
             name: sum(metric(both).unknown for both in pairs) / len(pairs)
@@ -86,7 +73,7 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
         crops,
         params.distill,
         params.kd.weight,
-        validation(load_samples(root, "validation")),
+        validation(list_composites(root / "data/composites", root / "data/trimaps", "validation")),
         log,
         choose_device(params.device),
     )

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from erkd.files import InputError
 from erkd.params import Params
-from erkd.scores import list_composites
 from erkd.sources.alphamatting import list_samples
-from erkd.tables import Sample
+from erkd.tables import Sample, list_composites
 
 
 def list_set(root: Path, params: Params, name: str) -> list[Sample]:

@@ -8,7 +8,7 @@ from erkd.baselines import METHODS, estimate_alpha, run_baselines
 from erkd.files import InputError, sha256
 from erkd.images import load_alpha, save_trimap
 from erkd.params import BaselinesParams
-from erkd.scores import list_composites
+from erkd.tables import list_composites
 
 
 def test_params_allow_the_methods_there_are():

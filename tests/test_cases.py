@@ -3,7 +3,7 @@ from report_tree import make_tree
 
 from erkd.cases import build_cases, choose_cases
 from erkd.comparison import read_scores
-from erkd.scores import list_composites
+from erkd.tables import list_composites
 
 
 def test_choose_cases_by_hand():

@@ -6,76 +6,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from sound_tables import HEIGHT, PER_FOREGROUND, WIDTH, make_sound_tables, save_png, table_paths
 
 from erkd.expectations import failures, validate_tables
 from erkd.facts import IDS, SPLITS, read_frame
 from erkd.files import InputError, read_json, write_json
 from erkd.params import Splits, ValidateParams, load_params
-from erkd.tables import CompositeRow, LayerRow, TrimapRow, write_table
 from pipeline.validate import main
 
 REPOSITORY = Path(__file__).parents[1]
 BOUNDS = ValidateParams(min_unknown=0.01, max_unknown=0.9)
 ONE_EACH = dict.fromkeys(SPLITS, 1)
-HEIGHT, WIDTH = 6, 8
-PER_FOREGROUND = 6
-
-
-def _save(values: object, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.asarray(values, np.uint8)).save(path)
-
-
-def _paths(root: Path) -> dict[str, Path]:
-    return {
-        "library": root / "library/library.csv",
-        "composites": root / "composites/manifest.csv",
-        "trimaps": root / "trimaps/trimaps.csv",
-    }
-
-
-def _make_sound(root: Path) -> Path:
-    """A folder with one foreground, one background and six composites per split."""
-    paths = _paths(root)
-    layers, composites, trimaps = [], [], []
-    trimap = np.repeat([[255], [255], [255], [0], [128], [128]], WIDTH, axis=1)
-    for number, split in enumerate(SPLITS):
-        for kind in ("foreground", "background"):
-            layer, alpha = f"{kind}-{split}", ""
-            grey = 40 * number + (kind == "foreground")
-            _save(np.full((HEIGHT, WIDTH, 3), grey), root / f"library/{kind}s/{layer}.png")
-            if kind == "foreground":
-                alpha = f"alphas/{layer}.png"
-                _save(np.full((HEIGHT, WIDTH), 200), root / "library" / alpha)
-            image = f"{kind}s/{layer}.png"
-            row = (layer, kind, split, "test", "CC0-1.0", "hair", image, alpha, HEIGHT, WIDTH, 1, "hair")
-            layers.append(LayerRow(*row))
-        for index in range(PER_FOREGROUND):
-            sample = f"{split}-{index}"
-            _save(np.full((HEIGHT, WIDTH, 3), number), root / f"composites/images/{sample}.png")
-            _save(np.full((HEIGHT, WIDTH), number), root / f"composites/alphas/{sample}.png")
-            _save(trimap, root / f"trimaps/trimaps/{sample}.png")
-            layer_ids = (f"foreground-{split}", f"background-{split}")
-            files = (f"images/{sample}.png", f"alphas/{sample}.png")
-            words = ("hair before a wall", "hair", "a wall")
-            row = (sample, split, "test", "CC0-1.0", *layer_ids, "hair", *files, HEIGHT, WIDTH, index, *words)
-            composites.append(CompositeRow(*row))
-            trimaps.append(TrimapRow(sample, split, f"trimaps/{sample}.png", 2, 3, 1 / 3, 5))
-    write_table(layers, paths["library"])
-    write_table(composites, paths["composites"])
-    write_table(trimaps, paths["trimaps"])
-    return root
 
 
 @pytest.fixture
 def sound(tmp_path: Path) -> Path:
-    return _make_sound(tmp_path)
+    return make_sound_tables(tmp_path)
 
 
 def _judge(root: Path) -> dict:
     layers = {"foregrounds": ONE_EACH, "backgrounds": ONE_EACH}
-    return validate_tables(_paths(root), BOUNDS, layers, dict.fromkeys(SPLITS, PER_FOREGROUND), root / "docs")
+    return validate_tables(
+        table_paths(root), BOUNDS, layers, dict.fromkeys(SPLITS, PER_FOREGROUND), root / "docs"
+    )
 
 
 def test_sound_tables_pass_with_the_same_report_each_time(sound: Path) -> None:
@@ -92,7 +45,7 @@ def test_sound_tables_pass_with_the_same_report_each_time(sound: Path) -> None:
 
 def _edit(root: Path, table: str, row_id: str, **changes: object) -> None:
     """Change cells of one row, as text."""
-    path = _paths(root)[table]
+    path = table_paths(root)[table]
     frame = read_frame(path).drop(columns="line")
     rows = frame[IDS[table]] == row_id
     assert rows.any()
@@ -104,15 +57,15 @@ def _edit(root: Path, table: str, row_id: str, **changes: object) -> None:
 # every row carries one fault at most, so that all of them can be judged at once
 FAULTS: dict[str, tuple[Callable[[Path], None], str, str, dict[str, str]]] = {
     "train-0": (
-        lambda root: _save(np.zeros((5, 5)), root / "composites/alphas/train-0.png"),
+        lambda root: save_png(np.zeros((5, 5)), root / "composites/alphas/train-0.png"),
         "composites", "the alpha file has the size that size says", {"alpha_size": "5 x 5", "size": "8 x 6"},
     ),
     "foreground-test": (
-        lambda root: _save(np.zeros((5, 5)), root / "library/alphas/foreground-test.png"),
+        lambda root: save_png(np.zeros((5, 5)), root / "library/alphas/foreground-test.png"),
         "foregrounds", "the alpha file has the size that size says", {"alpha_size": "5 x 5", "size": "8 x 6"},
     ),
     "train-1": (
-        lambda root: _save(np.full((5, 5), 128), root / "trimaps/trimaps/train-1.png"),
+        lambda root: save_png(np.full((5, 5), 128), root / "trimaps/trimaps/train-1.png"),
         "trimaps", "the trimap file has the size that composite_size says",
         {"trimap_size": "5 x 5", "composite_size": "8 x 6"},
     ),
@@ -125,11 +78,11 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str, str, dict[str, str]]] = {
         "composites", "the image file exists", {"image_state": "not an image"},
     ),
     "train-4": (
-        lambda root: _save(np.full((HEIGHT, WIDTH), 255), root / "trimaps/trimaps/train-4.png"),
+        lambda root: save_png(np.full((HEIGHT, WIDTH), 255), root / "trimaps/trimaps/train-4.png"),
         "trimaps", "unknown_found is from 0.01 to 0.9", {"unknown_found": "0.0"},
     ),
     "train-5": (
-        lambda root: _save(np.full((HEIGHT, WIDTH), 77), root / "trimaps/trimaps/train-5.png"),
+        lambda root: save_png(np.full((HEIGHT, WIDTH), 77), root / "trimaps/trimaps/train-5.png"),
         "trimaps", "holds 0, 128 and 255 alone", {"other_values": "77"},
     ),
     "validation-0": (
@@ -213,7 +166,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str, str, dict[str, str]]] = {
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """The report on tables with every fault."""
-    root = _make_sound(tmp_path_factory.mktemp("faulty"))
+    root = make_sound_tables(tmp_path_factory.mktemp("faulty"))
     for break_it, *_ in FAULTS.values():
         break_it(root)
     return _judge(root)
@@ -244,17 +197,17 @@ def test_the_stage_fails_and_says_why(tmp_path: Path) -> None:
         "composite": params.composite.model_copy(update={"per_foreground": counts}),
     }
     params = params.model_copy(update=update)
-    _make_sound(tmp_path / "data")
+    make_sound_tables(tmp_path / "data")
     main(tmp_path, params)
     assert read_json(tmp_path / "reports/validation.json")["success"]
-    _save(np.full((HEIGHT, WIDTH), 255), tmp_path / "data/trimaps/trimaps/train-4.png")
+    save_png(np.full((HEIGHT, WIDTH), 255), tmp_path / "data/trimaps/trimaps/train-4.png")
     with pytest.raises(InputError, match=r"(?s)the data is not sound .*sample_id 'train-4' \(line 6\)"):
         main(tmp_path, params)
     assert not read_json(tmp_path / "reports/validation.json")["success"]
 
 
 def test_empty_table_and_missing_column_are_named_before_rows_are_judged(sound: Path) -> None:
-    composites, trimaps = _paths(sound)["composites"], _paths(sound)["trimaps"]
+    composites, trimaps = table_paths(sound)["composites"], table_paths(sound)["trimaps"]
     composites.write_text(composites.read_text().splitlines()[0] + "\n")
     read_frame(trimaps).drop(columns=["seed", "line"]).to_csv(trimaps, index=False)
     report = _judge(sound)
@@ -267,9 +220,9 @@ def test_empty_table_and_missing_column_are_named_before_rows_are_judged(sound: 
 
 
 def test_missing_or_broken_table_is_named(sound: Path) -> None:
-    _paths(sound)["trimaps"].write_bytes(b"")
+    table_paths(sound)["trimaps"].write_bytes(b"")
     with pytest.raises(InputError, match=r"trimaps.csv: not a readable table"):
         _judge(sound)
-    _paths(sound)["trimaps"].unlink()
+    table_paths(sound)["trimaps"].unlink()
     with pytest.raises(InputError, match=r"trimaps.csv: no such table"):
         _judge(sound)

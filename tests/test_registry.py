@@ -1,7 +1,5 @@
 """One version per weights; only better validation moves the champion; the model loads and predicts."""
 
-import base64
-import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from test_export import AlphaOnly, export_onnx, make_student
+from test_registry_model import IMAGE, TRIMAP, png_text, read_png_text
 
 from erkd.files import InputError, read_json, sha256, write_json
 from erkd.params import load_params
@@ -114,86 +113,18 @@ def test_the_champion_moves_on_better_validation_alone(project: Path, candidate:
     assert [entry.value for entry in history] == [5]  # once, though registered twice
 
 
-def _png(values: np.ndarray, mode: str = "PNG") -> str:
-    stream = io.BytesIO()
-    Image.fromarray(values).save(stream, mode)
-    return base64.b64encode(stream.getvalue()).decode()
-
-
-IMAGE = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
-TRIMAP = np.repeat(np.uint8([0, 128, 128, 128, 255]), 10)[:, None].repeat(70, 1)
-
-
-@pytest.fixture(scope="module")
-def served(project: Path, candidate: Candidate):
-    """The champion as a server loads it."""
+def test_the_champion_loads_without_pickle_and_predicts(project: Path, candidate: Candidate) -> None:
     import mlflow
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DVC_ROOT", str(project))
-        patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        register(project, NAME, candidate, experiment=False, rival=True)
-        mlflow.set_tracking_uri(f"sqlite:///{project}/mlflow.db")
-        return mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
-
-
-def _predict(served, image: str, trimap: str) -> np.ndarray:
     import pandas as pd
 
-    answer = served.predict(pd.DataFrame({"image": [image], "trimap": [trimap]}))
-    assert list(answer.columns) == ["alpha"]
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer.alpha[0]))))
-
-
-def test_the_registered_model_predicts_as_pytorch(served) -> None:
-    import torch
-
-    from erkd.predict import predict_alpha
-
-    alpha = _predict(served, _png(IMAGE), _png(TRIMAP))
-    assert alpha.shape == (50, 70)
-    assert (alpha[:10] == 0).all()
-    assert (alpha[40:] == 255).all()
-    values = np.select([TRIMAP == 0, TRIMAP == 255], [np.float32(0), np.float32(1)], np.float32(0.5))
-    with torch.inference_mode():
-        expected = predict_alpha(make_student(), IMAGE.astype(np.float32) / 255, values)
-    assert np.abs(alpha / 255 - expected).max() <= 0.51 / 255
-
-
-GREY = np.uint8(np.stack([TRIMAP, TRIMAP, 255 - TRIMAP], axis=2))
-BAD = {
-    "image: not base64 text": ("%%%", _png(TRIMAP)),
-    "image: not a readable PNG image": (base64.b64encode(b"junk").decode(), _png(TRIMAP)),
-    "trimap: not a readable PNG image": (_png(IMAGE), _png(TRIMAP)[:60]),
-    "image: not a readable PNG": (_png(IMAGE, "JPEG"), _png(TRIMAP)),
-    "one size; found 70 x 50 and 70 x 49": (_png(IMAGE), _png(TRIMAP[:49])),
-    "found 7 too": (_png(IMAGE), _png(np.where(TRIMAP == 128, np.uint8(7), TRIMAP))),
-    "no pixel is unknown": (_png(IMAGE), _png(np.where(TRIMAP == 128, np.uint8(0), TRIMAP))),
-    "colour channels that differ": (_png(IMAGE), _png(GREY)),
-}
-
-
-@pytest.mark.parametrize("message", BAD)
-def test_bad_input_is_the_callers_fault(served, message: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    with pytest.raises(MlflowException, match=message) as caught:
-        _predict(served, *BAD[message])
-    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
-
-
-def test_a_huge_header_is_refused_before_its_pixels_are_read(served) -> None:
-    from mlflow.exceptions import MlflowException
-
-    png = bytearray(base64.b64decode(_png(IMAGE)))
-    png[16:24] = (9000).to_bytes(4, "big") * 2
-    import zlib
-
-    png[29:33] = zlib.crc32(bytes(png[12:29])).to_bytes(4, "big")
-    with pytest.raises(MlflowException, match="9000 x 9000 pixels; at most") as caught:
-        _predict(served, base64.b64encode(bytes(png)).decode(), _png(TRIMAP))
-    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+    register(project, NAME, candidate, experiment=False, rival=True)
+    mlflow.set_tracking_uri(f"sqlite:///{project}/mlflow.db")
+    model = mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
+    image, trimap = png_text(IMAGE), png_text(TRIMAP)
+    answer = model.predict(pd.DataFrame({"image": [image], "trimap": [trimap]}))
+    alpha = read_png_text(answer.alpha[0])
+    assert alpha.shape == TRIMAP.shape
+    assert (alpha[TRIMAP != 128] == TRIMAP[TRIMAP != 128]).all()
 
 
 def test_a_store_that_does_not_answer_is_a_clear_failure(

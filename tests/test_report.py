@@ -10,8 +10,7 @@ from report_tree import IMAGES, make_tree
 from erkd.files import InputError, read_json, write_json
 from erkd.params import load_params
 from erkd.report import ReportFiles, ScoredSet, pick_materials, result_picture, write_report
-from erkd.scores import list_composites
-from erkd.tables import Sample
+from erkd.tables import Sample, list_composites
 
 
 @pytest.fixture(scope="module")

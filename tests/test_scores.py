@@ -14,7 +14,6 @@ from erkd.scores import (
     STUDENT,
     ScoreRow,
     interval,
-    list_composites,
     mean_scores,
     predict_samples,
     resample,
@@ -24,6 +23,7 @@ from erkd.scores import (
     summarise,
     write_rows,
 )
+from erkd.tables import list_composites
 
 
 def scores(sad):

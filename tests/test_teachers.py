@@ -216,7 +216,7 @@ def test_pool_by_hand():
 def test_cell_contrast_is_low_where_cells_say_what_alpha_says():
     patches = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])  # left cell: phrase one, right cell: phrase two
     ours, theirs = torch.tensor([[1.0, 0]]), torch.tensor([[0.0, 1]])
-    scale = torch.tensor(10.0)
+    scale = 10.0
     right = cell_contrast(patches, ours, theirs, torch.tensor([[[1.0, 0.0]]]), scale)
     wrong = cell_contrast(patches, ours, theirs, torch.tensor([[[0.0, 1.0]]]), scale)
     assert right.item() == pytest.approx(np.log1p(np.exp(-10)), abs=1e-6)

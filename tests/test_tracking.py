@@ -3,17 +3,16 @@
 import shutil
 import socket
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from erkd import runs, store, tracking
+from erkd import runs, tracking
 from erkd.files import InputError, sha256, write_json
 from erkd.params import Params, load_params
-from erkd.store import connect, project_root, store_uri
+from erkd.store import connect
 from erkd.tracking import sync, track_training
 
 REPOSITORY = Path(__file__).parents[1]
@@ -223,19 +222,6 @@ def test_values_are_handed_over_in_batches(
     assert sizes == [*[1] * STEPS, 0, 0]
 
 
-def test_store_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DVC_ROOT", raising=False)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "project/.dvc").mkdir(parents=True)
-    (tmp_path / "project/ablation").mkdir()
-    assert project_root(tmp_path / "project/ablation") == tmp_path / "project"
-    assert store_uri(tmp_path / "project") == f"sqlite:///{tmp_path}/project/mlflow.db"
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "original"))
-    assert project_root(tmp_path / "project/ablation") == tmp_path / "original"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere:5000")
-    assert store_uri(tmp_path) == "http://elsewhere:5000"
-
-
 def test_pages_want_a_free_port(root: Path) -> None:
     with pytest.raises(InputError, match=r"PORT: expected a number .* found 'ten'"):
         tracking.serve(root, "ten")
@@ -244,37 +230,3 @@ def test_pages_want_a_free_port(root: Path) -> None:
         taken.listen()
         with pytest.raises(InputError, match=r"is taken; choose another: PORT="):
             tracking.serve(root, str(taken.getsockname()[1]))
-
-
-def test_history_and_errors_read_well(tmp_path: Path) -> None:
-    (tmp_path / "history.csv").write_text("step,loss,validation_sad\n1,0.5,\n2,0.25,3\n")
-    expected = [(1, {"loss": 0.5}), (2, {"loss": 0.25, "validation_sad": 3.0})]
-    assert runs.read_history(tmp_path / "history.csv") == expected
-    (tmp_path / "history.csv").write_text("loss\n0.5\n")
-    with pytest.raises(InputError, match=r"history.csv: not a history"):
-        runs.read_history(tmp_path / "history.csv")
-    assert runs.flatten({"a": {"b": {"c": 1.5}, "d": None}, "e": ["x"], "f": {}, "g": "text"}) == {
-        "a.b.c": "1.5",
-        "a.d": "null",
-        "e": '["x"]',
-        "f": "{}",
-        "g": "text",
-    }
-    wrapped = RuntimeError("(raised in a flush)\n(sqlite3.OperationalError) database is locked\n[SQL: ...]")
-    assert store.reason(wrapped) == "(sqlite3.OperationalError) database is locked"
-
-
-@pytest.mark.slow
-def test_processes_may_make_the_store_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    command = [sys.executable, "-m", "erkd.tracking", "create"]
-    processes = [
-        subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    assert [process.communicate()[0] for process in processes] == [
-        f"MLflow store: sqlite:///{tmp_path}/mlflow.db\n"
-    ] * 2
-    assert [process.returncode for process in processes] == [0, 0]
-    client, _ = connect(tmp_path)
-    assert sorted(experiment.name for experiment in client.search_experiments()) == ["Default", "erkd"]

@@ -28,6 +28,7 @@ from erkd.teachers.teacher import Preprocessing, preprocessing_of
 
 FROZEN_BLOCKS = 6  # of tf_efficientnet_lite0's seven; the seventh, the projection and the text tower learn
 VIEWS = 2
+CELL_SCALE = 8.0  # softer than the contrast between images: most cells are mixed
 TEXT = {"context_length": 24, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 2}
 
 
@@ -155,7 +156,7 @@ def _step_losses(
     return {
         "caption": contrast(patches.mean(dim=(2, 3)), whole_texts, whole_labels.to(device), scale),
         "region": contrast(regions, part_texts, part_labels.to(device), scale),
-        "cell": cell_contrast(patches, own, other, alpha, scale),
+        "cell": cell_contrast(patches, own, other, alpha, CELL_SCALE),
     }
 
 

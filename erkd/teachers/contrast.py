@@ -27,7 +27,7 @@ def pool(patches: Tensor, weights: Tensor) -> Tensor:
     return torch.einsum("bdhw,bhw->bd", patches, weights) / total[:, None]
 
 
-def cell_contrast(patches: Tensor, ours: Tensor, theirs: Tensor, alpha: Tensor, scale: Tensor) -> Tensor:
+def cell_contrast(patches: Tensor, ours: Tensor, theirs: Tensor, alpha: Tensor, scale: float) -> Tensor:
     """Binary cross-entropy, per cell, of foreground phrase against backdrop phrase with alpha as the target.
 
     `patches` B x D x G x G, `ours` and `theirs` B x D (phrase embeddings), `alpha` B x G x G in [0, 1]. Cells
