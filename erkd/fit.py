@@ -40,10 +40,15 @@ def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
-    """Move `average` towards `model`; the decay grows with the step, so that the start is forgotten early."""
+    """Move `average` towards `model`; the decay grows with the step, so that the start is forgotten early.
+
+    Buffers (BatchNorm's statistics are averages already) are copied.
+    """
     decay = min(decay, (step + 1) / (step + 10))
     for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
         slow.lerp_(fast, 1 - decay)
+    for slow, fast in zip(average.buffers(), model.buffers(), strict=True):
+        slow.copy_(fast)
 
 
 def total_loss(

@@ -16,13 +16,12 @@ def main(root: Path, params: Params) -> None:
     """Tune (or load) on the training composites, then score on the unseen ones of the other splits."""
     if params.threads:
         torch.set_num_threads(params.threads)
-    table, trimaps, folder = (
-        root / name for name in ("data/composites/manifest.csv", "data/trimaps/trimaps.csv", "models/teacher")
-    )
+    table, trimaps = root / "data/composites/manifest.csv", root / "data/trimaps/trimaps.csv"
     rows, device = read_table(table, CompositeRow), str(choose_device(params.device))
-    train, unseen = ([row for row in rows if (row.split == "train") == wanted] for wanted in (True, False))
+    train = [row for row in rows if row.split == "train"]
+    folder = root / "models/teacher"
     history = make_teacher(params.teacher, table, train, folder, params.seed, device)
-    report = report_teacher(folder, params.teacher, history, table, unseen, trimaps, device)
+    report = report_teacher(folder, params.teacher, history, table, rows, trimaps, device)
     write_json(report, root / "reports/teacher.json")
 
 

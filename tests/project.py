@@ -47,7 +47,7 @@ def clone(folder: Path, changes: dict) -> Path:
     merge(params, changes)
     yaml.dump(params, folder / "params.yaml")
     (folder / ".venv").symlink_to(
-        Path(os.environ["VIRTUAL_ENV"]) if "VIRTUAL_ENV" in os.environ else ROOT / ".venv"
+        ROOT / ".venv"
     )
     for command in (
         "git init -q -b main",

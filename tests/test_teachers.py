@@ -1,6 +1,7 @@
 """Teachers: which towers are exact, how the grid follows the input, losses, scores, storing and loading."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import open_clip
@@ -13,16 +14,19 @@ from open_clip.transformer import VisionTransformer
 from torch import nn
 
 from erkd.files import InputError, sha256
+from erkd.images import load_image, save_image, save_trimap
 from erkd.params import TeacherParams
-from erkd.tables import CompositeRow
+from erkd.tables import CompositeRow, TrimapRow, write_table
 from erkd.teachers import bootstrap
 from erkd.teachers.contrast import cell_contrast, contrast, pool
 from erkd.teachers.dense import dense_features, describe_tower
+from erkd.teachers.make import make_teacher, report_teacher
 from erkd.teachers.prompts import prompts_of
 from erkd.teachers.scores import auc, balanced_accuracy, patch_scores, unknown_cells
 from erkd.teachers.source import open_model
 from erkd.teachers.stride import set_output_stride
-from erkd.teachers.teacher import Preprocessing, load_teacher, save_teacher
+from erkd.teachers.teacher import Preprocessing, load_teacher, preprocessing_of, save_teacher
+from erkd.teachers.views import VIEWS, frozen_views, learned_patches
 
 PARAMS = TeacherParams(
     source="bootstrap",
@@ -294,6 +298,71 @@ def test_a_teacher_survives_saving(tmp_path):
     assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{tmp_path / 'one'}")
     assert preprocess.transforms[-1].mean == [0.5, 0.5, 0.5]
+
+
+@pytest.fixture
+def composites(tmp_path, rng):
+    """A table of four training composites: two materials, two backdrops."""
+    table, rows = tmp_path / "composites/manifest.csv", []
+    for i in range(4):
+        save_image(rng.random((48, 64, 3), dtype=np.float32), table.parent / f"{i}.png")
+        save_image(np.tile(np.linspace(0, 1, 64, dtype=np.float32), (48, 1)), table.parent / f"{i}a.png")
+        material, backdrop = ("net", "hair")[i % 2], ("a wall", "a lawn")[i // 2]
+        names = {"sample_id": f"s{i}", "image": f"{i}.png", "alpha": f"{i}a.png"}
+        rows.append(replace(row(material, backdrop), **names, caption=f"a {material} in front of {backdrop}"))
+    write_table(rows, table)
+    return table, rows
+
+
+def test_training_sees_the_patches_that_the_teacher_gives(composites):
+    model = bootstrap.build(PARAMS, seed=0).requires_grad_(False)
+    views = frozen_views(model, *composites, 0, "cpu")
+    assert len(views.maps) == len(views.alphas) == VIEWS * 4
+    image = preprocessing_of(model).prepare(load_image(composites[0].parent / "2.png"))
+    eight_bit = (image[None] * 255).round() / 255
+    expected = dense_features(model.visual, (eight_bit - 0.5) / 0.5).patches
+    found = learned_patches(model, views.maps[2:3].float())
+    torch.testing.assert_close(found, expected, rtol=0.01, atol=0.01)  # maps are float16
+    np.testing.assert_allclose(views.alphas[2].mean(0), [0.125, 0.375, 0.625, 0.875], atol=0.01)
+
+
+def test_tuning_learns_and_gives_the_same_bytes_twice(composites, tmp_path):
+    params = PARAMS.model_copy(update={"steps": 12, "batch_size": 4})
+    curves = [make_teacher(params, *composites, tmp_path / name, 0, "cpu") for name in ("one", "two")]
+    assert curves[0] == curves[1]
+    assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
+    assert set(curves[0][0]) == {"caption", "region", "cell"}
+    assert sum(curves[0][-1].values()) < sum(curves[0][0].values())
+
+
+def test_one_material_is_reported_as_such(composites, tmp_path):
+    table, rows = composites
+    rows = [
+        replace(found, material="object", split="train" if i < 2 else "test") for i, found in enumerate(rows)
+    ]
+    trimaps = tmp_path / "trimaps/trimaps.csv"
+    trimap = np.tile(np.repeat(np.float32([0, 0.5, 1]), [16, 32, 16]), (48, 1))
+    for found in rows:
+        save_trimap(trimap, trimaps.parent / f"{found.sample_id}.png")
+    written = [
+        TrimapRow(found.sample_id, found.split, f"{found.sample_id}.png", 1, 1, 0.5, 0) for found in rows
+    ]
+    write_table(written, trimaps)
+    params = PARAMS.model_copy(update={"steps": 1})
+    history = make_teacher(params, table, rows[:2], tmp_path / "teacher", 0, "cpu")
+    report = report_teacher(tmp_path / "teacher", params, history, table, rows, trimaps, "cpu")
+    assert report["materials"] == 1
+    assert report["accuracy"] is None
+    assert report["images"] == 2
+    assert report["unknown_cells"] == 2 * 2 * 4
+    assert 0 <= report["auc_unknown"] <= 1
+    assert set(report["probe"]) == {"teacher", "student", "both", "gap", "added"}
+    json.dumps(report, allow_nan=False)
+
+
+def test_no_training_composites_is_an_input_error(composites, tmp_path):
+    with pytest.raises(InputError, match="no composites of the split `train`"):
+        make_teacher(PARAMS, composites[0], [], tmp_path / "teacher", 0, "cpu")
 
 
 def test_an_incomplete_teacher_is_named(tmp_path):

@@ -1,16 +1,19 @@
-"""Two small layers that every part of the student is made of.
-
-No normalisation: results must not depend on the rest of a batch, and at these depths a residual start does.
-"""
+"""Small layers that every part of the student is made of."""
 
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 
 def conv(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution with zero padding and ReLU; B x in x H x W -> B x out x H/stride x W/stride."""
+    """Convolution with zero padding, BatchNorm, ReLU; B x in x H x W -> B x out x H/stride x W/stride.
+
+    Without BatchNorm hardly anything is learned in a hundred steps (docs/decisions.md); it folds into the
+    convolution when the student is used.
+    """
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2), nn.ReLU(inplace=True)
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
     )
 
 

@@ -14,7 +14,7 @@ class Encoder(nn.Module):
     """Feature maps at strides 2, 4, 8, ... of a timm backbone cut after `stages` levels.
 
     Input B x `in_channels` x H x W whose first three channels are RGB; H and W multiples of 32. BatchNorm keeps
-    its ImageNet statistics, so that no sample's result depends on the others of its batch.
+    its ImageNet statistics: those of a small batch of crops would be worse.
     """
 
     def __init__(self, backbone: str, stages: int, in_channels: int) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from erkd.images import load_alpha, load_image, load_trimap
 from erkd.parallel import progress
-from erkd.tables import CompositeRow, TrimapRow, read_table, resolve
+from erkd.tables import CompositeRow, resolve
 from erkd.teachers.prompts import TEMPLATES, material_phrase, materials_of
 from erkd.teachers.scores import auc, balanced_accuracy, patch_scores, rounded, unknown_cells
 from erkd.teachers.teacher import Teacher
@@ -17,17 +17,18 @@ from erkd.teachers.teacher import Teacher
 BATCH = 16
 
 
-def assess(teacher: Teacher, table: Path, rows: Sequence[CompositeRow], trimaps: Path) -> dict[str, Any]:
+def assess(
+    teacher: Teacher, table: Path, rows: Sequence[CompositeRow], trimaps: dict[str, Path]
+) -> dict[str, Any]:
     """Zero-shot accuracy by material over whole images, and patch-text AUC inside unknown regions.
 
     A material is guessed by the nearest of the prompts "a photo of MATERIAL". The AUC compares, over all
-    unknown cells, cosine to the foreground's phrase minus cosine to the backdrop's with alpha > 0.5. `rows`
-    and the trimaps belong together by `sample_id`. What cannot be measured (one material, no such cells) is
+    unknown cells, cosine to the foreground's phrase minus cosine to the backdrop's with alpha > 0.5.
+    `trimaps` are files by `sample_id`. What cannot be measured (one material, no such cells) is
     None.
     """
     materials = materials_of(rows)
     names = teacher.text([TEMPLATES[0].format(material_phrase(name)) for name in materials])
-    trimap_files = {row.sample_id: resolve(trimaps, row.trimap) for row in read_table(trimaps, TrimapRow)}
     ours = teacher.text([TEMPLATES[0].format(row.foreground_phrase) for row in rows])
     theirs = teacher.text([TEMPLATES[0].format(row.background_phrase) for row in rows])
     found: list[str] = []
@@ -42,7 +43,7 @@ def assess(teacher: Teacher, table: Path, rows: Sequence[CompositeRow], trimaps:
             features.patches, ours[start : start + BATCH], theirs[start : start + BATCH]
         ).cpu()
         for row, score in zip(batch, cells, strict=True):
-            trimap = torch.from_numpy(load_trimap(trimap_files[row.sample_id]))
+            trimap = torch.from_numpy(load_trimap(trimaps[row.sample_id]))
             alpha = torch.from_numpy(load_alpha(resolve(table, row.alpha)))
             unknown, inside = unknown_cells(trimap, alpha, (score.shape[0], score.shape[1]))
             scores.append(score[unknown].numpy())

@@ -4,40 +4,28 @@ Only the last blocks, the projection and the text tower learn. What the frozen b
 for a few augmented views of it) is computed once, so that a step costs a fraction of a full pass.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import open_clip
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from erkd.files import InputError
 from erkd.imagenet import MEAN, MODEL, STD, imagenet_state_dict
-from erkd.images import load_alpha, load_image
 from erkd.parallel import progress
 from erkd.params import TeacherParams
-from erkd.tables import CompositeRow, resolve
+from erkd.tables import CompositeRow
 from erkd.teachers.contrast import cell_contrast, contrast, pool
 from erkd.teachers.prompts import TEMPLATES, material_phrase
 from erkd.teachers.stride import set_output_stride
-from erkd.teachers.teacher import Preprocessing, preprocessing_of
+from erkd.teachers.views import VIEWS, Views, frozen_views, learned_patches, split_trunk
 
-FROZEN_BLOCKS = 6  # of tf_efficientnet_lite0's seven; the seventh, the projection and the text tower learn
-VIEWS = 2
 CELL_SCALE = 8.0  # softer than the contrast between images: most cells are mixed
 TEXT = {"context_length": 24, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 2}
-
-
-@dataclass(frozen=True)
-class Views:
-    """What the frozen blocks gave, view after view: `maps` V N x C x G x G, float16; `alphas` V N x G x G."""
-
-    maps: Tensor
-    alphas: Tensor
 
 
 def model_config(params: TeacherParams) -> dict[str, Any]:
@@ -83,12 +71,10 @@ def tune(
     if not rows:
         raise InputError(f"{table}: no composites of the split `train` for the teacher to learn from")
     model.to(device, memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
-    views = _frozen_views(model, table, rows, seed, device)
+    views = frozen_views(model, table, rows, seed, device)
     learning = _learning_groups(model, params.learning_rate)
     optimizer = torch.optim.AdamW(learning, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [group["lr"] for group in learning], total_steps=params.steps, pct_start=0.1
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, params.steps))
     tokenizer = open_clip.SimpleTokenizer(context_length=TEXT["context_length"])
     history = []
     for step in progress(range(params.steps), "tuning the teacher"):
@@ -104,16 +90,23 @@ def tune(
     return history
 
 
+def _rate(step: int, steps: int) -> float:
+    """Linear warm-up over a tenth of the steps, then a cosine down to 0."""
+    warmup = max(1, steps // 10)
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
 def _learning_groups(model: Any, learning_rate: float) -> list[dict[str, Any]]:
-    """Parameter groups: fresh parts at the full rate, ImageNet's last blocks at a tenth."""
-    trunk = model.visual.trunk
-    pretrained = nn.ModuleList([*trunk.blocks[FROZEN_BLOCKS:], trunk.conv_head, trunk.bn2])
+    """Parameter groups: fresh parts at the full rate, ImageNet's last blocks at a fifth."""
+    pretrained = split_trunk(model.visual.trunk)[1]
     # random token vectors tell words apart as well as learned ones, and 6 M numbers need not be trained
     words = model.text.token_embedding.weight
     text = [parameter for parameter in model.text.parameters() if parameter is not words]
     fresh = [*model.visual.head.parameters(), *text, model.logit_scale]
     groups: list[dict[str, Any]] = [
-        {"params": list(pretrained.parameters()), "lr": learning_rate / 10},
+        {"params": list(pretrained.parameters()), "lr": learning_rate / 5},
         {"params": fresh, "lr": learning_rate},
     ]
     for group in groups:
@@ -137,7 +130,7 @@ def _step_losses(
     maps, alpha = views.maps[slots], views.alphas[slots]
     device = next(model.parameters()).device
     maps = maps.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
-    patches = _last_blocks(model, maps)
+    patches = learned_patches(model, maps)
     alpha = alpha.to(device)
     captions = [rows[i].caption if random.random() < 0.5 else _say(rows[i].material, random) for i in chosen]
     ours = [
@@ -168,72 +161,3 @@ def _distinct(phrases: Sequence[str]) -> tuple[list[str], Tensor]:
     """The distinct phrases, sorted, and each phrase's place among them."""
     distinct = sorted(set(phrases))
     return distinct, torch.tensor([distinct.index(phrase) for phrase in phrases])
-
-
-def _first_blocks(model: Any, images: Tensor) -> Tensor:
-    trunk = model.visual.trunk
-    return trunk.blocks[:FROZEN_BLOCKS](trunk.bn1(trunk.conv_stem(images)))
-
-
-def _last_blocks(model: Any, maps: Tensor) -> Tensor:
-    """Patches B x D x G x G from what the frozen blocks gave."""
-    trunk = model.visual.trunk
-    cells = trunk.bn2(trunk.conv_head(trunk.blocks[FROZEN_BLOCKS:](maps)))
-    return torch.einsum("bchw,dc->bdhw", cells, model.visual.head.proj.weight)
-
-
-@torch.no_grad()
-def _frozen_views(model: Any, table: Path, rows: Sequence[CompositeRow], seed: int, device: str) -> Views:
-    """Run the frozen blocks on every image as it is and on augmented views of it."""
-    preprocessing = preprocessing_of(model)
-    images, alphas = _load(table, rows, preprocessing)
-    maps, grids = [], []
-    starts = range(0, VIEWS * len(rows), 16)
-    for start in progress(starts, "features of the frozen blocks"):
-        slots = range(start, min(start + 16, VIEWS * len(rows)))
-        pairs = [
-            _augment(images[slot % len(rows)], alphas[slot % len(rows)], slot // len(rows), [seed, 0, slot])
-            for slot in slots
-        ]
-        batch = preprocessing.normalise(torch.stack([image for image, _ in pairs]).to(device))
-        cells = _first_blocks(model, batch.contiguous(memory_format=torch.channels_last))
-        maps.append(cells.half().cpu())
-        grids.append(
-            F.adaptive_avg_pool2d(
-                torch.stack([alpha for _, alpha in pairs]), (cells.shape[2], cells.shape[3])
-            )[:, 0]
-        )
-    return Views(torch.cat(maps), torch.cat(grids))
-
-
-def _load(table: Path, rows: Sequence[CompositeRow], preprocessing: Preprocessing) -> tuple[Tensor, Tensor]:
-    """Images (N x 3 x S x S, 8-bit to save memory) and alphas (N x 1 x S x S, 8-bit)."""
-    images, alphas = [], []
-    for row in progress(rows, "composites"):
-        image = preprocessing.prepare(load_image(resolve(table, row.image)))
-        alpha = preprocessing.prepare(load_alpha(resolve(table, row.alpha))[:, :, None].repeat(3, axis=2))[:1]
-        images.append((image * 255).round().byte())
-        alphas.append((alpha * 255).round().byte())
-    return torch.stack(images), torch.stack(alphas)
-
-
-def _augment(image: Tensor, alpha: Tensor, view: int, seed: list[int]) -> tuple[Tensor, Tensor]:
-    """A view of an 8-bit image and its alpha in [0, 1]; view 0 is the image itself.
-
-    Others are cropped to 60-100 % of the side, flipped, and changed in gain, contrast and colour balance.
-    """
-    picture, matte = image / 255, alpha / 255
-    if view == 0:
-        return picture, matte
-    random = np.random.default_rng(seed)
-    side = picture.shape[-1]
-    crop = int(side * random.uniform(0.6, 1))
-    top, left = random.integers(side - crop + 1, size=2)
-    both = torch.cat([picture, matte])[None, :, top : top + crop, left : left + crop]
-    both = F.interpolate(both, (side, side), mode="bilinear", align_corners=False)[0]
-    if random.random() < 0.5:
-        both = both.flip(-1)
-    gains = torch.tensor(random.uniform(0.8, 1.2) * random.uniform(0.9, 1.1, (3, 1, 1)), dtype=torch.float32)
-    contrast_gain = float(random.uniform(0.8, 1.2))
-    picture = ((both[:3] * gains - 0.5) * contrast_gain + 0.5).clamp(0, 1)
-    return picture, both[3:]

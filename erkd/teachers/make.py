@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from erkd.params import TeacherParams
-from erkd.tables import CompositeRow
+from erkd.tables import CompositeRow, TrimapRow, read_table, resolve
 from erkd.teachers import bootstrap
 from erkd.teachers.assess import assess
+from erkd.teachers.probe import probe_gap
 from erkd.teachers.prompts import prompts_of
 from erkd.teachers.scores import rounded
 from erkd.teachers.source import open_model
@@ -41,13 +42,21 @@ def report_teacher(
     params: TeacherParams,
     history: Sequence[dict[str, float]],
     composites: Path,
-    unseen: Sequence[CompositeRow],
+    rows: Sequence[CompositeRow],
     trimaps: Path,
     device: str,
 ) -> dict[str, Any]:
-    """What `reports/teacher.json` holds: scores on `unseen` composites, prompts, and the loss curve."""
+    """What `reports/teacher.json` holds: scores on composites of other splits than `train`, prompts, losses.
+
+    `composites` and `trimaps` are tables, `rows` all rows of the first. The probe is fitted on one composite of
+    each training foreground.
+    """
     teacher = load_teacher(folder, device)
-    scores = assess(teacher, composites, unseen, trimaps)
+    files = {row.sample_id: resolve(trimaps, row.trimap) for row in read_table(trimaps, TrimapRow)}
+    unseen = [row for row in rows if row.split != "train"]
+    first = {row.foreground_id: row for row in reversed(rows) if row.split == "train"}
+    scores = assess(teacher, composites, unseen, files)
+    scores["probe"] = probe_gap(teacher, composites, list(first.values()), unseen, files)
     curve = [
         {"step": step, **{name: rounded(loss) for name, loss in losses.items()}}
         for step, losses in enumerate(history)

@@ -85,7 +85,7 @@ def _cells(
     for row in progress(rows, "probing"):
         image = teacher.prepare(load_image(resolve(table, row.image)))[None].to(device)
         maps = {name: encode(image)[0] for name, encode in encoders.items()}
-        grids = {tuple(found.shape[-2:]) for found in maps.values()}
+        grids = {(found.shape[1], found.shape[2]) for found in maps.values()}
         if len(grids) != 1:
             raise InputError(
                 f"the probe needs a teacher with output stride 16; the grids are {sorted(grids)}"
