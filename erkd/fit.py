@@ -47,8 +47,8 @@ def update_average(average: nn.Module, model: nn.Module, decay: float, step: int
     decay = min(decay, (step + 1) / (step + 10))
     for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
         slow.lerp_(fast, 1 - decay)
-    for slow, fast in zip(average.buffers(), model.buffers(), strict=True):
-        slow.copy_(fast)
+    for kept, measured in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(measured)
 
 
 def total_loss(
@@ -81,7 +81,8 @@ def fit(
     `validate` maps a student to named values, `sad` among them; it runs every `validate_every` steps and at the
     end. On CUDA the forward pass runs in bfloat16.
     """
-    student.to(device, memory_format=torch.channels_last).train()  # a third faster on the CPU
+    student.to(device).to(memory_format=torch.channels_last)  # a third faster on the CPU
+    student.train()
     methods.to(device).train()
     average = copy.deepcopy(student).eval()
     trained = [p for p in [*student.parameters(), *methods.parameters()] if p.requires_grad]

@@ -46,9 +46,7 @@ def clone(folder: Path, changes: dict) -> Path:
     params = yaml.load(folder / "params.yaml")
     merge(params, changes)
     yaml.dump(params, folder / "params.yaml")
-    (folder / ".venv").symlink_to(
-        ROOT / ".venv"
-    )
+    (folder / ".venv").symlink_to(ROOT / ".venv")
     for command in (
         "git init -q -b main",
         "git add -A",

@@ -34,16 +34,14 @@ class Decoder(nn.Module):
 class Head(nn.Module):
     """Alpha at full resolution from stride-2 features, the image and the propagated cues.
 
-    It adds a correction, zero at the start, to the propagated alpha. (A learned gate between the two was tried:
-    it closed on the better one within a hundred steps, and neither learned any more.)
+    It adds a correction, zero at the start, to the propagated alpha.
     """
 
     def __init__(self, channels: int, cue_channels: int, width: int) -> None:
         super().__init__()
         self.hidden = conv(channels + 3 + cue_channels, width, 3)
-        self.out = nn.Conv2d(width, 1, 3, padding=1)
+        self.out = nn.Conv2d(width, 1, 3, padding=1, bias=False)
         nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
 
     def forward(self, features: Tensor, image: Tensor, cues: Tensor) -> Tensor:
         """B x C x H/2 x W/2, B x 3 x H x W, B x cues x H x W (first: propagated alpha) -> B x 1 x H x W."""
