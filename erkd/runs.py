@@ -131,7 +131,7 @@ def log_evaluation(client: "MlflowClient", run: Any, metrics: Mapping[str, Any])
         for method, scores in content.items()
         if isinstance(scores, Mapping)
         for metric, value in scores.items()
-        if value is not None
+        if isinstance(value, int | float)  # no empty cells, no paired differences
     }
     new = {name: value for name, value in values.items() if run.data.metrics.get(name) != value}
     log_metrics(client, run.info.run_id, [(0, time.time(), new)])

@@ -35,5 +35,15 @@ def test_an_evaluation_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     run = SimpleNamespace(
         info=SimpleNamespace(run_id="1"), data=SimpleNamespace(metrics={"test/student/sad": 2.0})
     )
-    log_evaluation(None, run, {"test": {"n": 3, "student": {"sad": 2.0, "mse": 0.1, "conn": None}}})
+    log_evaluation(
+        None,
+        run,
+        {
+            "test": {
+                "n": 3,
+                "student": {"sad": 2.0, "mse": 0.1, "conn": None},
+                "knn": {"difference": {"sad": -1.0}},
+            }
+        },
+    )
     assert logged == [{"test/student/mse": 0.1}]
