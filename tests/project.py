@@ -15,7 +15,7 @@ TINY = {
         "backgrounds": {"train": 8, "validation": 4, "test": 4},
     },
     "composite": {"per_foreground": {"train": 1, "validation": 1, "test": 1}},
-    "teacher": {"image_size": 64, "embed_dim": 16},
+    "teacher": {"image_size": 64, "embed_dim": 16, "steps": 3},
     "student": {"width": 16},
     "distill": {"steps": 4, "batch_size": 2, "crop": 64, "validate_every": 2},
     "evaluate": {"bootstrap": 20},
@@ -47,6 +47,7 @@ def clone(folder: Path, changes: dict) -> Path:
     merge(params, changes)
     yaml.dump(params, folder / "params.yaml")
     (folder / ".venv").symlink_to(ROOT / ".venv")
+    (folder / ".venv/.ready").touch()  # newer than the copied files: `make` takes the environment for theirs
     for command in (
         "git init -q -b main",
         "git add -A",
