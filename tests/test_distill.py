@@ -94,5 +94,20 @@ def test_crops_of_one_region_give_finite_losses_attached_to_the_graph(rng, known
     assert all(torch.isfinite(p.grad).all() for p in student.parameters() if p.grad is not None)
 
 
+def test_the_methods_own_weight_scales_all_its_losses(rng):
+    student, batch = small_student(), edge_batch()
+    full, half = (
+        build_methods(
+            student, cache(rng), KD.model_copy(update={"erkd": PARAMS.model_copy(update={"weight": w})})
+        )
+        for w in (1.0, 0.5)
+    )
+    half.load_state_dict(full.state_dict())
+    half["erkd"].cache = full["erkd"].cache
+    matte = student(batch.image, batch.trimap)
+    expected, found = full["erkd"](matte, batch), half["erkd"](matte, batch)
+    assert all(found[name].item() == pytest.approx(0.5 * value.item()) for name, value in expected.items())
+
+
 def test_no_method_is_plain_training(rng):
     assert len(build_methods(small_student(), cache(rng), KD.model_copy(update={"methods": []}))) == 0

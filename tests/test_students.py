@@ -90,6 +90,14 @@ def test_shapes_and_ranges(size):
     assert set(matte.edges) == {2, 4}
 
 
+@pytest.mark.parametrize("stages", [3, 4, 5])
+def test_the_encoder_may_be_cut_at_any_level_that_params_allow(stages):
+    image, trimap, _ = vertical_edge()
+    matte = small_student(stages=stages).eval()(image, trimap)
+    assert matte.alpha.shape == trimap.shape
+    assert set(matte.features) == {2 ** (stages - 1), 2**stages}
+
+
 def test_a_samples_result_does_not_depend_on_its_batch():
     student = small_student().eval()
     image, trimap, _ = vertical_edge(count=2)

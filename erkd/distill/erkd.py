@@ -63,18 +63,22 @@ class Erkd(nn.Module):
         """Losses by name, scaled by their weights; gradients reach the student and the projector alone."""
         losses = {}
         for stride, features in matte.features.items():
-            if stride == self.shallow_stride:
+            shallow = stride == self.shallow_stride
+            if shallow:
                 features = self.projector(features)
             target = self.cache.sample(batch.index, batch.theta, features.shape[-2:]).to(features)
             touched = max_pool2d(batch.unknown, stride)
             weight = 1 + (self.params.unknown_gain - 1) * touched
             distance = centred_cosine_distance(features, target, self.mean)
             losses[f"feature_{stride}"] = 0.5 * self.params.feature * masked_mean(distance, weight)
-        # target and weight are now those of the deepest level, where the logits live
-        teacher_logits = torch.einsum("bdhw,kd->bkhw", normalize(target, dim=1), self.text) / TEMPERATURE
-        losses["text"] = self.params.text * masked_mean(text_divergence(matte.logits, teacher_logits), weight)
+            if not shallow:  # where the logits live
+                teacher_logits = (
+                    torch.einsum("bdhw,kd->bkhw", normalize(target, dim=1), self.text) / TEMPERATURE
+                )
+                divergence = text_divergence(matte.logits, teacher_logits)
+                losses["text"] = self.params.text * masked_mean(divergence, weight)
         losses["edge"] = self.params.edge * edge_l1(matte.edges, batch)
-        return losses
+        return {name: self.params.weight * loss for name, loss in losses.items()}
 
 
 def edge_l1(edges: dict[int, Tensor], batch: Batch) -> Tensor:
@@ -82,7 +86,6 @@ def edge_l1(edges: dict[int, Tensor], batch: Batch) -> Tensor:
     total = torch.zeros((), device=batch.alpha.device)
     for stride, predicted in edges.items():
         touched = max_pool2d(batch.unknown, stride)
-        total = total + masked_mean((predicted - alpha_gradient(batch.alpha, stride)).abs(), touched) / len(
-            edges
-        )
+        distance = (predicted - alpha_gradient(batch.alpha, stride)).abs()
+        total = total + masked_mean(distance, touched) / len(edges)
     return total

@@ -39,11 +39,18 @@ class MultimodalFusion(nn.Module):
     """
 
     def __init__(
-        self, channels: int, edge_channels: int, out_channels: int, text_shape: tuple[int, int], kind: str
+        self,
+        channels: int,
+        edge_channels: int,
+        out_channels: int,
+        text_shape: tuple[int, int],
+        kind: str,
+        edge_pool: int,
     ) -> None:
         super().__init__()
         prompts, dimension = text_shape
         self.kind = kind
+        self.edge_pool = edge_pool  # from the edges' stride to that of the deep features
         self.project = nn.Conv2d(channels, dimension, 1)
         self.value = nn.Linear(dimension, out_channels)
         self.local = conv(channels + 2 * edge_channels, out_channels, 1)
@@ -53,15 +60,15 @@ class MultimodalFusion(nn.Module):
         self.dictionary = nn.Parameter(torch.zeros(prompts, dimension), requires_grad=kind == "learned")
 
     def forward(self, deep: Tensor, edges: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`deep` B x C x h x w, `edges` B x E x 4h x 4w -> fused, embedding, logits."""
+        """`deep` B x C x h x w, `edges` B x E x (pool h) x (pool w) -> fused, embedding, logits."""
         embedding = normalize(self.project(deep), dim=1)
         dictionary = normalize(self.dictionary, dim=1)
         logits = torch.einsum("bdhw,kd->bkhw", embedding, dictionary) / TEMPERATURE
         read = torch.einsum("bkhw,kc->bchw", logits.softmax(1), self.value(dictionary))
         if self.kind == "none":
             read = read * 0  # the control pays the same and reads nothing
-        pooled = torch.cat([deep, avg_pool2d(edges, 4), max_pool2d(edges, 4)], dim=1)
-        local = self.local(pooled)
+        mean, largest = avg_pool2d(edges, self.edge_pool), max_pool2d(edges, self.edge_pool)
+        local = self.local(torch.cat([deep, mean, largest], dim=1))
         wide = self.context(local)
         context = wide + wide.mean(dim=(2, 3), keepdim=True)
         return self.refine(self.fuse(torch.cat([local, read, context], dim=1))), embedding, logits

@@ -57,7 +57,12 @@ class Student(nn.Module):
         edge_width = width // 2
         self.edge_reserved = EdgeReserved(channels[0], edge_width)
         self.fusion = MultimodalFusion(
-            channels[-1], edge_width, 2 * width, (config.prompts, config.embed_dim), config.dictionary
+            channels[-1],
+            edge_width,
+            2 * width,
+            (config.prompts, config.embed_dim),
+            config.dictionary,
+            edge_pool=self.encoder.strides[-1] // 4,
         )
         levels = channels[-2::-1]  # skips, coarsest first
         widths = [2 * width, *(max(width // 2, (width * 3 // 2) >> i) for i in range(len(levels)))]
@@ -75,7 +80,7 @@ class Student(nn.Module):
         edge_features, edges = self.edge_reserved(image, cues[:, :1], unknown, levels[0])
         if not self.config.edge_module:
             edge_features = {stride: features * 0 for stride, features in edge_features.items()}
-        fused, embedding, logits = self.fusion(levels[-1], _at_quarter(edge_features[4], levels[-1]))
+        fused, embedding, logits = self.fusion(levels[-1], edge_features[4])
         skips = levels[-2::-1]
         joined = [
             *skips[:-2],
@@ -85,12 +90,6 @@ class Student(nn.Module):
         alpha = alpha * unknown + is_foreground
         stride = self.encoder.strides
         return Matte(alpha, {stride[-2]: levels[-2], stride[-1]: embedding}, logits, edges)
-
-
-def _at_quarter(features: Tensor, deep: Tensor) -> Tensor:
-    """Edge features at a quarter of the deepest level's stride, where `MultimodalFusion` pools them."""
-    factor = features.shape[-1] // (4 * deep.shape[-1])
-    return features if factor <= 1 else nn.functional.avg_pool2d(features, factor)
 
 
 def build_student(config: StudentConfig, text: Tensor, pretrained: bool) -> Student:
