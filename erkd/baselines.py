@@ -8,7 +8,7 @@ import io
 import resource
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,7 @@ def _solve(estimate: Callable[..., Any], image: Array, trimap: Array) -> Array:
 
 
 @contextlib.contextmanager
-def _one_thread():  # type: ignore[no-untyped-def]
+def _one_thread() -> Iterator[None]:
     """Keep BLAS and numba to one thread: sums depend on how many share them."""
     import numba
     from threadpoolctl import threadpool_limits

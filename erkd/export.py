@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from erkd.files import InputError, atomic, sha256, write_json
 from erkd.params import ExportParams
+from erkd.students.student import MULTIPLE
 
-MULTIPLE = 32
 CHECKED = ((1, 96, 128), (3, 224, 160))  # batch, height, width; none is what is traced
 
 

@@ -73,8 +73,8 @@ def fit(
     params: DistillParams,
     kd_weight: float,
     validate: Callable[[Student], Record],
+    device: torch.device,
     log: Callable[[int, Record], None] = lambda step, record: None,
-    device: torch.device = torch.device("cpu"),  # noqa: B008
 ) -> Fitted:
     """Train for `params.steps` steps and return the weight average that validates best (lowest `sad`).
 

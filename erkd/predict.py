@@ -13,6 +13,12 @@ from erkd.students.student import MULTIPLE, Student, load_student
 Predictor = Callable[[Array, Array], Array]
 
 
+def limit_threads(threads: int) -> None:
+    """Let torch use so many threads; 0 leaves it all cores. Sums depend on the number in their last bits."""
+    if threads:
+        torch.set_num_threads(threads)
+
+
 def choose_device(device: str) -> torch.device:
     """`auto` is CUDA where there is one, else the CPU. Raises InputError for CUDA that is not there."""
     if device == "auto":

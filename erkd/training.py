@@ -15,7 +15,7 @@ from erkd.fit import Record, fit
 from erkd.images import load_alpha, load_image, load_trimap
 from erkd.metrics import mse, pair, sad
 from erkd.params import Params
-from erkd.predict import choose_device, predict_alpha
+from erkd.predict import choose_device, limit_threads, predict_alpha
 from erkd.students.student import Student, StudentConfig, build_student, save_student
 from erkd.tables import Sample, list_composites
 
@@ -50,8 +50,7 @@ def write_history(history: list[Record], path: Path) -> None:
 
 def train_student(root: Path, params: Params, log: Callable[[int, Record], None]) -> None:
     """Train as `params` say and write `models/student/` and `reports/history.csv` under `root`."""
-    if params.threads:
-        torch.set_num_threads(params.threads)
+    limit_threads(params.threads)
     torch.manual_seed(params.seed)
     manifest = root / "data/composites/manifest.csv"
     crops = Crops(manifest, params.trimap, params.distill, params.seed)
@@ -74,8 +73,8 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
         params.distill,
         params.kd.weight,
         validation(list_composites(root / "data/composites", root / "data/trimaps", "validation")),
-        log,
         choose_device(params.device),
+        log,
     )
     write_history(fitted.history, root / "reports/history.csv")
     training = {

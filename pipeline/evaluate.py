@@ -3,11 +3,9 @@ writes data/predictions/<set>, metrics.json and per_image.csv under reports/ or 
 
 from pathlib import Path
 
-import torch
-
 from erkd.files import write_json
 from erkd.params import Params
-from erkd.predict import load_predictor
+from erkd.predict import limit_threads, load_predictor
 from erkd.scores import predict_samples, score_set, summarise, write_rows
 from pipeline.sets import list_set
 from pipeline.stage import run_stage
@@ -15,7 +13,7 @@ from pipeline.stage import run_stage
 
 def main(root: Path, params: Params, set: str) -> None:
     """Predict and score the test and validation splits, or one further set."""
-    torch.set_num_threads(params.threads or torch.get_num_threads())
+    limit_threads(params.threads)
     predictor, rows = load_predictor(root / "models/student", params.device), []
     for name in ("test", "validation") if set == "test" else (set,):
         samples, predictions = list_set(root, params, name), root / "data/predictions" / name

@@ -2,18 +2,16 @@
 
 from pathlib import Path
 
-import torch
-
 from erkd.export import export_student
 from erkd.files import sha256
 from erkd.params import Params
+from erkd.predict import limit_threads
 from erkd.students.student import load_student
 from pipeline.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:
-    if params.threads:
-        torch.set_num_threads(params.threads)
+    limit_threads(params.threads)
     folder = root / "models/student"
     weights = sha256(folder / "student.safetensors")
     difference = export_student(load_student(folder), root / "models/onnx", params.export, weights)

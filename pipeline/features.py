@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import torch
-
 from erkd.features import write_features
 from erkd.params import Params
-from erkd.predict import choose_device
+from erkd.predict import choose_device, limit_threads
 from erkd.tables import CompositeRow, read_table
 from erkd.teachers.teacher import load_teacher
 from pipeline.stage import run_stage
@@ -14,8 +12,7 @@ from pipeline.stage import run_stage
 
 def main(root: Path, params: Params) -> None:
     """Run the teacher once over every training composite."""
-    if params.threads:
-        torch.set_num_threads(params.threads)
+    limit_threads(params.threads)
     table, device = root / "data/composites/manifest.csv", str(choose_device(params.device))
     rows = read_table(table, CompositeRow, "train")
     teacher = load_teacher(root / "models/teacher", device)

@@ -24,7 +24,7 @@ def one_batch(monkeypatch):
 
 
 def run(validate=lambda student: {"sad": 1.0}, seed=0, log=lambda step, record: None):
-    return fit(small_student(seed), nn.ModuleDict(), None, PARAMS, 1.0, validate, log)
+    return fit(small_student(seed), nn.ModuleDict(), None, PARAMS, 1.0, validate, torch.device("cpu"), log)
 
 
 def test_the_loss_falls_and_every_step_is_recorded(one_batch):

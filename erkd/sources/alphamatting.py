@@ -10,7 +10,7 @@ import numpy as np
 from erkd.files import InputError
 from erkd.images import load_alpha, load_image, load_trimap
 from erkd.params import DataParams
-from erkd.sources.layers import Layer, Rendered, list_pictures, split_layers
+from erkd.sources.layers import Layer, Rendered, list_photographs, split_layers
 from erkd.tables import Sample
 
 IMAGES, ALPHAS, TRIMAPS = "input_training_lowres", "gt_training_lowres", "trimap_training_lowres"
@@ -43,6 +43,7 @@ def _check(root: Path) -> list[str]:
 
 def list_samples(root: Path) -> list[Sample]:
     """Every photograph with each of its two trimaps, for scoring; `group` names the trimap."""
+    names = _check(root)
     return [
         Sample(
             sample_id=f"{Path(name).stem}-{group}",
@@ -52,7 +53,7 @@ def list_samples(root: Path) -> list[Sample]:
             group=group,
         )
         for group in GROUPS
-        for name in _check(root)
+        for name in names
     ]
 
 
@@ -89,21 +90,7 @@ def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
             "data.backgrounds_root: the source alphamatting needs a folder of background photographs"
         )
     root = Path(data.backgrounds_root)
-    layers = [
-        Layer(
-            layer_id=f"bg-{index:05d}",
-            kind="background",
-            split="",
-            source="alphamatting",
-            licence="unknown",
-            material="picture",
-            seed=index,
-            caption="a photograph",
-            image=file,
-        )
-        for index, file in enumerate(list_pictures(root))
-    ]
-    return split_layers(layers, data.backgrounds.model_dump(), seed, root)
+    return list_photographs(root, "alphamatting", data.backgrounds.model_dump(), seed)
 
 
 def render(layer: Layer) -> Rendered:

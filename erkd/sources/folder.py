@@ -12,7 +12,7 @@ import numpy as np
 from erkd.files import InputError
 from erkd.images import load_alpha, load_image, open_image
 from erkd.params import DataParams
-from erkd.sources.layers import Layer, Rendered, list_pictures, split_layers
+from erkd.sources.layers import Layer, Rendered, list_photographs, list_pictures, split_layers
 
 
 def _folder(value: str | None, key: str) -> Path:
@@ -55,21 +55,7 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
 def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
     """The photographs below `data.backgrounds_root`, split by `seed`."""
     root = _folder(data.backgrounds_root, "backgrounds_root")
-    layers = [
-        Layer(
-            layer_id=f"bg-{index:05d}",
-            kind="background",
-            split="",
-            source="folder",
-            licence="unknown",
-            material="picture",
-            seed=index,
-            caption="a photograph",
-            image=file,
-        )
-        for index, file in enumerate(list_pictures(root))
-    ]
-    return split_layers(layers, data.backgrounds.model_dump(), seed, root)
+    return list_photographs(root, "folder", data.backgrounds.model_dump(), seed)
 
 
 def render(layer: Layer) -> Rendered:

@@ -77,3 +77,22 @@ def split_layers(layers: Sequence[Layer], counts: dict[str, int], seed: int, whe
             for index in kept
         ]
     return chosen
+
+
+def list_photographs(root: Path, source: str, counts: dict[str, int], seed: int) -> list[Layer]:
+    """The photographs below `root` as backgrounds of `source`, split by `seed`."""
+    layers = [
+        Layer(
+            layer_id=f"bg-{index:05d}",
+            kind="background",
+            split="",
+            source=source,
+            licence="unknown",
+            material="picture",
+            seed=index,
+            caption="a photograph",
+            image=file,
+        )
+        for index, file in enumerate(list_pictures(root))
+    ]
+    return split_layers(layers, counts, seed, root)
