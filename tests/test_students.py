@@ -36,7 +36,7 @@ def test_nothing_known_is_finite():
 
 def test_the_projection_recovers_alpha_where_colours_are_flat():
     image, trimap, alpha = vertical_edge()
-    cues = project(image, *propagate(image, trimap))
+    cues = project(image, propagate(image, trimap))
     torch.testing.assert_close(cues[:, :1], alpha, atol=0.02, rtol=0)
     assert cues[:, 1].max() < 0.02  # residual
     torch.testing.assert_close(cues[0, 2, 0, 0], torch.tensor(0.64 + 0.04 + 0.36), atol=0.02, rtol=0)

@@ -69,6 +69,5 @@ class MultimodalFusion(nn.Module):
             read = read * 0  # the control pays the same and reads nothing
         mean, largest = avg_pool2d(edges, self.edge_pool), max_pool2d(edges, self.edge_pool)
         local = self.local(torch.cat([deep, mean, largest], dim=1))
-        wide = self.context(local)
-        context = wide + wide.mean(dim=(2, 3), keepdim=True)
+        context = self.context(local)  # no mean over the image: a tile must see what the whole would
         return self.refine(self.fuse(torch.cat([local, read, context], dim=1))), embedding, logits

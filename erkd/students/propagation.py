@@ -44,8 +44,10 @@ def fill(colours: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     return filled, distance / len(pyramid)
 
 
-def propagate(image: Tensor, trimap: Tensor) -> tuple[Tensor, Tensor]:
-    """Foreground and background colours everywhere, each B x 4 x H/4 x W/4 (three colours, log distance).
+def propagate(image: Tensor, trimap: Tensor) -> Tensor:
+    """Layers: foreground and background colours everywhere, B x 8 x H/4 x W/4.
+
+    Three colours and a log distance of the foreground, then of the background.
 
     `image` B x 3 x H x W; `trimap` B x 1 x H x W of 0, 0.5, 1; H and W multiples of 32.
     """
@@ -54,16 +56,16 @@ def propagate(image: Tensor, trimap: Tensor) -> tuple[Tensor, Tensor]:
         share = avg_pool2d(known, STRIDE)
         mean = avg_pool2d(image * known, STRIDE) / (share + EPSILON)
         layers.append(torch.cat(fill(mean, share), dim=1))
-    return layers[0], layers[1]
+    return torch.cat(layers, dim=1)
 
 
-def project(image: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
-    """Cues at full resolution, B x 5 x H x W, from `propagate`'s two layers.
+def project(image: Tensor, layers: Tensor) -> Tensor:
+    """Cues at full resolution, B x 5 x H x W, from `propagate`'s layers.
 
     Alpha as the projection of image - background on foreground - background, clipped to [0, 1]; the
     residual of that composite; the contrast of the two colours; both log distances.
     """
-    layers = interpolate(torch.cat([foreground, background], dim=1), scale_factor=STRIDE, mode="bilinear")
+    layers = interpolate(layers, scale_factor=STRIDE, mode="bilinear")
     difference = layers[:, :3] - layers[:, 4:7]
     energy = (difference**2).sum(1, keepdim=True)
     offset = image - layers[:, 4:7]

@@ -70,9 +70,14 @@ class Student(nn.Module):
         self.decoder = Decoder(widths, skips)
         self.head = Head(widths[-1], CHANNELS, width // 2)
 
-    def forward(self, image: Tensor, trimap: Tensor) -> Matte:
-        """`image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5, 1; H, W multiples of 32."""
-        cues = project(image, *propagate(image, trimap))
+    def forward(self, image: Tensor, trimap: Tensor, layers: Tensor | None = None) -> Matte:
+        """`image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5, 1; H, W multiples of 32.
+
+        `layers` B x 8 x H/4 x W/4 are `propagate`'s. A tile of a larger image brings those of the whole,
+        which alone have unlimited reach; without them they are computed from the input itself.
+        """
+        with torch.autocast(image.device.type, enabled=False):  # small shares are divided by small shares
+            cues = project(image, propagate(image, trimap) if layers is None else layers)
         is_background, is_foreground = (trimap == 0).to(image.dtype), (trimap == 1).to(image.dtype)
         unknown = 1 - is_background - is_foreground
         inputs = torch.cat([2 * image - 1, is_background, unknown, is_foreground, cues], dim=1)
