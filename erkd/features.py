@@ -21,7 +21,7 @@ from torch import Tensor
 from erkd.files import InputError, atomic, read_json, sha256, write_json, write_text
 from erkd.images import Array, load_image
 from erkd.parallel import progress
-from erkd.tables import CompositeRow, resolve
+from erkd.tables import CompositeRow, LayerRow, resolve
 
 KIND = "composites"
 IDENTITY = "features.json"
@@ -139,13 +139,13 @@ def open_features(
     )
 
 
-def images_digest(table: Path, rows: Sequence[CompositeRow]) -> str:
+def images_digest(table: Path, rows: Sequence[CompositeRow] | Sequence[LayerRow]) -> str:
     """A fingerprint of the rows and of their image files' sizes: cheap, and different when any was remade."""
     digest = hashlib.sha256()
     for row in rows:
         path = resolve(table, row.image)
         size = path.stat().st_size if path.is_file() else None
-        digest.update(json.dumps([row.sample_id, row.image, row.seed, row.height, row.width, size]).encode())
+        digest.update(json.dumps([row.image, row.seed, row.height, row.width, size]).encode())
     return digest.hexdigest()
 
 
