@@ -31,17 +31,12 @@ class Splits(Section):
 
 
 class DataParams(Section):
-    """Where foregrounds and backgrounds come from.
-
-    `size` is the longer side of a procedural layer, pixels; `without` names materials that are not drawn for
-    training.
-    """
+    """Where foregrounds and backgrounds come from. `size` is the longer side of a procedural layer, pixels."""
 
     source: Literal["procedural", "alphamatting", "folder"]
     root: str | None
     backgrounds_root: str | None
     size: Annotated[int, Field(ge=64, le=4096)]
-    without: list[str]
     foregrounds: Splits
     backgrounds: Splits
 
