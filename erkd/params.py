@@ -31,12 +31,17 @@ class Splits(Section):
 
 
 class DataParams(Section):
-    """Where foregrounds and backgrounds come from. `size` is the longer side of a procedural layer, pixels."""
+    """Where foregrounds and backgrounds come from.
+
+    `size` is the longer side of a procedural layer, pixels; `without` names materials that are not drawn for
+    training.
+    """
 
     source: Literal["procedural", "alphamatting", "folder"]
     root: str | None
     backgrounds_root: str | None
     size: Annotated[int, Field(ge=64, le=4096)]
+    without: list[str]
     foregrounds: Splits
     backgrounds: Splits
 
@@ -123,8 +128,14 @@ class KdParams(Section):
 
 
 class DistillParams(Section):
-    """Optimisation of the student."""
+    """Optimisation of the student.
 
+    `compositing` says whether training batches are composited live from the library's layers, `merge` of them
+    with a second foreground, or cut from the stored composites.
+    """
+
+    compositing: Literal["live", "stored"]
+    merge: Fraction
     steps: Count
     batch_size: Count
     crop: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]

@@ -22,7 +22,7 @@ from erkd.features import IDENTITY, TEXT, Kind, images_digest, row_id
 from erkd.files import InputError, atomic, read_json, sha256, write_json, write_text
 from erkd.images import Array, load_alpha, load_image
 from erkd.parallel import progress
-from erkd.tables import CompositeRow, LayerRow, resolve
+from erkd.tables import CompositeRow, LayerRow, read_table, resolve
 
 WORKERS = 2
 
@@ -66,6 +66,17 @@ class Pictures:
             return image
         alpha = load_alpha(resolve(self.table, row.alpha))
         return composite(image, alpha, np.full_like(image, ground))
+
+
+def read_pictures(data: Path, kinds: Sequence[Kind]) -> dict[Kind, Pictures]:
+    """The training images of each of `kinds` below the project's folder `data`."""
+    composites, layers = data / "composites/manifest.csv", data / "library/library.csv"
+    return {
+        kind: Pictures(composites, read_table(composites, CompositeRow, "train"))
+        if kind == "composites"
+        else Pictures(layers, read_table(layers, LayerRow, "train"))
+        for kind in kinds
+    }
 
 
 @dataclass(frozen=True)

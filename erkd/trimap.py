@@ -74,29 +74,50 @@ def whole_object_trimap(alpha: Array, radius: float, background_radius: float) -
     return np.where(foreground, np.float32(1), np.where(background, np.float32(0), np.float32(0.5)))
 
 
-def draw_trimap(alpha: Array, params: TrimapParams, rng: np.random.Generator) -> tuple[Array, int, int]:
-    """A trimap with radii drawn log-uniformly, scaled to the image; returns it with both radii in pixels.
+@dataclass(frozen=True)
+class Radii:
+    """How a trimap is drawn, in pixels; with `whole`, porous parts are unknown altogether."""
 
-    With probability `params.whole_object` the porous parts are unknown as a whole. Radii are halved until
-    less than MOST_UNKNOWN is unknown.
+    foreground: int
+    background: int
+    whole: bool
+
+    @property
+    def narrowest(self) -> bool:
+        """Whether there is nothing left to halve."""
+        return self.foreground <= 1 and self.background <= 1
+
+
+def draw_radii(params: TrimapParams, rng: np.random.Generator, scale: float) -> Radii:
+    """Radii drawn log-uniformly, in pixels of a picture `scale` times the reference of 800 pixels.
+
+    With probability `params.whole_object` the porous parts will be unknown as a whole.
     """
-    scale = max(alpha.shape) / REFERENCE_SIDE
     low, high = math.log(params.min_radius), math.log(params.max_radius)
     foreground, background = (max(1, round(math.exp(rng.uniform(low, high)) * scale)) for _ in range(2))
     whole = rng.random() < params.whole_object
     closing = max(2, round(rng.uniform(0.2, 0.8) * params.max_radius * scale))
+    return Radii(closing if whole else foreground, background, whole)
+
+
+def narrow(radii: Radii) -> Radii:
+    """Half the radii, at least 1."""
+    return Radii(max(1, radii.foreground // 2), max(1, radii.background // 2), radii.whole)
+
+
+def trimap_from_radii(alpha: Array, radii: Radii) -> tuple[Array, Radii]:
+    """The trimap of these radii, which are halved until less than MOST_UNKNOWN of it is unknown."""
+    draw = whole_object_trimap if radii.whole else trimap_from_alpha
     while True:
-        if whole:
-            foreground = closing
-            trimap = whole_object_trimap(alpha, closing, background)
-        else:
-            trimap = trimap_from_alpha(alpha, foreground, background)
-        narrowest = foreground <= 1 and background <= 1
-        if narrowest or float((trimap == 0.5).mean()) < MOST_UNKNOWN:
-            return trimap, foreground, background
-        foreground, background, closing = (
-            max(1, radius // 2) for radius in (foreground, background, closing)
-        )
+        trimap = draw(alpha, radii.foreground, radii.background)
+        if radii.narrowest or float((trimap == 0.5).mean()) < MOST_UNKNOWN:
+            return trimap, radii
+        radii = narrow(radii)
+
+
+def draw_trimap(alpha: Array, params: TrimapParams, rng: np.random.Generator) -> tuple[Array, Radii]:
+    """A trimap of a whole image as people draw them, H x W of 0, 0.5 and 1, and the radii used."""
+    return trimap_from_radii(alpha, draw_radii(params, rng, max(alpha.shape) / REFERENCE_SIDE))
 
 
 @dataclass(frozen=True)
@@ -111,16 +132,20 @@ class _Draw:
     def __call__(self, composite: CompositeRow) -> TrimapRow:
         seed = (self.seed + zlib.crc32(f"trimap {composite.sample_id}".encode())) % 2**32
         path = resolve(self.table, composite.alpha)
-        trimap, foreground, background = draw_trimap(
-            load_alpha(path), self.params, np.random.default_rng(seed)
-        )
+        trimap, radii = draw_trimap(load_alpha(path), self.params, np.random.default_rng(seed))
         unknown = float((trimap == 0.5).mean())
         if unknown == 0:
             raise InputError(f"{path}: no edge in this alpha, so its trimap would have no unknown region")
         name = f"trimaps/{composite.sample_id}.png"
         save_trimap(trimap, self.out_dir / name)
         return TrimapRow(
-            composite.sample_id, composite.split, name, foreground, background, round(unknown, 6), seed
+            composite.sample_id,
+            composite.split,
+            name,
+            radii.foreground,
+            radii.background,
+            round(unknown, 6),
+            seed,
         )
 
 

@@ -1,13 +1,13 @@
 """Compute dense teacher features. Reads data/composites, data/library, models/teacher; writes data/features."""
 
 from pathlib import Path
-from shutil import rmtree
 
-from erkd.features import Kind
+import torch
+
 from erkd.params import Params
-from erkd.precompute import Pictures, write_features
+from erkd.precompute import read_pictures, write_features
 from erkd.predict import choose_device, limit_threads
-from erkd.tables import CompositeRow, LayerRow, read_table
+from erkd.scratch import scratch, stage_key
 from erkd.teachers.teacher import load_teacher
 from pipeline.stage import run_stage
 
@@ -15,17 +15,13 @@ from pipeline.stage import run_stage
 def main(root: Path, params: Params) -> None:
     """Run the teacher once over every training image of each kind."""
     limit_threads(params.threads)
-    composites, layers = root / "data/composites/manifest.csv", root / "data/library/library.csv"
     device = str(choose_device(params.device))
+    pictures = read_pictures(root / "data", params.features.kinds)
     teacher = load_teacher(root / "models/teacher", device)
-    pictures: dict[Kind, Pictures] = {
-        "composites": Pictures(composites, read_table(composites, CompositeRow, "train")),
-        "layers": Pictures(layers, read_table(layers, LayerRow, "train")),
-    }
-    kinds = {kind: pictures[kind] for kind in params.features.kinds}
-    folder, scratch = root / "data/features", root / ".erkd/features"
-    write_features(folder, kinds, teacher, params.features.batch_size, device, scratch)
-    rmtree(scratch)
+    key = stage_key(root, "features", device, str(torch.get_num_threads()))
+    with scratch(root, "features", key) as unfinished:
+        folder = root / "data/features"
+        write_features(folder, pictures, teacher, params.features.batch_size, device, unfinished / "cache")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from erkd.tables import LayerRow, read_table
 def data(source, root=None, backgrounds=None, foregrounds=(4, 2, 2), background_counts=(3, 2, 2), size=64):
     names = ("train", "validation", "test")
     return DataParams(
+        without=[],
         source=source,
         root=None if root is None else str(root),
         backgrounds_root=None if backgrounds is None else str(backgrounds),

@@ -65,7 +65,7 @@ def test_wider_radii_only_turn_known_pixels_unknown():
 def test_known_pixels_tell_the_truth(rng):
     alpha = disc(128, 45, 9)
     for _ in range(20):
-        trimap, _, _ = draw_trimap(alpha, PARAMS, rng)
+        trimap, _ = draw_trimap(alpha, PARAMS, rng)
         assert set(np.unique(trimap)) <= {0, 0.5, 1}
         assert (trimap == 0.5).any()
         assert (alpha[trimap == 1] >= 254 / 255 - 1e-6).all()
@@ -89,12 +89,13 @@ def test_radii_are_log_uniform_and_scaled(rng):
     params = TrimapParams(min_radius=4, max_radius=64, whole_object=0)
     alpha = disc(800, 250, 2)
     small = np.ascontiguousarray(alpha[::4, ::4])
-    radii = np.asarray([draw_trimap(small, params, rng)[1:] for _ in range(150)])
+    drawn = [draw_trimap(small, params, rng)[1] for _ in range(150)]
+    radii = np.asarray([(one.foreground, one.background) for one in drawn])
     assert radii.min() >= 1
     assert radii.max() <= 16
     assert np.median(radii) == pytest.approx(4, abs=1.5)  # sqrt(4 * 64) / 4
     assert (radii[:, 0] != radii[:, 1]).mean() > 0.5
-    assert max(draw_trimap(alpha, params, rng)[1] for _ in range(12)) > 16
+    assert max(draw_trimap(alpha, params, rng)[1].foreground for _ in range(12)) > 16
 
 
 def test_an_image_is_never_almost_all_unknown(rng):
@@ -102,7 +103,7 @@ def test_an_image_is_never_almost_all_unknown(rng):
     alpha[:, :20] = 0
     alpha[:, 44:] = 1
     wide = TrimapParams(min_radius=60, max_radius=200, whole_object=1)
-    trimap, _, _ = draw_trimap(alpha, wide, rng)
+    trimap, _ = draw_trimap(alpha, wide, rng)
     assert (trimap == 0.5).mean() < 0.9
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from erkd.files import InputError
 from erkd.images import Array, load_image
 from erkd.params import DataParams
 from erkd.sources.layers import SPLITS, Layer, Rendered
@@ -74,7 +75,14 @@ def _row_seed(seed: int, *key: int) -> int:
 
 
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
-    """Drawn foregrounds of every split: shuffled decks of all materials."""
+    """Drawn foregrounds of every split: shuffled decks of all materials.
+
+    Raises InputError for a material in `data.without` that does not exist.
+    """
+    if {*MATERIALS} <= {*data.without}:
+        raise InputError("data.without: every material is left out, so nothing can be drawn")
+    if unknown := sorted({*data.without} - {*MATERIALS}):
+        raise InputError(f"data.without: no material {', '.join(unknown)}; there are {', '.join(MATERIALS)}")
     layers = []
     for part, split in enumerate(SPLITS):
         names = [name for name, picture in PICTURES.items() if picture.split == split]
@@ -82,9 +90,9 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
         for index in range(getattr(data.foregrounds, split)):
             rng = np.random.default_rng([seed, 1, part, index])
             if not materials:
-                materials = [
-                    str(name) for name in np.random.default_rng([seed, 2, part, index]).permutation(DECK)
-                ]
+                shuffled = np.random.default_rng([seed, 2, part, index]).permutation(DECK)
+                left_out = data.without if split == "train" else []
+                materials = [str(name) for name in shuffled if name not in left_out]
             picture = str(rng.choice(names)) if rng.random() < 0.7 else ""
             layers.append(
                 Layer(
