@@ -87,8 +87,9 @@ class TeacherParams(Section):
 
 
 class FeaturesParams(Section):
-    """Dense teacher features, computed once per image."""
+    """Dense teacher features, computed once per image of each of `kinds`."""
 
+    kinds: Annotated[list[Literal["composites", "layers"]], Field(min_length=1)]
     batch_size: Count
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from erkd.distill import build_methods
-from erkd.features import images_digest, open_features
+from erkd.features import Kind, images_digest, open_features
 from erkd.files import write_text
 from erkd.fit import Record, fit
 from erkd.images import load_alpha, load_image, load_trimap
@@ -66,7 +66,8 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
     torch.manual_seed(params.seed)
     device = choose_device(params.device)
     batches = build_batches(root, params, device)
-    cache = open_features(root / "data/features", images=images_digest(batches.table, batches.rows))
+    kind: Kind = "layers" if params.distill.compositing == "live" else "composites"
+    cache = open_features(root / "data/features", kind, images=images_digest(batches.table, batches.rows))
     config = StudentConfig(
         backbone=params.student.backbone,
         stages=params.student.stages,
