@@ -33,7 +33,7 @@ class Splits(Section):
 class DataParams(Section):
     """Where foregrounds and backgrounds come from. `size` is the longer side of a procedural layer, pixels."""
 
-    source: Literal["procedural", "alphamatting", "folder"]
+    source: Literal["procedural", "alphamatting", "composition1k", "distinctions646", "folder"]
     root: str | None
     backgrounds_root: str | None
     size: Annotated[int, Field(ge=64, le=4096)]
