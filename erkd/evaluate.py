@@ -1,6 +1,7 @@
 """Score any program's predictions: three folders of files with the same names."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,17 +88,20 @@ def results(scores: dict[str, Scores]) -> dict[str, Any]:
     return {"n": len(images), "mean": mean_scores(list(scores.values())), "images": images}
 
 
-def write_csv(scores: dict[str, Scores], path: Path) -> None:
-    """Write one line per image: its name and every score, unrounded."""
+def write_csv(scores: Mapping[str, Mapping[str, Scores]], path: Path) -> None:
+    """Write one line per image: its name and every score, unrounded; with the method where there are several."""
+    several = len(scores) > 1
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["image", *NAMES])
-        writer.writerows([name, *asdict(row).values()] for name, row in scores.items())
+        writer.writerow(["image", *(["method"] if several else []), *NAMES])
+        for method, images in scores.items():
+            named = [method] if several else []
+            writer.writerows([image, *named, *asdict(row).values()] for image, row in images.items())
 
 
 def table(mean: dict[str, float], count: int) -> Table:
     """The mean scores as a table for the terminal, with units and regions."""
-    result = Table(title=f"Mean over {count} image{'s' if count != 1 else ''}")
+    result = Table(title=f"Mean over {plural(count)}")
     result.add_column("metric")
     result.add_column("unit")
     for region in REGIONS:
@@ -110,9 +114,19 @@ def table(mean: dict[str, float], count: int) -> Table:
 def latex(mean: dict[str, float], count: int) -> str:
     """The same table as a LaTeX tabular (package booktabs)."""
     rows = [[line.title, line.unit.replace("10^-3", "$10^{-3}$"), *_cells(line, mean)] for line in LINES]
-    header, *body = [" & ".join(row) + r" \\" for row in [["metric", "unit", *REGIONS], *rows]]
-    begin = rf"\begin{{tabular}}{{llrr}} % mean over {count} image{'s' if count != 1 else ''}"
+    return booktabs([["metric", "unit", *REGIONS], *rows], "llrr", f"mean over {plural(count)}")
+
+
+def booktabs(rows: Sequence[Sequence[str]], columns: str, comment: str) -> str:
+    """Rows of cells, a header first, as a LaTeX tabular."""
+    header, *body = [" & ".join(row) + r" \\" for row in rows]
+    begin = rf"\begin{{tabular}}{{{columns}}} % {comment}"
     return "\n".join([begin, r"\toprule", header, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"])
+
+
+def plural(count: int) -> str:
+    """A number of images in words."""
+    return f"{count} image{'s' if count != 1 else ''}"
 
 
 def _cells(line: Line, mean: dict[str, float]) -> list[str]:

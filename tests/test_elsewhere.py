@@ -58,5 +58,5 @@ def test_the_stage_and_the_methods_of_a_set(tmp_path):
         "a_network": tmp_path / "data/baselines_folders/a_network/test",
     }
     assert list_methods(tmp_path, "validation") == {}
-    with pytest.raises(InputError, match=r"--name typo: .* which has a_network"):
+    with pytest.raises(InputError, match=r"--method typo: .* which has a_network"):
         baselines_folder.main(tmp_path, params, "typo")
