@@ -23,6 +23,13 @@ def evaluate(
     trimap: Annotated[
         Path, typer.Option(help="Folder of the trimaps (0, 128, 255), with the same file names.")
     ],
+    baseline_dir: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Predictions of another program to score beside, NAME=DIR; may be repeated.",
+            metavar="NAME=DIR",
+        ),
+    ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Write the mean and every image's scores as JSON.")
     ] = None,
@@ -39,26 +46,31 @@ def evaluate(
     """
     from rich.console import Console
 
+    from erkd import beside
     from erkd import evaluate as evaluation
 
-    matches = evaluation.match_files(pred, alpha, trimap)
-    if matches.unmatched:
-        unmatched = "; ".join(matches.unmatched)
-        if not allow_missing:
-            raise InputError(
-                f"{unmatched} (--allow-missing scores the {len(matches.files)} that are complete)"
-            )
+    matches = beside.match_all(pred, beside.parse_folders(baseline_dir or []), alpha, trimap)
+    count = len(matches[beside.PRED].files)
+    unmatched = "; ".join(dict.fromkeys(words for found in matches.values() for words in found.unmatched))
+    if unmatched and not allow_missing:
+        raise InputError(f"{unmatched} (--allow-missing scores the {count} that are complete)")
+    if unmatched:
         typer.echo(f"left out: {unmatched}", err=True)
-    scores = evaluation.score_matches(matches)
-    results = evaluation.results(scores)
+    scores = {name: evaluation.score_matches(found) for name, found in matches.items()}
+    results = evaluation.results(scores[beside.PRED])
+    baselines = beside.compare(scores) if len(scores) > 1 else {}
     if json:
-        write_json(results, json)
+        write_json(results | ({"baselines": baselines} if baselines else {}), json)
     if csv:
         evaluation.write_csv(scores, csv)
     if latex:
-        typer.echo(evaluation.latex(results["mean"], len(scores)))
+        typer.echo(evaluation.latex(results["mean"], count))
     else:
-        Console().print(evaluation.table(results["mean"], len(scores)))
+        Console().print(evaluation.table(results["mean"], count))
+    if baselines and latex:
+        typer.echo(beside.beside_latex(results["mean"], baselines, count))
+    elif baselines:
+        Console().print(beside.beside_table(results["mean"], baselines, count))
 
 
 def main() -> None:

@@ -15,7 +15,24 @@ from erkd.files import InputError, atomic
 
 Array = NDArray[np.float32]
 TRIMAP_FILE_VALUES = (0, 128, 255)
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 MAX_PIXELS = 250_000_000
+
+
+def images_by_name(folder: Path) -> dict[str, Path]:
+    """The image files of a folder by name without suffix, sorted.
+
+    Raises InputError for a folder that is missing or has two files of one name.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    images: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            if path.stem in images:
+                raise InputError(f"{folder}: both {images[path.stem].name} and {path.name}; keep one")
+            images[path.stem] = path
+    return images
 
 
 def open_image(path: Path, upright: bool = True) -> Image.Image:

@@ -17,9 +17,9 @@ from erkd.images import load_alpha, load_trimap
 pytestmark = pytest.mark.slow
 STAGES = [
     "library", "composite", "trimap", "validate", "baselines", "teacher", "features", "distill",
-    "evaluate", "export", "register", "report",
+    "evaluate", "export", "register", "report", "wrong_trimaps", "robustness",
 ]  # fmt: skip
-FROM_DISTILL = {"distill", "evaluate", "export", "register", "report"}
+FROM_DISTILL = {"distill", "evaluate", "robustness", "export", "register", "report"}
 
 
 @pytest.fixture(scope="module")
