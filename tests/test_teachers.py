@@ -19,13 +19,14 @@ from erkd.params import TeacherParams
 from erkd.tables import CompositeRow, TrimapRow, write_table
 from erkd.teachers import bootstrap
 from erkd.teachers.contrast import cell_contrast, contrast, pool
-from erkd.teachers.dense import dense_features, describe_tower
+from erkd.teachers.dense import dense_features
 from erkd.teachers.make import make_teacher, report_teacher
 from erkd.teachers.prompts import prompts_of
 from erkd.teachers.scores import auc, balanced_accuracy, patch_scores, unknown_cells
 from erkd.teachers.source import open_model
 from erkd.teachers.stride import set_output_stride
 from erkd.teachers.teacher import Preprocessing, load_teacher, preprocessing_of, save_teacher
+from erkd.teachers.towers import describe_tower
 from erkd.teachers.views import VIEWS, frozen_views, learned_patches
 
 PARAMS = TeacherParams(

@@ -8,8 +8,8 @@ from torch import nn
 
 from erkd.files import InputError
 from erkd.params import TeacherParams
-from erkd.teachers.dense import describe_tower
 from erkd.teachers.stride import set_output_stride
+from erkd.teachers.towers import describe_tower
 
 
 def open_model(params: TeacherParams) -> tuple[nn.Module, dict[str, Any]]:
