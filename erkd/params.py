@@ -84,6 +84,7 @@ class TeacherParams(Section):
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     learning_rate: Positive
     region_weight: NonNegative
+    cell_weight: NonNegative
 
 
 class FeaturesParams(Section):
