@@ -92,12 +92,19 @@ class TeacherParams(Section):
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     learning_rate: Positive
     region_weight: NonNegative
+    cell_weight: NonNegative
 
 
 class FeaturesParams(Section):
-    """Dense teacher features, computed once per image of each of `kinds`."""
+    """Dense teacher features, computed once per image of each of `kinds`, on one or two `levels`.
+
+    `pca` is how many channels are kept, null for all. With `online` the teacher runs while the student trains.
+    """
 
     kinds: Annotated[list[Literal["composites", "layers"]], Field(min_length=1)]
+    levels: Literal[1, 2]
+    pca: Annotated[int, Field(ge=1)] | None
+    online: bool
     batch_size: Count
 
 
