@@ -49,7 +49,9 @@ def list_pictures(root: Path) -> list[Path]:
     """The picture files below a folder, sorted by name. Raises InputError when there are none."""
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; a folder of photographs is needed")
-    files = sorted(file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES)
+    files = sorted(
+        file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    )
     if not files:
         raise InputError(f"{root}: no pictures ({', '.join(SUFFIXES)}) in it")
     return files
