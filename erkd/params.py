@@ -122,8 +122,9 @@ class KdParams(Section):
 
 
 class DistillParams(Section):
-    """Optimisation of the student."""
+    """Optimisation of the student. `init_from` is the folder of a student to fine-tune, from the root."""
 
+    init_from: str | None
     steps: Count
     batch_size: Count
     crop: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]

@@ -10,12 +10,13 @@ import torch
 from erkd.batches import Crops
 from erkd.distill import build_methods
 from erkd.features import images_digest, open_features
-from erkd.files import write_text
+from erkd.files import InputError, sha256, write_text
 from erkd.fit import Record, fit
 from erkd.images import load_alpha, load_image, load_trimap
 from erkd.metrics import mse, pair, sad
 from erkd.params import Params
 from erkd.predict import choose_device, limit_threads, predict_alpha
+from erkd.students.start import start_from
 from erkd.students.student import Student, StudentConfig, build_student, save_student
 from erkd.tables import Sample, list_composites
 
@@ -48,6 +49,19 @@ def write_history(history: list[Record], path: Path) -> None:
     write_text(text.getvalue(), path)
 
 
+def given_student(root: Path, folder: str | None) -> Path | None:
+    """The folder of the student to fine-tune, or None. Raises InputError for the folder that training writes."""
+    if folder is None:
+        return None
+    own = root / "models/student"
+    if (root / folder).resolve() == own.resolve():
+        raise InputError(
+            f"distill.init_from {folder}: training writes this folder anew; give a copy "
+            f"(dvc checkout {own} && cp -rL {own} {root / 'models/start'})"
+        )
+    return root / folder
+
+
 def train_student(root: Path, params: Params, log: Callable[[int, Record], None]) -> None:
     """Train as `params` say and write `models/student/` and `reports/history.csv` under `root`."""
     limit_threads(params.threads)
@@ -64,7 +78,12 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
         prompts=cache.text.shape[0],
         embed_dim=cache.text.shape[1],
     )
-    student = build_student(config, torch.from_numpy(cache.text), params.student.pretrained)
+    text = torch.from_numpy(cache.text)
+    given = given_student(root, params.distill.init_from)
+    if given is None:
+        student = build_student(config, text, params.student.pretrained)
+    else:
+        student = start_from(given, config, text if params.kd.methods else None)
     methods = build_methods(student, cache, params.kd)
     fitted = fit(
         student,
@@ -83,5 +102,6 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
         "data": params.data.model_dump(),
         "kd": params.kd.model_dump(),
         "distill": params.distill.model_dump(),
+        "init_from_sha256": None if given is None else sha256(given / "student.safetensors"),
     }
     save_student(fitted.student, root / "models/student", training)
