@@ -83,7 +83,7 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
     if given is None:
         student = build_student(config, text, params.student.pretrained)
     else:
-        student = start_from(given, config, text if params.kd.methods else None)
+        student = start_from(given, config, text)
     methods = build_methods(student, cache, params.kd)
     fitted = fit(
         student,

@@ -28,14 +28,6 @@ def alpha(student):
         return student.eval()(image, trimap).alpha
 
 
-def test_without_distillation_the_start_is_the_given_student(tmp_path):
-    given = save(tmp_path)
-    wanted = replace(given.config, prompts=len(OTHER), embed_dim=7)  # of a teacher that nobody listens to
-    start = start_from(tmp_path, wanted, text=None)
-    assert start.config == given.config
-    assert torch.equal(alpha(start), alpha(given))
-
-
 def test_the_same_teacher_leaves_the_student_as_it_was(tmp_path):
     given = save(tmp_path)
     assert torch.equal(alpha(start_from(tmp_path, given.config, random_text())), alpha(given))

@@ -10,35 +10,27 @@ from erkd.students.multimodal_fusion import build_dictionary
 from erkd.students.student import Student, StudentConfig, load_student
 
 
-def start_from(folder: Path, config: StudentConfig, text: Tensor | None) -> Student:
+def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
     """The student saved in `folder`, ready to be trained on as `config` says.
 
-    All its weights are taken over. Its dictionary belongs to the teacher that it was distilled from, so where
-    this run distils, the embeddings `text` K x D of the present teacher's prompts replace it, for the losses
-    speak of these; a learned dictionary is a weight and stays. `text` None: nothing is distilled, the
-    dictionary stays too, and the start is exactly the given student. Raises InputError that names both where
-    the two are not of one shape.
+    All its weights are taken over but the dictionary, which belongs to the teacher that it was distilled from:
+    the embeddings `text` K x D of the present teacher's prompts replace it, for the losses speak of these. A
+    learned dictionary is a weight and stays. Raises InputError that names both where shapes differ.
     """
     given = load_student(folder)
-    replaced = text is not None and config.dictionary in ("text", "shuffled")
-    if text is None:
-        config = replace(config, prompts=given.config.prompts, embed_dim=given.config.embed_dim)
-    elif replaced:
-        config = replace(config, prompts=given.config.prompts)
-    wanted = asdict(config)
+    replaced = config.dictionary in ("text", "shuffled")
+    shape = replace(given.config, prompts=config.prompts) if replaced else given.config
     unequal = [
-        f"{_setting(name)} is {wanted[name]}, the given student's {value}"
-        for name, value in asdict(given.config).items()
-        if wanted[name] != value
+        f"{_setting(name)} is {value}, the given student's {asdict(shape)[name]}"
+        for name, value in asdict(config).items()
+        if value != asdict(shape)[name]
     ]
     if unequal:
         raise InputError(f"distill.init_from {folder}: {'; '.join(unequal)}; set them alike in params.yaml")
-    if not replaced:
-        return given
-    assert text is not None
-    student = Student(replace(config, prompts=len(text)))
+    student = Student(config)
     weights = given.state_dict()
-    weights["fusion.dictionary"] = build_dictionary(config.dictionary, text)
+    if replaced:
+        weights["fusion.dictionary"] = build_dictionary(config.dictionary, text)
     student.load_state_dict(weights)
     return student
 
