@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from erkd.files import InputError, read_json, sha256
+from erkd.model_card import model_card
 from erkd.runs import find_runs, flatten, log_evaluation
 from erkd.store import connect, locked, reason, store_uri
 from erkd.tables import CompositeRow, TrimapRow, read_table, resolve
@@ -23,7 +24,7 @@ PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "pillow")  # what regist
 class Candidate:
     """A trained, exported and scored student, and what is worth knowing about it.
 
-    `metrics` is the content of `reports/metrics.json`, `settings` what the model card lists.
+    `metrics` is the content of `reports/metrics.json`, `record` that of `student.json`.
     """
 
     onnx: Path
@@ -31,8 +32,7 @@ class Candidate:
     data_sha256: str
     metrics: Mapping[str, Any]
     licences: tuple[str, ...]
-    parameters: int
-    settings: Mapping[str, Any]
+    record: Mapping[str, Any]
 
     @property
     def sad(self) -> float:
@@ -40,12 +40,12 @@ class Candidate:
         return float(self.metrics["validation"]["student"]["sad"])
 
 
-def read_candidate(root: Path, settings: Mapping[str, Any]) -> Candidate:
+def read_candidate(root: Path) -> Candidate:
     """The student under `root`. Raises InputError when a file is missing or belongs to other weights."""
     onnx = root / "models/onnx/student.onnx"
-    record = read_json(onnx.with_name("onnx.json"))
+    export = read_json(onnx.with_name("onnx.json"))
     weights = sha256(root / "models/student/student.safetensors")
-    if (record["student_sha256"], record["sha256"]) != (weights, sha256(onnx)):
+    if (export["student_sha256"], export["sha256"]) != (weights, sha256(onnx)):
         raise InputError(f"{onnx}: not the export of models/student; `dvc repro export` makes it anew")
     manifest = root / "data/composites/manifest.csv"
     return Candidate(
@@ -54,8 +54,7 @@ def read_candidate(root: Path, settings: Mapping[str, Any]) -> Candidate:
         data_sha256=validation_digest(manifest, root / "data/trimaps/trimaps.csv"),
         metrics=read_json(root / "reports/metrics.json"),
         licences=tuple(sorted({row.licence for row in read_table(manifest, CompositeRow)})),
-        parameters=record["parameters"],
-        settings=settings,
+        record=read_json(root / "models/student/student.json"),
     )
 
 
@@ -93,7 +92,8 @@ def register(start: Path, name: str, candidate: Candidate, experiment: bool, riv
                 verdict = f"it is the candidate ({why} never makes the champion)"
             else:
                 verdict = _contend(client, name, version, candidate)
-            client.update_model_version(name, version, model_card(name, candidate))
+            card = model_card(name, candidate.record, candidate.metrics, candidate.licences)
+            client.update_model_version(name, version, card)
             for run in find_runs(client, experiment_id, candidate.student_sha256):
                 log_evaluation(client, run, candidate.metrics)
     except InputError:
@@ -190,7 +190,7 @@ def _tags(candidate: Candidate) -> dict[str, str]:
         for metric, value in candidate.metrics.get(group, {}).get("student", {}).items()
         if metric in ("sad", "mse", "grad", "conn")
     }
-    settings = flatten({"kd": candidate.settings["kd"]})
+    settings = flatten({"kd": candidate.record["training"]["kd"]})
     return {
         "student_sha256": candidate.student_sha256,
         "data_sha256": candidate.data_sha256,
@@ -199,33 +199,3 @@ def _tags(candidate: Candidate) -> dict[str, str]:
         **metrics,
         **settings,
     }
-
-
-def model_card(name: str, candidate: Candidate) -> str:
-    """Markdown: what the model does, what it was trained on, how good it is."""
-    rows = [
-        f"| {group} ({content['n']} images) | {method} | {values['sad']:.2f} | {values['mse'] * 1000:.2f} |"
-        for group, content in candidate.metrics.items()
-        for method, values in content.items()
-        if isinstance(values, Mapping)
-    ]
-    kd = candidate.settings["kd"]
-    return "\n".join(
-        [
-            f"# {name}",
-            "",
-            "Estimates alpha from a photograph and a trimap (0 background, 128 unknown, 255 foreground). "
-            f"{candidate.parameters / 1e6:.2f} M parameters.",
-            "",
-            f"- Trained on: {candidate.settings['source']} composites, split by foreground and background",
-            f"- Licences of the data: {'; '.join(candidate.licences)}",
-            f"- Distillation: {', '.join(kd['methods']) or 'none'}, weight {kd['weight']:g}",
-            "- Input and output: base64 PNG",
-            "",
-            "Over the unknown region: SAD in thousands of pixels, MSE x 1000.",
-            "",
-            "| data | method | SAD | MSE |",
-            "|---|---|---|---|",
-            *rows,
-        ]
-    )

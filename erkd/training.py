@@ -100,6 +100,7 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
         "best": fitted.best,
         "seed": params.seed,
         "data": params.data.model_dump(),
+        "student": params.student.model_dump(),
         "kd": params.kd.model_dump(),
         "distill": params.distill.model_dump(),
         "init_from_sha256": None if given is None else sha256(given / "student.safetensors"),

@@ -10,8 +10,7 @@ from pipeline.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:
-    settings = {"source": params.data.source, "kd": params.kd.model_dump()}
-    candidate = read_candidate(root, settings)
+    candidate = read_candidate(root)
     name = params.register_.name
     experiment = bool(os.environ.get("DVC_EXP_NAME"))
     print(register(root, name, candidate, experiment, rival=params.data.source != "alphamatting"))
