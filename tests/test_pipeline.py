@@ -22,15 +22,6 @@ STAGES = [
 FROM_DISTILL = {"distill", "evaluate", "export", "register", "report"}
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A clone after `make repro`."""
-    folder = clone(tmp_path_factory.mktemp("first") / "erkd", TINY)
-    folder.joinpath("output.txt").write_text(run("make repro", folder))
-    run("git add -A && git commit -qm results", folder)
-    return folder
-
-
 def hashes(folder):
     """DVC's hash of every output, by path."""
     lock = yaml.safe_load((folder / "dvc.lock").read_text())
