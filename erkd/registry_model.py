@@ -31,9 +31,10 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
 
     def load_context(self, context: mlflow.pyfunc.PythonModelContext) -> None:  # type: ignore[name-defined]
         """Open the network that lies beside the model."""
-        self.session = onnxruntime.InferenceSession(
-            context.artifacts["onnx"], providers=["CPUExecutionProvider"]
-        )
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # it warns of the input that has a default
+        path = context.artifacts["onnx"]
+        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def predict(self, context: object, model_input: pd.DataFrame, params: object = None) -> pd.DataFrame:
         """One alpha for each row of `model_input`, whose columns are `image` and `trimap`."""
