@@ -74,7 +74,7 @@ def test_sixteen_bits_are_scaled_not_clipped(model: "MattingModel") -> None:
     )
 
 
-def _huge_header() -> str:
+def huge_header() -> str:
     """The image's bytes with a header that promises 9000 x 9000 pixels."""
     png = bytearray(base64.b64decode(png_text(IMAGE)))
     png[16:24] = (9000).to_bytes(4, "big") * 2
@@ -87,7 +87,7 @@ BAD = {
     "image: not a readable PNG image": (base64.b64encode(b"junk").decode(), png_text(TRIMAP)),
     "trimap: not a readable PNG image": (png_text(IMAGE), png_text(TRIMAP)[:60]),
     "image: not a readable PNG": (png_text(IMAGE, "JPEG"), png_text(TRIMAP)),
-    "image: 9000 x 9000 pixels; at most": (_huge_header(), png_text(TRIMAP)),
+    "image: 9000 x 9000 pixels; at most": (huge_header(), png_text(TRIMAP)),
     "one size; found 70 x 50 and 70 x 49": (png_text(IMAGE), png_text(TRIMAP[:49])),
     "found 7 too": (png_text(IMAGE), png_text(np.where(TRIMAP == 128, np.uint8(7), TRIMAP))),
     "no pixel is unknown": (png_text(IMAGE), png_text(np.where(TRIMAP == 128, np.uint8(0), TRIMAP))),
