@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
+from erkd.candidates import read_candidate
 from erkd.files import sha256, write_json
 from erkd.params import Params
-from erkd.registry import read_candidate, register
+from erkd.registry import register
 from pipeline.stage import run_stage
 
 

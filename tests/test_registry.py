@@ -10,9 +10,10 @@ from test_export import AlphaOnly, export_onnx, make_student
 from test_model_card import training_record
 from test_registry_model import IMAGE, TRIMAP, png_text, read_png_text
 
+from erkd.candidates import Candidate, read_candidate, validation_digest
 from erkd.files import InputError, read_json, sha256, write_json
 from erkd.params import load_params
-from erkd.registry import Candidate, read_candidate, register, validation_digest
+from erkd.registry import register
 from erkd.runs import find_runs
 from erkd.store import connect
 from erkd.tables import CompositeRow, TrimapRow, write_table
