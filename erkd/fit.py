@@ -12,8 +12,9 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 from torch import nn
+from torch.utils.data import Dataset
 
-from erkd.batches import Batch, Crops, training_batches
+from erkd.batches import Batch, training_batches
 from erkd.losses import alpha_l1, laplacian
 from erkd.params import DistillParams
 from erkd.students.student import Student
@@ -69,17 +70,18 @@ def total_loss(
 def fit(
     student: Student,
     methods: nn.ModuleDict,
-    crops: Crops,
+    batches: Dataset[Batch],
     params: DistillParams,
     kd_weight: float,
     validate: Callable[[Student], Record],
     device: torch.device,
+    workers: int,
     log: Callable[[int, Record], None] = lambda step, record: None,
 ) -> Fitted:
     """Train for `params.steps` steps and return the weight average that validates best (lowest `sad`).
 
     `validate` maps a student to named values, `sad` among them; it runs every `validate_every` steps and at the
-    end. On CUDA the forward pass runs in bfloat16.
+    end. `workers` processes make batches ahead. On CUDA the forward pass runs in bfloat16.
     """
     student.to(device).to(memory_format=torch.channels_last)  # a third faster on the CPU
     student.train()
@@ -93,7 +95,7 @@ def fit(
     fitted = Fitted(copy.deepcopy(average))
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("distill", total=params.steps)
-        for step, batch in enumerate(training_batches(crops, workers=2)):
+        for step, batch in enumerate(training_batches(batches, workers)):
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 losses = total_loss(student, methods, batch.to(device), params, kd_weight)
             loss = torch.stack([*losses.values()]).sum()

@@ -18,40 +18,83 @@ TRIMAP_FILE_VALUES = (0, 128, 255)
 MAX_PIXELS = 250_000_000
 
 
-def open_image(path: Path) -> Image.Image:
-    """Open an image file, rotated as its EXIF data says. Raises InputError that names the file."""
+def open_image(path: Path, upright: bool = True) -> Image.Image:
+    """Open an image file of 8 or 16 bits; `upright` rotates it as its EXIF data says.
+
+    Raises InputError that names the file. Pillow keeps the upper 8 of a colour file's 16 bits; `info["deep"]`
+    says so.
+    """
     try:
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(
                     f"{path}: {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read"
                 )
+            deep = len(image.getbands()) > 1 and any(";16" in str(tile) for tile in image.tile)
             image.load()
-            return ImageOps.exif_transpose(image)
+            turned = ImageOps.exif_transpose(image) if upright else image.copy()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a readable image ({error})") from None
+    if turned.mode == "F" or (turned.mode == "I" and not _sixteen_bits(turned)):
+        raise InputError(f"{path}: samples of more than 16 bits; save it with 8 or 16")
+    turned.info["deep"] = deep and turned.size == image.size
+    return turned
 
 
-def _unit(image: Image.Image) -> Array:
-    """An image's samples scaled to [0, 1]; 16-bit ones by 65535, so that nothing is clipped."""
-    if image.mode.startswith(("I", "F")):
-        return np.clip(np.asarray(image, np.float32) / 65535, 0, 1)
-    return np.asarray(image, np.float32) / np.float32(255)
+def _sixteen_bits(image: Image.Image) -> bool:
+    low, high = np.asarray(image.getextrema()).tolist()
+    return bool(low >= 0 and high <= 65535)
 
 
-def load_image(path: Path) -> Array:
-    """Read any image file as RGB, H x W x 3, float32 in [0, 1]."""
+def _samples(image: Image.Image, path: Path, mode: str) -> Array:
+    """An opened image's samples as "RGB" or "RGBA", H x W x 3 or 4 in [0, 1]; 16-bit ones by 65535."""
+    if image.mode.startswith("I"):
+        grey = np.asarray(image, np.float32) / np.float32(65535)
+        return np.stack([grey, grey, grey, np.ones_like(grey)][: len(mode)], axis=2)
+    if image.info["deep"]:
+        stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        if stored is not None and stored.dtype == np.uint16 and stored.shape[2] >= len(mode):
+            order = (2, 1, 0, 3)[: len(mode)]
+            return np.ascontiguousarray(stored[:, :, order], np.float32) / np.float32(65535)
+    return np.asarray(image.convert(mode), np.float32) / np.float32(255)
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+
+
+def load_image(path: Path, upright: bool = True) -> Array:
+    """Read any image file as RGB, H x W x 3, float32 in [0, 1]; transparency is left away.
+
+    `upright` False takes the stored pixels, whatever EXIF says. Raises InputError that names the file.
+    """
+    return _samples(open_image(path, upright), path, "RGB")
+
+
+def load_cutout(path: Path) -> tuple[Array, Array]:
+    """Read colours (H x W x 3) and alpha (H x W) of a file with transparency, in [0, 1].
+
+    Raises InputError that names the file when it cannot be read or has no alpha channel.
+    """
     image = open_image(path)
-    if image.mode.startswith(("I", "F")):
-        return np.repeat(_unit(image)[:, :, None], 3, axis=2)
-    return _unit(image.convert("RGB"))
+    if not _has_alpha(image):
+        raise InputError(f"{path}: no alpha channel; give RGBA cut-outs, or folders foreground/ and alpha/")
+    samples = _samples(image, path, "RGBA")
+    return np.ascontiguousarray(samples[:, :, :3]), np.ascontiguousarray(samples[:, :, 3])
 
 
-def load_alpha(path: Path) -> Array:
-    """Read an alpha file as H x W, float32 in [0, 1]. A colour file must have three equal channels."""
-    return _unit(_one_channel(open_image(path), path))
+def load_alpha(path: Path, colour: bool = False, upright: bool = True) -> Array:
+    """Read an alpha file as H x W, float32 in [0, 1].
+
+    A file of three colour channels must have equal ones; with `colour` their brightness is taken. A file
+    with transparency of its own is refused, since nobody knows which of the two is meant.
+    """
+    image = open_image(path, upright)
+    if colour and image.mode in ("RGB", "RGBA", "LA", "P"):
+        return np.asarray(image.convert("L"), np.float32) / np.float32(255)
+    return _one_channel(image, path)
 
 
 def load_trimap(path: Path, in_between_unknown: bool = False) -> Array:
@@ -59,7 +102,7 @@ def load_trimap(path: Path, in_between_unknown: bool = False) -> Array:
 
     Values other than 0, 128 and 255 raise InputError, or count as unknown with `in_between_unknown`.
     """
-    values = np.asarray(_one_channel(open_image(path), path).convert("L"))
+    values = to_bytes(_one_channel(open_image(path), path))
     known = np.isin(values, TRIMAP_FILE_VALUES)
     if not known.all() and not in_between_unknown:
         found = ", ".join(str(value) for value in np.unique(values[~known])[:8])
@@ -69,13 +112,19 @@ def load_trimap(path: Path, in_between_unknown: bool = False) -> Array:
     return np.select([values == 0, values == 255], [np.float32(0), np.float32(1)], np.float32(0.5))
 
 
-def _one_channel(image: Image.Image, path: Path) -> Image.Image:
-    if image.mode in ("L", "1") or image.mode.startswith(("I", "F")):
-        return image.convert("L") if image.mode == "1" else image
-    channels = np.asarray(image.convert("RGB"))
-    if (channels != channels[:, :, :1]).any():
+def _one_channel(image: Image.Image, path: Path) -> Array:
+    if _has_alpha(image) and (np.asarray(image.convert("RGBA"))[:, :, 3] < 255).any():
+        raise InputError(f"{path}: one grey channel is expected; found transparency")
+    samples = _samples(image, path, "RGB")
+    if (samples != samples[:, :, :1]).any():
         raise InputError(f"{path}: one grey channel is expected; found colour channels that differ")
-    return Image.fromarray(channels[:, :, 0])
+    return np.ascontiguousarray(samples[:, :, 0])
+
+
+def is_plain_jpeg(path: Path) -> bool:
+    """Whether a file is a JPEG whose stored pixels are what `load_image` gives, so that a copy serves as well."""
+    with Image.open(path) as image:
+        return image.format == "JPEG" and image.mode == "RGB" and image.getexif().get(0x0112, 1) == 1
 
 
 def to_bytes(array: Array) -> NDArray[np.uint8]:

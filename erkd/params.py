@@ -33,7 +33,7 @@ class Splits(Section):
 class DataParams(Section):
     """Where foregrounds and backgrounds come from. `size` is the longer side of a procedural layer, pixels."""
 
-    source: Literal["procedural", "alphamatting", "folder"]
+    source: Literal["procedural", "alphamatting", "composition1k", "distinctions646", "folder"]
     root: str | None
     backgrounds_root: str | None
     size: Annotated[int, Field(ge=64, le=4096)]
@@ -87,8 +87,9 @@ class TeacherParams(Section):
 
 
 class FeaturesParams(Section):
-    """Dense teacher features, computed once per image."""
+    """Dense teacher features, computed once per image of each of `kinds`."""
 
+    kinds: Annotated[list[Literal["composites", "layers"]], Field(min_length=1)]
     batch_size: Count
 
 
@@ -122,9 +123,16 @@ class KdParams(Section):
 
 
 class DistillParams(Section):
-    """Optimisation of the student. `init_from` is the folder of a student to fine-tune, from the root."""
+    """Optimisation of the student.
+
+    `init_from` is the folder of a given student to fine-tune, seen from the root. `compositing` says whether
+    training batches are composited live from the library's layers, `merge` of them with a second foreground,
+    or cut from the stored composites.
+    """
 
     init_from: str | None
+    compositing: Literal["live", "stored"]
+    merge: Fraction
     steps: Count
     batch_size: Count
     crop: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]

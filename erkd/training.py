@@ -7,18 +7,21 @@ from pathlib import Path
 
 import torch
 
-from erkd.batches import Crops
 from erkd.distill import build_methods
-from erkd.features import images_digest, open_features
-from erkd.files import InputError, sha256, write_text
+from erkd.features import Kind, images_digest, open_features
+from erkd.files import sha256, write_text
 from erkd.fit import Record, fit
 from erkd.images import load_alpha, load_image, load_trimap
+from erkd.live import LiveBatches
 from erkd.metrics import mse, pair, sad
 from erkd.params import Params
 from erkd.predict import choose_device, limit_threads, predict_alpha
-from erkd.students.start import start_from
+from erkd.stored import StoredBatches
+from erkd.students.start import given_student, start_from
 from erkd.students.student import Student, StudentConfig, build_student, save_student
 from erkd.tables import Sample, list_composites
+
+WORKERS = 2  # processes that make batches; on a GPU live ones are made where the layers lie
 
 
 def validation(samples: list[Sample]) -> Callable[[Student], Record]:
@@ -49,26 +52,23 @@ def write_history(history: list[Record], path: Path) -> None:
     write_text(text.getvalue(), path)
 
 
-def given_student(root: Path, folder: str | None) -> Path | None:
-    """The folder of the student to fine-tune, or None. Raises InputError for the folder that training writes."""
-    if folder is None:
-        return None
-    own = root / "models/student"
-    if (root / folder).resolve() == own.resolve():
-        raise InputError(
-            f"distill.init_from {folder}: training writes this folder anew; give a copy "
-            f"(dvc checkout {own} && cp -rL {own} {root / 'models/start'})"
-        )
-    return root / folder
+def build_batches(root: Path, params: Params, device: torch.device) -> StoredBatches | LiveBatches:
+    """The training batches that `distill.compositing` asks for, from the data under `root`."""
+    if params.distill.compositing == "live":
+        table = root / "data/library/library.csv"
+        return LiveBatches(table, params.trimap, params.distill, params.seed, device)
+    manifest = root / "data/composites/manifest.csv"
+    return StoredBatches(manifest, params.trimap, params.distill, params.seed)
 
 
 def train_student(root: Path, params: Params, log: Callable[[int, Record], None]) -> None:
     """Train as `params` say and write `models/student/` and `reports/history.csv` under `root`."""
     limit_threads(params.threads)
     torch.manual_seed(params.seed)
-    manifest = root / "data/composites/manifest.csv"
-    crops = Crops(manifest, params.trimap, params.distill, params.seed)
-    cache = open_features(root / "data/features", images=images_digest(manifest, crops.rows))
+    device = choose_device(params.device)
+    batches = build_batches(root, params, device)
+    kind: Kind = "layers" if params.distill.compositing == "live" else "composites"
+    cache = open_features(root / "data/features", kind, images=images_digest(batches.table, batches.rows))
     config = StudentConfig(
         backbone=params.student.backbone,
         stages=params.student.stages,
@@ -88,11 +88,12 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
     fitted = fit(
         student,
         methods,
-        crops,
+        batches,
         params.distill,
         params.kd.weight,
         validation(list_composites(root / "data/composites", root / "data/trimaps", "validation")),
-        choose_device(params.device),
+        device,
+        WORKERS if device.type == "cpu" or params.distill.compositing == "stored" else 0,
         log,
     )
     write_history(fitted.history, root / "reports/history.csv")

@@ -1,22 +1,20 @@
 """Trimaps: drawn from alpha as people draw them, and taken apart again."""
 
 import math
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from erkd.files import InputError
-from erkd.images import Array, load_alpha, save_trimap
-from erkd.parallel import map_rows
+from erkd.images import Array
 from erkd.params import TrimapParams
-from erkd.tables import CompositeRow, TrimapRow, read_table, resolve, write_table
 
 REFERENCE_SIDE = 800  # radii are given in pixels of an image whose longer side is this
 MOST_UNKNOWN = 0.9  # a drawn trimap is narrowed until less than this is unknown
+WIDTHS = {"narrow": 5, "medium": 20, "wide": 50}  # radii of `trimap_set`, at REFERENCE_SIDE
+Width = Literal["narrow", "medium", "wide"]
 Region = NDArray[np.bool_]
 
 
@@ -48,6 +46,16 @@ def trimap_from_alpha(alpha: Array, foreground_radius: float, background_radius:
     return np.where(foreground, np.float32(1), np.where(background, np.float32(0), np.float32(0.5)))
 
 
+def trimap_set(alpha: Array, width: Width) -> Array:
+    """The trimap of a sensitivity table: both sides eroded by 5, 20 or 50 pixels at a longer side of 800.
+
+    `alpha` is H x W in [0, 1]; gives 0, 0.5, 1, H x W. Nothing is drawn by chance, and where much of the image
+    becomes unknown it stays so.
+    """
+    radius = max(1, round(WIDTHS[width] * max(alpha.shape) / REFERENCE_SIDE))
+    return trimap_from_alpha(alpha, radius, radius)
+
+
 def whole_object_trimap(alpha: Array, radius: float, background_radius: float) -> Array:
     """A trimap whose porous parts are unknown as a whole: holes and gaps up to 2 `radius` wide are closed.
 
@@ -61,62 +69,47 @@ def whole_object_trimap(alpha: Array, radius: float, background_radius: float) -
     return np.where(foreground, np.float32(1), np.where(background, np.float32(0), np.float32(0.5)))
 
 
-def draw_trimap(alpha: Array, params: TrimapParams, rng: np.random.Generator) -> tuple[Array, int, int]:
-    """A trimap with radii drawn log-uniformly, scaled to the image; returns it with both radii in pixels.
+@dataclass(frozen=True)
+class Radii:
+    """How a trimap is drawn, in pixels; with `whole`, porous parts are unknown altogether."""
 
-    With probability `params.whole_object` the porous parts are unknown as a whole. Radii are halved until
-    less than MOST_UNKNOWN is unknown.
+    foreground: int
+    background: int
+    whole: bool
+
+    @property
+    def narrowest(self) -> bool:
+        """Whether there is nothing left to halve."""
+        return self.foreground <= 1 and self.background <= 1
+
+
+def draw_radii(params: TrimapParams, rng: np.random.Generator, scale: float) -> Radii:
+    """Radii drawn log-uniformly, in pixels of a picture `scale` times the reference of 800 pixels.
+
+    With probability `params.whole_object` the porous parts will be unknown as a whole.
     """
-    scale = max(alpha.shape) / REFERENCE_SIDE
     low, high = math.log(params.min_radius), math.log(params.max_radius)
     foreground, background = (max(1, round(math.exp(rng.uniform(low, high)) * scale)) for _ in range(2))
     whole = rng.random() < params.whole_object
     closing = max(2, round(rng.uniform(0.2, 0.8) * params.max_radius * scale))
+    return Radii(closing if whole else foreground, background, whole)
+
+
+def narrow(radii: Radii) -> Radii:
+    """Half the radii, at least 1."""
+    return Radii(max(1, radii.foreground // 2), max(1, radii.background // 2), radii.whole)
+
+
+def trimap_from_radii(alpha: Array, radii: Radii) -> tuple[Array, Radii]:
+    """The trimap of these radii, which are halved until less than MOST_UNKNOWN of it is unknown."""
+    draw = whole_object_trimap if radii.whole else trimap_from_alpha
     while True:
-        if whole:
-            foreground = closing
-            trimap = whole_object_trimap(alpha, closing, background)
-        else:
-            trimap = trimap_from_alpha(alpha, foreground, background)
-        narrowest = foreground <= 1 and background <= 1
-        if narrowest or float((trimap == 0.5).mean()) < MOST_UNKNOWN:
-            return trimap, foreground, background
-        foreground, background, closing = (
-            max(1, radius // 2) for radius in (foreground, background, closing)
-        )
+        trimap = draw(alpha, radii.foreground, radii.background)
+        if radii.narrowest or float((trimap == 0.5).mean()) < MOST_UNKNOWN:
+            return trimap, radii
+        radii = narrow(radii)
 
 
-@dataclass(frozen=True)
-class _Draw:
-    """Writes the trimap of one composite and returns its row."""
-
-    table: Path
-    out_dir: Path
-    params: TrimapParams
-    seed: int
-
-    def __call__(self, composite: CompositeRow) -> TrimapRow:
-        seed = (self.seed + zlib.crc32(f"trimap {composite.sample_id}".encode())) % 2**32
-        path = resolve(self.table, composite.alpha)
-        trimap, foreground, background = draw_trimap(
-            load_alpha(path), self.params, np.random.default_rng(seed)
-        )
-        unknown = float((trimap == 0.5).mean())
-        if unknown == 0:
-            raise InputError(f"{path}: no edge in this alpha, so its trimap would have no unknown region")
-        name = f"trimaps/{composite.sample_id}.png"
-        save_trimap(trimap, self.out_dir / name)
-        return TrimapRow(
-            composite.sample_id, composite.split, name, foreground, background, round(unknown, 6), seed
-        )
-
-
-def write_trimaps(composites_dir: Path, out_dir: Path, params: TrimapParams, seed: int) -> list[TrimapRow]:
-    """Draw a trimap for every composite into `out_dir`, in parallel; the table is written last.
-
-    Raises InputError that names an alpha without any edge.
-    """
-    table = composites_dir / "manifest.csv"
-    rows = map_rows(_Draw(table, out_dir, params, seed), read_table(table, CompositeRow), "Drawing trimaps")
-    write_table(rows, out_dir / "trimaps.csv")
-    return rows
+def draw_trimap(alpha: Array, params: TrimapParams, rng: np.random.Generator) -> tuple[Array, Radii]:
+    """A trimap of a whole image as people draw them, H x W of 0, 0.5 and 1, and the radii used."""
+    return trimap_from_radii(alpha, draw_radii(params, rng, max(alpha.shape) / REFERENCE_SIDE))

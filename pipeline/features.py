@@ -1,22 +1,27 @@
-"""Compute dense teacher features. Reads data/composites (train), models/teacher; writes data/features."""
+"""Compute dense teacher features. Reads data/composites, data/library, models/teacher; writes data/features."""
 
 from pathlib import Path
 
-from erkd.features import write_features
+import torch
+
 from erkd.params import Params
+from erkd.precompute import read_pictures, write_features
 from erkd.predict import choose_device, limit_threads
-from erkd.tables import CompositeRow, read_table
+from erkd.scratch import scratch, stage_key
 from erkd.teachers.teacher import load_teacher
 from pipeline.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:
-    """Run the teacher once over every training composite."""
+    """Run the teacher once over every training image of each kind."""
     limit_threads(params.threads)
-    table, device = root / "data/composites/manifest.csv", str(choose_device(params.device))
-    rows = read_table(table, CompositeRow, "train")
+    device = str(choose_device(params.device))
+    pictures = read_pictures(root / "data", params.features.kinds)
     teacher = load_teacher(root / "models/teacher", device)
-    write_features(root / "data/features", table, rows, teacher, params.features.batch_size, device)
+    key = stage_key(root, "features", device, str(torch.get_num_threads()))
+    with scratch(root, "features", key) as unfinished:
+        folder = root / "data/features"
+        write_features(folder, pictures, teacher, params.features.batch_size, device, unfinished / "cache")
 
 
 if __name__ == "__main__":

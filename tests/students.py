@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import normalize
 
-from erkd.batches import Batch
+from erkd.batches import Batch, View
 from erkd.students.student import Student, StudentConfig, build_student
 
 PROMPTS, DIMENSION = 5, 16
@@ -39,5 +39,6 @@ def vertical_edge(
 def edge_batch(size: int = 64, count: int = 2, **changes) -> Batch:
     image, trimap, alpha = vertical_edge(size, count)
     theta = torch.eye(2, 3).expand(count, 2, 3).contiguous()
-    parts = {"image": image, "trimap": trimap, "alpha": alpha, "index": torch.arange(count), "theta": theta}
+    views = (View(torch.arange(count), theta, torch.ones_like(alpha)),)
+    parts = {"image": image, "trimap": trimap, "alpha": alpha, "views": views}
     return Batch(**parts | changes)

@@ -5,15 +5,17 @@ import pytest
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
-from erkd.batches import Crops, jitter, normalised, random_affine, training_batches
+from erkd.batches import training_batches
+from erkd.crops import normalised, random_affine
 from erkd.images import save_image
 from erkd.params import DistillParams, TrimapParams
+from erkd.stored import StoredBatches, jitter
 from erkd.tables import CompositeRow, write_table
 
 SIZE = (80, 100)
 DISTILL = DistillParams(
-    init_from=None, steps=4, batch_size=3, crop=64, learning_rate=1e-3, weight_decay=0.0, warmup=0.1,
-    ema_decay=0.5, validate_every=4, laplacian=0.2,
+    init_from=None, compositing="stored", merge=0.5, steps=4, batch_size=3, crop=64, learning_rate=1e-3,
+    weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
 )  # fmt: skip
 
 
@@ -30,7 +32,7 @@ def crops(tmp_path):
         rows.append(CompositeRow(name, "train", "", "", "", "", "", *paths, *SIZE, i, "", "", ""))
     write_table(rows, tmp_path / "manifest.csv")
     trimap = TrimapParams(min_radius=5, max_radius=30, whole_object=0.0)
-    return Crops(tmp_path / "manifest.csv", trimap, DISTILL, seed=3)
+    return StoredBatches(tmp_path / "manifest.csv", trimap, DISTILL, seed=3)
 
 
 def test_a_batch_depends_on_seed_step_and_position_alone(crops):
@@ -60,9 +62,12 @@ def test_theta_samples_the_whole_image_where_the_crop_was_cut(crops):
 
     batch = crops[1]
     whole = torch.stack(
-        [torch.from_numpy(load_alpha(crops.manifest.parent / crops.rows[i].alpha))[None] for i in batch.index]
+        [
+            torch.from_numpy(load_alpha(crops.table.parent / crops.rows[i].alpha))[None]
+            for i in batch.views[0].index
+        ]
     )
-    grid = affine_grid(batch.theta, [3, 1, 64, 64], align_corners=False)
+    grid = affine_grid(batch.views[0].theta, [3, 1, 64, 64], align_corners=False)
     sampled = grid_sample(whole, grid, mode="bilinear", padding_mode="border", align_corners=False)
     # OpenCV interpolates with 5-bit weights
     assert (sampled - batch.alpha).abs().max() < 0.03
@@ -77,10 +82,8 @@ def test_the_identity_crop_has_the_identity_theta():
 
 
 def test_crops_stay_inside_where_they_fit(rng):
-    unknown = np.zeros((300, 400), bool)
-    unknown[0, 0] = True
     for _ in range(50):
-        to_image = random_affine(rng, unknown, 64)
+        to_image = random_affine(rng, (0, 0), (300, 400), 64)
         corners = to_image @ np.array([[0, 63, 0, 63], [0, 0, 63, 63], [1, 1, 1, 1]])
         # rotation by 20 degrees may reach over the edge by a little
         assert corners.min() > -64

@@ -73,7 +73,7 @@ def test_the_student_that_agrees_with_the_teacher_pays_no_feature_and_text_loss(
     methods = build_methods(student, cache(rng), KD)
     batch = edge_batch()
     matte = student(batch.image, batch.trimap)
-    target = methods["erkd"].cache.sample(batch.index, batch.theta, (4, 4))
+    target = methods["erkd"].target(batch, 4)
     matte.features[16] = normalize(target, dim=1)
     matte.logits = torch.einsum("bdhw,kd->bkhw", matte.features[16], random_text()) / 0.1
     losses = methods["erkd"](matte, batch)

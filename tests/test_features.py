@@ -1,16 +1,20 @@
 """The feature cache: what is written is what is read, crops read their own place, bad caches are refused."""
 
 import json
+import multiprocessing
+import os
+import signal
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from erkd.features import images_digest, open_features, write_features
+from erkd.features import images_digest, open_features
 from erkd.files import InputError, sha256
 from erkd.images import save_image
-from erkd.tables import CompositeRow, write_table
+from erkd.precompute import Pictures, write_features
+from erkd.tables import CompositeRow, LayerRow, write_table
 
 SIDE, GRID, WIDTH = 32, 8, 3
 
@@ -21,6 +25,7 @@ class ColourTeacher:
     def __init__(self, name="colours"):
         self.identity = {"model": name, "weights": "0"}
         self.prompts = ["a photo of red", "a photo of green"]
+        self.ground = (0.25, 0.5, 0.75)
 
     def prepare(self, image):
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
@@ -61,12 +66,30 @@ def composites(tmp_path, rng):
             )
         )
     write_table(rows, table)
-    return table, rows
+    return Pictures(table, rows)
+
+
+@pytest.fixture
+def layers(tmp_path, rng):
+    """A table of one foreground, opaque on its left half, and one background."""
+    table, rows = tmp_path / "library/library.csv", []
+    alpha = np.zeros((32, 48), np.float32)
+    alpha[:, :24] = 1
+    save_image(alpha, table.parent / "fg.alpha.png")
+    for name, kind, file in (("fg", "foreground", "fg.alpha.png"), ("bg", "background", "")):
+        save_image(rng.random((32, 48, 3), dtype=np.float32), table.parent / f"{name}.png")
+        rows.append(LayerRow(name, kind, "train", "t", "CC0", "net", f"{name}.png", file, 32, 48, 0, ""))
+    write_table(rows, table)
+    return Pictures(table, rows)
+
+
+def write(folder, kinds, teacher=None, batch_size=2, scratch="scratch"):
+    write_features(folder, kinds, teacher or ColourTeacher(), batch_size, "cpu", folder.parent / scratch)
 
 
 @pytest.fixture
 def cache_folder(composites, tmp_path):
-    write_features(tmp_path / "features", *composites, ColourTeacher(), 2, "cpu")
+    write(tmp_path / "features", {"composites": composites})
     return tmp_path / "features"
 
 
@@ -75,10 +98,11 @@ def identity_theta(count):
 
 
 def test_the_cache_holds_every_image_in_order(composites, cache_folder):
-    table, rows = composites
-    cache = open_features(cache_folder, ColourTeacher().identity, images_digest(table, rows))
+    digest = images_digest(composites.table, composites.rows)
+    cache = open_features(cache_folder, teacher=ColourTeacher().identity, images=digest)
     assert cache.features.shape == (5, WIDTH, GRID, GRID)
-    assert cache.sample_ids == [row.sample_id for row in rows]
+    assert cache.sample_ids == [row.sample_id for row in composites.rows]
+    assert cache.rows == {"s0": 0, "s1": 1, "s2": 2, "s3": 3, "s4": 4}
     assert cache.prompts == ["a photo of red", "a photo of green"]
     np.testing.assert_array_equal(cache.text, np.eye(WIDTH)[:2])
     header = 128
@@ -112,27 +136,48 @@ def test_beyond_the_image_the_border_repeats(cache_folder):
     torch.testing.assert_close(read[0], stored[:, :, -1:].expand(-1, -1, GRID))
 
 
+def test_layers_are_each_foreground_on_the_ground_and_each_background(composites, layers, tmp_path):
+    write(tmp_path / "features", {"composites": composites, "layers": layers})
+    digest = images_digest(layers.table, layers.rows)
+    cache = open_features(tmp_path / "features", "layers", images=digest)
+    assert cache.rows == {"fg": 0, "bg": 1}
+    foreground, background = (layers.load(row, (0, 0, 0)) for row in (0, 1))
+    expected = ColourTeacher().patches(ColourTeacher().prepare(background)[None])[0]
+    np.testing.assert_allclose(cache.features[1], expected, atol=1e-3)
+    expected = ColourTeacher().patches(ColourTeacher().prepare(foreground)[None])[0]
+    np.testing.assert_allclose(cache.features[0, :, :, :4], expected[:, :, :4], atol=1e-3)
+    ground = np.broadcast_to(np.float32([0.25, 0.5, 0.75])[:, None, None], (3, GRID, 4))
+    np.testing.assert_allclose(cache.features[0, :, :, 4:], ground + 1, atol=1e-3)
+    assert open_features(tmp_path / "features").sample_ids == [row.sample_id for row in composites.rows]
+
+
+def test_a_kind_that_was_not_computed_is_named(cache_folder):
+    with pytest.raises(
+        InputError, match=r"no cache of the kind 'layers', only composites; add it to features"
+    ):
+        open_features(cache_folder, "layers")
+
+
 def test_batch_size_and_place_change_no_byte(composites, tmp_path):
     for size in (1, 5):
-        write_features(tmp_path / f"features{size}", *composites, ColourTeacher(), size, "cpu")
+        write(tmp_path / f"features{size}", {"composites": composites}, batch_size=size)
     assert sha256(tmp_path / "features1") == sha256(tmp_path / "features5")
 
 
 def test_nothing_to_compute_is_refused(composites, tmp_path):
     with pytest.raises(InputError, match="no composites"):
-        write_features(tmp_path / "features", composites[0], [], ColourTeacher(), 2, "cpu")
+        write(tmp_path / "features", {"composites": Pictures(composites.table, [])})
 
 
 def test_another_teacher_is_refused(cache_folder):
     with pytest.raises(InputError, match=r"stale: made by another teacher \(model differ"):
-        open_features(cache_folder, ColourTeacher("others").identity)
+        open_features(cache_folder, teacher=ColourTeacher("others").identity)
 
 
 def test_changed_composites_are_refused(composites, cache_folder, rng):
-    table, rows = composites
-    save_image(rng.random((64, 64, 3), dtype=np.float32), table.parent / rows[2].image)
+    save_image(rng.random((64, 64, 3), dtype=np.float32), composites.table.parent / composites.rows[2].image)
     with pytest.raises(InputError, match="stale: the composites have changed"):
-        open_features(cache_folder, images=images_digest(table, rows))
+        open_features(cache_folder, images=images_digest(composites.table, composites.rows))
 
 
 @pytest.mark.parametrize("name", ["composites.npy", "composites.csv", "text.npy"])
@@ -146,25 +191,66 @@ def test_truncated_and_missing_files_are_named(cache_folder, name):
         open_features(cache_folder)
 
 
-def test_an_interrupted_cache_is_not_a_cache(composites, tmp_path):
-    folder = tmp_path / "features"
-    write_features(folder, *composites, ColourTeacher(), 2, "cpu")
+class Dies(ColourTeacher):
+    """Kills its own process, as a machine does, when it is asked for the batch of this number or for texts."""
 
-    class Dies(ColourTeacher):
-        def text(self, phrases):
-            raise KeyboardInterrupt
+    def __init__(self, batch):
+        super().__init__()
+        self.left = batch
 
-    with pytest.raises(KeyboardInterrupt):
-        write_features(folder, *composites, Dies(), 2, "cpu")
+    def patches(self, images):
+        self.left -= 1
+        if self.left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().patches(images)
+
+    def text(self, phrases):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Counts(ColourTeacher):
+    """Counts the batches that it is asked for."""
+
+    asked = 0
+
+    def patches(self, images):
+        self.asked += 1
+        return super().patches(images)
+
+
+@pytest.mark.parametrize(("batch", "left"), [(0, 4), (1, 3), (2, 2), (3, 1), (4, 0)])
+def test_killed_anywhere_and_started_again_the_cache_is_the_same(composites, layers, tmp_path, batch, left):
+    """Three batches of composites, one of layers; the last case dies when all are done and files are moved."""
+    kinds = {"composites": composites, "layers": layers}
+    folder = tmp_path / "killed/features"
+    child = multiprocessing.get_context("fork").Process(target=write, args=(folder, kinds, Dies(batch)))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     with pytest.raises(InputError, match=r"features\.json: no such file"):
         open_features(folder)
+    again = Counts()
+    write(folder, kinds, again)
+    assert again.asked == left
+    write(tmp_path / "whole/features", kinds)
+    assert sha256(folder) == sha256(tmp_path / "whole/features")
 
 
-def test_a_cache_of_another_kind_or_none_is_refused(cache_folder):
-    identity = json.loads((cache_folder / "features.json").read_text())
-    (cache_folder / "features.json").write_text(json.dumps({**identity, "kind": "moods"}))
-    with pytest.raises(InputError, match="kind 'moods'"):
-        open_features(cache_folder)
+def test_what_another_teacher_left_behind_is_not_taken_over(composites, tmp_path):
+    child = multiprocessing.get_context("fork").Process(
+        target=write, args=(tmp_path / "features", {"composites": composites}, Dies(1))
+    )
+    child.start()
+    child.join()
+    other = Counts("others")
+    write(tmp_path / "features", {"composites": composites}, other)
+    assert other.asked == 3
+
+
+def test_what_is_no_cache_is_refused(cache_folder):
     (cache_folder / "features.json").write_text("{}")
+    with pytest.raises(InputError, match="not the identity of a feature cache"):
+        open_features(cache_folder)
+    (cache_folder / "features.json").write_text(json.dumps([]))
     with pytest.raises(InputError, match="not the identity of a feature cache"):
         open_features(cache_folder)

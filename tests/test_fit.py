@@ -10,8 +10,8 @@ from erkd.fit import fit, learning_rate_factor, total_loss, update_average
 from erkd.params import DistillParams
 
 PARAMS = DistillParams(
-    init_from=None, steps=12, batch_size=2, crop=64, learning_rate=3e-3, weight_decay=0.0, warmup=0.1,
-    ema_decay=0.5, validate_every=4, laplacian=0.2,
+    init_from=None, compositing="stored", merge=0.5, steps=12, batch_size=2, crop=64, learning_rate=3e-3,
+    weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
 )  # fmt: skip
 
 
@@ -24,7 +24,7 @@ def one_batch(monkeypatch):
 
 
 def run(validate=lambda student: {"sad": 1.0}, seed=0, log=lambda step, record: None):
-    return fit(small_student(seed), nn.ModuleDict(), None, PARAMS, 1.0, validate, torch.device("cpu"), log)
+    return fit(small_student(seed), nn.ModuleDict(), None, PARAMS, 1.0, validate, torch.device("cpu"), 0, log)
 
 
 def test_the_loss_falls_and_every_step_is_recorded(one_batch):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from erkd.files import InputError
 from erkd.images import load_alpha, load_image, save_image, save_trimap
-from erkd.library import SOURCES, write_library
+from erkd.library import SOURCES, list_layers, write_library
 from erkd.params import DataParams, Splits
 from erkd.sources import alphamatting, folder, procedural
 from erkd.synth.materials import MATERIALS
@@ -70,7 +70,7 @@ def test_more_layers_leave_the_first_ones_as_they_are():
 
 def test_write_library(tmp_path):
     params = data("procedural")
-    rows = write_library(params, 0, tmp_path / "a")
+    rows = write_library(list_layers(params, 0), tmp_path / "a")
     assert read_table(tmp_path / "a/library.csv", LayerRow) == rows
     assert sum(row.kind == "foreground" for row in rows) == 8
     for row in rows:
@@ -82,7 +82,7 @@ def test_write_library(tmp_path):
             assert load_alpha(tmp_path / "a" / row.alpha).shape == (row.height, row.width)
         else:
             assert row.alpha == ""
-    write_library(params, 0, tmp_path / "b")
+    write_library(list_layers(params, 0), tmp_path / "b")
     for file in sorted((tmp_path / "a").rglob("*.*")):
         assert file.read_bytes() == (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes(), (
             file.name
@@ -119,7 +119,7 @@ def test_folder_of_cutouts(tmp_path, rng, photos):
     np.testing.assert_array_equal(rendered.alpha, pixels[:, :, 3])
     assert rendered.caption.startswith("red hat")
     assert folder.list_foregrounds(params, 0) == layers
-    rows = write_library(params, 0, tmp_path / "library")
+    rows = write_library(list_layers(params, 0), tmp_path / "library")
     assert {row.kind for row in rows} == {"foreground", "background"}
 
 

@@ -9,9 +9,8 @@ from torch.nn.functional import normalize
 
 from erkd.files import InputError
 from erkd.students.multimodal_fusion import build_dictionary
-from erkd.students.start import start_from
+from erkd.students.start import given_student, start_from
 from erkd.students.student import save_student
-from erkd.training import given_student
 
 OTHER = normalize(torch.randn(PROMPTS + 3, DIMENSION, generator=torch.Generator().manual_seed(1)), dim=1)
 

@@ -1,5 +1,7 @@
 """Trimaps from alpha: radii by hand, drawn ones, and the stage's table."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,7 +10,15 @@ from erkd.files import InputError
 from erkd.images import load_trimap, save_image
 from erkd.params import TrimapParams
 from erkd.tables import CompositeRow, TrimapRow, read_table, write_table
-from erkd.trimap import draw_trimap, split_trimap, trimap_from_alpha, whole_object_trimap, write_trimaps
+from erkd.trimap import (
+    WIDTHS,
+    draw_trimap,
+    split_trimap,
+    trimap_from_alpha,
+    trimap_set,
+    whole_object_trimap,
+)
+from erkd.trimaps import write_trimaps
 
 PARAMS = TrimapParams(min_radius=2, max_radius=60, whole_object=0.25)
 
@@ -55,7 +65,7 @@ def test_wider_radii_only_turn_known_pixels_unknown():
 def test_known_pixels_tell_the_truth(rng):
     alpha = disc(128, 45, 9)
     for _ in range(20):
-        trimap, _, _ = draw_trimap(alpha, PARAMS, rng)
+        trimap, _ = draw_trimap(alpha, PARAMS, rng)
         assert set(np.unique(trimap)) <= {0, 0.5, 1}
         assert (trimap == 0.5).any()
         assert (alpha[trimap == 1] >= 254 / 255 - 1e-6).all()
@@ -79,12 +89,13 @@ def test_radii_are_log_uniform_and_scaled(rng):
     params = TrimapParams(min_radius=4, max_radius=64, whole_object=0)
     alpha = disc(800, 250, 2)
     small = np.ascontiguousarray(alpha[::4, ::4])
-    radii = np.asarray([draw_trimap(small, params, rng)[1:] for _ in range(150)])
+    drawn = [draw_trimap(small, params, rng)[1] for _ in range(150)]
+    radii = np.asarray([(one.foreground, one.background) for one in drawn])
     assert radii.min() >= 1
     assert radii.max() <= 16
     assert np.median(radii) == pytest.approx(4, abs=1.5)  # sqrt(4 * 64) / 4
     assert (radii[:, 0] != radii[:, 1]).mean() > 0.5
-    assert max(draw_trimap(alpha, params, rng)[1] for _ in range(12)) > 16
+    assert max(draw_trimap(alpha, params, rng)[1].foreground for _ in range(12)) > 16
 
 
 def test_an_image_is_never_almost_all_unknown(rng):
@@ -92,8 +103,22 @@ def test_an_image_is_never_almost_all_unknown(rng):
     alpha[:, :20] = 0
     alpha[:, 44:] = 1
     wide = TrimapParams(min_radius=60, max_radius=200, whole_object=1)
-    trimap, _, _ = draw_trimap(alpha, wide, rng)
+    trimap, _ = draw_trimap(alpha, wide, rng)
     assert (trimap == 0.5).mean() < 0.9
+
+
+def test_the_three_widths_are_nested_and_scale_with_the_image():
+    alpha = np.zeros((600, 800), np.float32)
+    alpha[:, 400:] = 1  # an edge between columns 399 and 400
+    for width, radius in WIDTHS.items():
+        trimap = trimap_set(alpha, width)
+        assert (np.flatnonzero(trimap[300] == 0.5) == np.arange(400 - radius, 400 + radius)).all()
+        assert (trimap_set(alpha[::2, ::2], width)[0] == 0.5).sum() == 2 * round(radius / 2)
+    soft = disc(800, 250, 6)
+    sets = [trimap_set(soft, width) for width in ("narrow", "medium", "wide")]
+    for inner, outer in pairwise(sets):
+        assert ((outer == 0.5) | (outer == inner)).all()
+        assert (outer == 0.5).sum() > (inner == 0.5).sum()
 
 
 def composite_row(sample_id, split):

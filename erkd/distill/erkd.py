@@ -66,7 +66,7 @@ class Erkd(nn.Module):
             shallow = stride == self.shallow_stride
             if shallow:
                 features = self.projector(features)
-            target = self.cache.sample(batch.index, batch.theta, features.shape[-2:]).to(features)
+            target = self.target(batch, features.shape[-1]).to(features)
             touched = max_pool2d(batch.unknown, stride)
             weight = 1 + (self.params.unknown_gain - 1) * touched
             distance = centred_cosine_distance(features, target, self.mean)
@@ -79,6 +79,20 @@ class Erkd(nn.Module):
                 losses["text"] = self.params.text * masked_mean(divergence, weight)
         losses["edge"] = self.params.edge * edge_l1(matte.edges, batch)
         return {name: self.params.weight * loss for name, loss in losses.items()}
+
+    def target(self, batch: Batch, cells: int) -> Tensor:
+        """CLIP's features of the crops, B x D x cells x cells.
+
+        Of a live composite they are mixed from its layers' features by what each contributes to a cell, so
+        that the teacher need not see the composite.
+        """
+        size = (cells, cells)
+        pooling = batch.alpha.shape[-1] // cells
+        parts = [
+            avg_pool2d(view.share, pooling) * self.cache.sample(view.index, view.theta, size)
+            for view in batch.views
+        ]
+        return torch.stack(parts).sum(0)
 
 
 def edge_l1(edges: dict[int, Tensor], batch: Batch) -> Tensor:

@@ -7,10 +7,8 @@ BACKGROUNDS/**/*                        photographs
 
 from pathlib import Path
 
-import numpy as np
-
 from erkd.files import InputError
-from erkd.images import load_alpha, load_image, open_image
+from erkd.images import load_alpha, load_cutout, load_image
 from erkd.params import DataParams
 from erkd.sources.layers import Layer, Rendered, list_photographs, list_pictures, split_layers
 
@@ -68,12 +66,4 @@ def render(layer: Layer) -> Rendered:
         if image.shape[:2] != alpha.shape:
             raise InputError(f"{layer.alpha}: {alpha.shape} pixels; its foreground has {image.shape[:2]}")
         return Rendered(image, alpha, layer.caption)
-    cutout = open_image(layer.image)
-    if "A" not in cutout.getbands() and "transparency" not in cutout.info:
-        raise InputError(
-            f"{layer.image}: no alpha channel; give RGBA cut-outs, or folders foreground/ and alpha/"
-        )
-    pixels = np.asarray(cutout.convert("RGBA"), np.float32) / 255
-    return Rendered(
-        np.ascontiguousarray(pixels[:, :, :3]), np.ascontiguousarray(pixels[:, :, 3]), layer.caption
-    )
+    return Rendered(*load_cutout(layer.image), layer.caption)

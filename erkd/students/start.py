@@ -10,6 +10,19 @@ from erkd.students.multimodal_fusion import build_dictionary
 from erkd.students.student import Student, StudentConfig, load_student
 
 
+def given_student(root: Path, folder: str | None) -> Path | None:
+    """The folder of the student to fine-tune, or None. Raises InputError for the folder that training writes."""
+    if folder is None:
+        return None
+    own = root / "models/student"
+    if (root / folder).resolve() == own.resolve():
+        raise InputError(
+            f"distill.init_from {folder}: training writes this folder anew; give a copy "
+            f"(dvc checkout {own} && cp -r {own} {root / 'models/start'})"
+        )
+    return root / folder
+
+
 def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
     """The student saved in `folder`, ready to be trained on as `config` says.
 

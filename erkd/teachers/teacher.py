@@ -62,6 +62,11 @@ class Teacher:
             set_output_stride(model.visual, settings["output_stride"])
         self.exactness = describe_tower(model.visual)
 
+    @property
+    def ground(self) -> tuple[float, ...]:
+        """The colour that normalisation turns to 0, RGB in [0, 1]."""
+        return self.preprocessing.mean
+
     def prepare(self, image: Array) -> Tensor:
         """A whole image, H x W x 3 in [0, 1], resized for the model: 3 x S x S in [0, 1]."""
         return self.preprocessing.prepare(image)

@@ -1,0 +1,139 @@
+"""What survives a kill: a folder outside the stages' outputs, named by everything the result rests on.
+
+DVC deletes a stage's outputs before it runs, so finished work is kept in `.erkd/<stage>-<key>/`. The same
+work finds it again by the key; work with another setting, other data or other code gets another folder.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from erkd.files import InputError, read_json, sha256, write_json
+
+PACKAGES = ("numpy", "opencv-python-headless", "pillow", "timm", "torch")  # what computes a stage's bytes
+CODE = Path(__file__).resolve().parent.parent
+
+
+def project_root(start: Path) -> Path:
+    """The project's own folder, absolute: `DVC_ROOT`, else the nearest folder above with `.dvc` or `.git`.
+
+    DVC sets `DVC_ROOT` to the original repository in temporary and queued experiments too, so all share one
+    scratch and one store. Without any of these it is `start`.
+    """
+    if os.environ.get("DVC_ROOT"):
+        return Path(os.environ["DVC_ROOT"]).resolve()
+    start = start.resolve()
+    marked = (
+        folder for folder in (start, *start.parents) if any((folder / n).exists() for n in (".dvc", ".git"))
+    )
+    return next(marked, start)
+
+
+@contextmanager
+def scratch(root: Path, stage: str, key: str) -> Iterator[Path]:
+    """Yield the folder `.erkd/<stage>-<key>/` of the project that holds `root`, for this process alone.
+
+    It is as a killed run left it, less half-written files. It is removed when the block ends without an
+    error, and kept otherwise. Raises InputError that names folder and process when another one holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = project_root(root) / ".erkd" / f"{stage}-{key}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock, owner = FileLock(f"{folder}.lock", timeout=0), folder / "owner.json"
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"{folder}: {_describe(owner)} does the same work; wait for it, or end it") from None
+    try:
+        folder.mkdir(exist_ok=True)
+        for half in folder.rglob(".*.tmp*"):
+            half.unlink()
+        write_json({"pid": os.getpid(), "host": socket.gethostname()}, owner)
+        yield folder
+        shutil.rmtree(folder)
+        Path(lock.lock_file).unlink()  # before its release: who waits for it then sees that it is gone
+    finally:
+        lock.release()
+
+
+def _describe(owner: Path) -> str:
+    try:
+        content = read_json(owner)
+        return f"process {content['pid']} on {content['host']}"
+    except (InputError, KeyError, TypeError):  # it has only just begun
+        return "another process"
+
+
+def stage_key(root: Path, stage: str, *further: str) -> str:
+    """16 hex digits over what `stage` of dvc.yaml rests on: parameters, code, data and packages.
+
+    Parameters and data are read below `root`, by the stage's own `params` and `deps`; files by their bytes.
+    `further` is what dvc.yaml cannot say: a resolved device or thread count, the name of a set.
+    """
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    described = yaml.load(CODE / "dvc.yaml")["stages"][stage]
+    described = described.get("do", described)
+    params = yaml.load(root / "params.yaml")
+    digest = hashlib.sha256()
+    for name in described.get("params", []):
+        digest.update(f"{name}={json.dumps(_value(params, name), sort_keys=True)}\n".encode())
+    for dep in described.get("deps", []):
+        base = CODE if dep.startswith(("erkd/", "pipeline/")) else root
+        digest.update(f"{dep}:{sha256(base / dep)}\n".encode())
+    for line in (*(f"{name} {_version(name)}" for name in PACKAGES), *further):
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def file_states(paths: Iterable[Path]) -> str:
+    """Names, sizes and times of files outside the project, as one line to add to a stage's key."""
+    states = ((path, path.stat()) for path in paths)
+    lines = (f"{path} {state.st_size} {state.st_mtime_ns}\n" for path, state in states)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _value(params: Any, dotted: str) -> Any:
+    for part in dotted.split("."):
+        params = params.get(part) if isinstance(params, dict) else None
+    return params
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def replace_folder(made: Path, target: Path) -> None:
+    """Put the finished folder `made` in the place of `target`, whatever stood there."""
+    if target.is_symlink() or target.is_file():
+        target.unlink()
+    elif target.exists():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(made, target)  # a rename, or a copy where scratch lies on another disk
+
+
+@contextmanager
+def resumable(root: Path, stage: str, out_dir: Path, *further: str) -> Iterator[tuple[Path, Path]]:
+    """Yield two scratch folders: one for the stage's files, which becomes `out_dir` at the end, and `done`.
+
+    `done` is where finished rows are recorded (`erkd.parallel.map_rows`). Killed and started again with the
+    same key (`stage_key`), a stage finds both as they were; `out_dir` is whole or not touched.
+    """
+    with scratch(root, stage, stage_key(root, stage, *further)) as folder:
+        made, done = folder / "made", folder / "done"
+        yield made, done
+        shutil.rmtree(done, ignore_errors=True)  # first: no record may outlive the files that it speaks of
+        replace_folder(made, out_dir)
