@@ -3,11 +3,15 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from erkd.telemetry import switch_off
+
 if TYPE_CHECKING:
     from erkd.matter import Matter
 
 __all__ = ["Matter", "__version__"]
 __version__ = "0.1.0"
+
+switch_off()  # before any tool is imported
 
 
 def __getattr__(name: str) -> Any:

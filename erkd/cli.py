@@ -187,6 +187,11 @@ def main() -> None:
     except InputError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    except ModuleNotFoundError as error:  # the light install
+        if (error.name or "erkd").split(".")[0] == "erkd":
+            raise
+        print(f"this needs {error.name}: pip install 'erkd[torch,pipeline]' brings it", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -140,10 +140,12 @@ class KdParams(Section):
 class DistillParams(Section):
     """Optimisation of the student.
 
-    `compositing` says whether training batches are composited live from the library's layers, `merge` of them
-    with a second foreground, or cut from the stored composites.
+    `init_from` is the folder of a given student to fine-tune, seen from the root. `compositing` says whether
+    training batches are composited live from the library's layers, `merge` of them with a second foreground,
+    or cut from the stored composites.
     """
 
+    init_from: str | None
     compositing: Literal["live", "stored"]
     merge: Fraction
     steps: Count

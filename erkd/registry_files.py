@@ -12,7 +12,6 @@ def fetch(address: str, start: Path) -> Path:
 
     `start` says which project's store. Raises InputError when MLflow or the model is missing.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         import mlflow

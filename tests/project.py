@@ -59,6 +59,18 @@ def clone(folder: Path, changes: dict) -> Path:
     return folder
 
 
+def copy_of(project: Path, folder: Path) -> Path:
+    """A git clone of a finished `project` in `folder`, with its results and run cache: nothing is run for it.
+
+    The MLflow store and what lies outside git and DVC stay behind.
+    """
+    run(f"git clone -q {project} {folder}", project)
+    shutil.copytree(project / ".dvc/cache", folder / ".dvc/cache")
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    run("git config user.name tester && git config user.email tester@localhost && dvc checkout", folder)
+    return folder
+
+
 def run(command: str, folder: Path, expect: int = 0, **environment: str) -> str:
     """Run a shell command as a user in the activated environment would; returns what it printed."""
     ours = {"PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": "/dev/null"}
