@@ -16,7 +16,7 @@ from erkd.images import load_alpha, load_trimap
 
 pytestmark = pytest.mark.slow
 STAGES = [
-    "library", "composite", "trimap", "validate", "baselines", "teacher", "features", "distill",
+    "library", "composite", "trimap", "validate", "baselines", "teacher", "similarity", "features", "distill",
     "evaluate", "export", "register", "report",
 ]  # fmt: skip
 FROM_DISTILL = {"distill", "evaluate", "export", "register", "report"}
