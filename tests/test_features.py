@@ -4,12 +4,14 @@ import json
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from erkd.centring import CentredSpace
 from erkd.features import images_digest, open_features
 from erkd.files import InputError, sha256
 from erkd.images import save_image
@@ -18,6 +20,7 @@ from erkd.pictures import Pictures
 from erkd.precompute import write_features
 from erkd.principal import principal_directions
 from erkd.tables import CompositeRow, LayerRow, write_table
+from erkd.teachers.online import OnlineMaps
 
 SIDE, GRID, WIDTH = 32, 8, 3
 PARAMS = FeaturesParams(kinds=["composites"], levels=1, pca=None, online=False, batch_size=2)
@@ -207,6 +210,19 @@ def test_a_second_level_lies_beside_the_first(composites, tmp_path):
     (tmp_path / "features/composites-shallow.npy").unlink()
     with pytest.raises(InputError, match=r"composites-shallow\.npy: no such file"):
         open_features(tmp_path / "features")
+
+
+@pytest.mark.parametrize("pca", [None, 2])
+def test_a_teacher_that_runs_online_gives_what_the_cache_holds(composites, layers, tmp_path, pca):
+    write(tmp_path / "features", {"composites": composites, "layers": layers}, pca=pca)
+    for kind, pictures in (("composites", composites), ("layers", layers)):
+        cache = open_features(tmp_path / "features", kind)
+        online = replace(cache, features=OnlineMaps(ColourTeacher(), pictures, CentredSpace(cache), "cpu"))
+        indices = torch.tensor([1, 0])
+        theta = torch.tensor([[[0.5, 0.1, 0.2], [0, 0.7, -0.1]]]).repeat(2, 1, 1)
+        expected = cache.sample(indices, theta, (5, 6))
+        torch.testing.assert_close(online.sample(indices, theta, (5, 6)), expected, rtol=2e-3, atol=2e-3)
+        assert expected.std() > 0.01
 
 
 def test_a_kind_that_was_not_computed_is_named(cache_folder):

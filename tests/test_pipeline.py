@@ -17,7 +17,7 @@ from erkd.images import load_alpha, load_trimap
 
 pytestmark = pytest.mark.slow
 STAGES = [
-    "library", "composite", "trimap", "validate", "baselines", "teacher", "features", "distill",
+    "library", "composite", "trimap", "validate", "baselines", "teacher", "similarity", "features", "distill",
     "evaluate", "export", "register", "report", "wrong_trimaps", "robustness",
 ]  # fmt: skip
 FROM_DISTILL = {"distill", "evaluate", "robustness", "export", "register", "report"}

@@ -23,7 +23,7 @@ from erkd.teachers import bootstrap, hub
 from erkd.teachers.contrast import cell_contrast, contrast, pool
 from erkd.teachers.dense import dense_features
 from erkd.teachers.make import make_teacher, report_teacher
-from erkd.teachers.phrases import COMMON, distinct, invent
+from erkd.teachers.phrases import COMMON, draw_phrases, invent
 from erkd.teachers.prompts import prompts_of
 from erkd.teachers.readout import split_trunk, standardise, write_readout
 from erkd.teachers.scores import auc, balanced_accuracy, patch_scores, unknown_cells
@@ -370,10 +370,14 @@ def test_invented_backdrops_keep_their_small_words(rng):
         assert [word for word in words if word in COMMON] == ["a", "out", "of", "focus"]
 
 
-def test_distinct_phrases_know_their_places():
-    found, places = distinct(["b", "a", "b"], ["c"])
-    assert found == ["a", "b", "c"]
-    assert places.tolist() == [1, 0, 1]
+def test_everything_that_is_said_of_a_batch_is_said_once(rng):
+    rows = [row("net", "a wall"), row("hair", "a lawn"), row("net", "a wall")]
+    phrases = draw_phrases(rows, ["hair", "lace", "net"], rng)
+    said = phrases.distinct()
+    assert len(said) == len(set(said))
+    assert {*phrases.captions, *phrases.invented, *phrases.materials} <= set(said)
+    assert len(phrases.foregrounds) == len(phrases.backdrops) == len(phrases.invented) == 3
+    assert sum("lace" in phrase for phrase in said) == 1
 
 
 def test_tuning_learns_and_gives_the_same_bytes_twice(composites, tmp_path):

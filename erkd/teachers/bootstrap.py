@@ -22,7 +22,7 @@ from erkd.parallel import progress
 from erkd.params import TeacherParams
 from erkd.tables import CompositeRow
 from erkd.teachers.contrast import cell_contrast, contrast, pool
-from erkd.teachers.phrases import Phrases, distinct, draw_phrases
+from erkd.teachers.phrases import Phrases, draw_phrases
 from erkd.teachers.prompts import materials_of
 from erkd.teachers.readout import standardise, write_readout
 from erkd.teachers.stride import set_output_stride
@@ -136,16 +136,26 @@ def draw_batch(rows: Sequence[CompositeRow], size: int, random: np.random.Genera
 def _losses(
     model: Any, tokenizer: Any, patches: Tensor, alpha: Tensor, phrases: Phrases
 ) -> dict[str, Tensor]:
-    """The loss terms of one batch of patches, B x D x G x G."""
-    size, device = len(alpha), patches.device
-    whole, whole_labels = distinct(phrases.captions, phrases.materials)
-    parts, part_labels = distinct([*phrases.foregrounds, *phrases.backdrops], phrases.materials)
-    texts = model.encode_text(tokenizer([*whole, *parts, *phrases.invented]).to(device))
-    whole_texts, part_texts, invented = texts.split([len(whole), len(parts), size])
+    """The loss terms of one batch of patches, B x D x G x G. Every phrase goes through the text tower once."""
+    device = patches.device
+    said = phrases.distinct()
+    texts = model.encode_text(tokenizer(said).to(device))
+    place = {phrase: number for number, phrase in enumerate(said)}
     scale = model.logit_scale.exp().clamp(max=100)
+
+    def against(vectors: Tensor, own: Sequence[str]) -> Tensor:
+        """Contrast of vectors with their own phrases, the batch's others and all materials."""
+        known = sorted({*own, *phrases.materials})
+        labels = torch.tensor([known.index(phrase) for phrase in own], device=device)
+        return contrast(vectors, texts[[place[phrase] for phrase in known]], labels, scale)
+
+    def embedded(wanted: Sequence[str]) -> Tensor:
+        return texts[[place[phrase] for phrase in wanted]]
+
     regions = torch.cat([pool(patches, alpha), pool(patches, 1 - alpha)])
+    ours, theirs = embedded(phrases.foregrounds), embedded(phrases.invented)
     return {
-        "caption": contrast(patches.mean(dim=(2, 3)), whole_texts, whole_labels.to(device), scale),
-        "region": contrast(regions, part_texts, part_labels.to(device), scale),
-        "cell": cell_contrast(patches, part_texts[part_labels[:size]], invented, alpha, CELL_SCALE),
+        "caption": against(patches.mean(dim=(2, 3)), phrases.captions),
+        "region": against(regions, [*phrases.foregrounds, *phrases.backdrops]),
+        "cell": cell_contrast(patches, ours, theirs, alpha, CELL_SCALE),
     }

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from erkd.tables import CompositeRow
 from erkd.teachers.prompts import TEMPLATES, material_phrase
@@ -28,6 +26,11 @@ class Phrases:
     backdrops: list[str]
     invented: list[str]
     materials: list[str]
+
+    def distinct(self) -> list[str]:
+        """All that is said, each once, sorted."""
+        parts = (self.captions, self.foregrounds, self.backdrops, self.invented, self.materials)
+        return sorted({phrase for part in parts for phrase in part})
 
 
 def draw_phrases(
@@ -61,9 +64,3 @@ def invent(phrase: str, random: np.random.Generator) -> str:
         word if word in COMMON or random.random() < 0.3 else "".join(random.choice(list(LETTERS), 6))
         for word in phrase.split()
     )
-
-
-def distinct(phrases: Sequence[str], further: Sequence[str]) -> tuple[list[str], Tensor]:
-    """The distinct phrases of both, sorted, and the place of each of `phrases` among them."""
-    found = sorted({*phrases, *further})
-    return found, torch.tensor([found.index(phrase) for phrase in phrases])
