@@ -11,15 +11,16 @@ from pipeline.stage import run_stage
 
 def scored_set(root: Path, params: Params, name: str) -> ScoredSet:
     """Where the set's results lie; it has samples only where it was evaluated."""
-    title = "Test composites" if name == "test" else name.capitalize()
-    images = "test composites" if name == "test" else f"images of {name}"
-    folder = root / "reports" if name == "test" else root / "reports/sets" / name
-    metrics, per_image = folder / "metrics.json", folder / "per_image.csv"
-    samples = tuple(list_set(root, params, name)) if metrics.is_file() else ()
+    test = name == "test"
+    title, images = (
+        ("Test composites", "test composites") if test else (name.capitalize(), f"images of {name}")
+    )
+    folder = root / "reports" if test else root / "reports/sets" / name
+    paths = folder / "metrics.json", folder / "per_image.csv", root / "data/predictions" / name
+    samples = tuple(list_set(root, params, name)) if paths[0].is_file() else ()
     methods, costs = list_methods(root, name), read_costs(root / "reports", name)
-    source = params.data.source if name == "test" else params.evaluate.sets[name].layout
-    predictions = root / "data/predictions" / name
-    return ScoredSet(title, images, samples, metrics, per_image, predictions, methods, costs, source)
+    source = params.data.source if test else params.evaluate.sets[name].layout
+    return ScoredSet(title, images, samples, *paths, methods, costs, source)
 
 
 def main(root: Path, params: Params) -> None:
