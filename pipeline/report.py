@@ -12,9 +12,7 @@ from pipeline.stage import run_stage
 def scored_set(root: Path, params: Params, name: str) -> ScoredSet:
     """Where the set's results lie; it has samples only where it was evaluated."""
     test = name == "test"
-    title, images = (
-        ("Test composites", "test composites") if test else (name.capitalize(), f"images of {name}")
-    )
+    title, images = ("Test composites", "test composites") if test else (name.title(), f"images of {name}")
     folder = root / "reports" if test else root / "reports/sets" / name
     paths = folder / "metrics.json", folder / "per_image.csv", root / "data/predictions" / name
     samples = tuple(list_set(root, params, name)) if paths[0].is_file() else ()
