@@ -9,7 +9,7 @@ import torch
 
 from erkd.distill import build_methods
 from erkd.features import Kind, images_digest, open_features
-from erkd.files import write_text
+from erkd.files import sha256, write_text
 from erkd.fit import Record, fit
 from erkd.images import load_alpha, load_image, load_trimap
 from erkd.live import LiveBatches
@@ -18,6 +18,7 @@ from erkd.params import Params
 from erkd.pictures import Pictures
 from erkd.predict import choose_device, limit_threads, predict_alpha
 from erkd.stored import StoredBatches
+from erkd.students.start import given_student, start_from
 from erkd.students.student import Student, StudentConfig, build_student, save_student
 from erkd.tables import Sample, list_composites
 
@@ -83,7 +84,12 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
         prompts=cache.text.shape[0],
         embed_dim=cache.text.shape[1],
     )
-    student = build_student(config, torch.from_numpy(cache.text), params.student.pretrained)
+    text = torch.from_numpy(cache.text)
+    given = given_student(root, params.distill.init_from)
+    if given is None:
+        student = build_student(config, text, params.student.pretrained)
+    else:
+        student = start_from(given, config, text)
     methods = build_methods(student, cache, params.kd)
     fitted = fit(
         student,
@@ -101,7 +107,9 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
         "best": fitted.best,
         "seed": params.seed,
         "data": params.data.model_dump(),
+        "student": params.student.model_dump(),
         "kd": params.kd.model_dump(),
         "distill": params.distill.model_dump(),
+        "init_from_sha256": None if given is None else sha256(given / "student.safetensors"),
     }
     save_student(fitted.student, root / "models/student", training)

@@ -1,20 +1,15 @@
 """Trimaps: drawn from alpha as people draw them, and taken apart again."""
 
 import math
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from erkd.files import InputError
-from erkd.images import Array, load_alpha, save_trimap
-from erkd.parallel import map_rows
+from erkd.images import Array
 from erkd.params import TrimapParams
-from erkd.tables import CompositeRow, TrimapRow, read_table, resolve, write_table
 
 REFERENCE_SIDE = 800  # radii are given in pixels of an image whose longer side is this
 MOST_UNKNOWN = 0.9  # a drawn trimap is narrowed until less than this is unknown
@@ -118,43 +113,3 @@ def trimap_from_radii(alpha: Array, radii: Radii) -> tuple[Array, Radii]:
 def draw_trimap(alpha: Array, params: TrimapParams, rng: np.random.Generator) -> tuple[Array, Radii]:
     """A trimap of a whole image as people draw them, H x W of 0, 0.5 and 1, and the radii used."""
     return trimap_from_radii(alpha, draw_radii(params, rng, max(alpha.shape) / REFERENCE_SIDE))
-
-
-@dataclass(frozen=True)
-class _Draw:
-    """Writes the trimap of one composite and returns its row."""
-
-    table: Path
-    out_dir: Path
-    params: TrimapParams
-    seed: int
-
-    def __call__(self, composite: CompositeRow) -> TrimapRow:
-        seed = (self.seed + zlib.crc32(f"trimap {composite.sample_id}".encode())) % 2**32
-        path = resolve(self.table, composite.alpha)
-        trimap, radii = draw_trimap(load_alpha(path), self.params, np.random.default_rng(seed))
-        unknown = float((trimap == 0.5).mean())
-        if unknown == 0:
-            raise InputError(f"{path}: no edge in this alpha, so its trimap would have no unknown region")
-        name = f"trimaps/{composite.sample_id}.png"
-        save_trimap(trimap, self.out_dir / name)
-        return TrimapRow(
-            composite.sample_id,
-            composite.split,
-            name,
-            radii.foreground,
-            radii.background,
-            round(unknown, 6),
-            seed,
-        )
-
-
-def write_trimaps(composites_dir: Path, out_dir: Path, params: TrimapParams, seed: int) -> list[TrimapRow]:
-    """Draw a trimap for every composite into `out_dir`, in parallel; the table is written last.
-
-    Raises InputError that names an alpha without any edge.
-    """
-    table = composites_dir / "manifest.csv"
-    rows = map_rows(_Draw(table, out_dir, params, seed), read_table(table, CompositeRow), "Drawing trimaps")
-    write_table(rows, out_dir / "trimaps.csv")
-    return rows

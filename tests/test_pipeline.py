@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 import yaml
 from conftest import ROOT
+from documents import blocks, section
 from project import TINY, clone, run, stages_run
 
 from erkd.images import load_alpha, load_trimap
@@ -17,18 +18,9 @@ from erkd.images import load_alpha, load_trimap
 pytestmark = pytest.mark.slow
 STAGES = [
     "library", "composite", "trimap", "validate", "baselines", "teacher", "similarity", "features", "distill",
-    "evaluate", "export", "register", "report",
+    "evaluate", "export", "register", "report", "wrong_trimaps", "robustness",
 ]  # fmt: skip
-FROM_DISTILL = {"distill", "evaluate", "export", "register", "report"}
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A clone after `make repro`."""
-    folder = clone(tmp_path_factory.mktemp("first") / "erkd", TINY)
-    folder.joinpath("output.txt").write_text(run("make repro", folder))
-    run("git add -A && git commit -qm results", folder)
-    return folder
+FROM_DISTILL = {"distill", "evaluate", "robustness", "export", "register", "report"}
 
 
 def hashes(folder):
@@ -229,8 +221,7 @@ def test_the_user_interface_answers(project):
 
 def readme_commands():
     """Every line of the README's shell blocks."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
-    return [line for block in blocks for line in block.splitlines()]
+    return [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()]
 
 
 def test_every_command_of_the_readme_is_run_above():
@@ -241,9 +232,11 @@ def test_every_command_of_the_readme_is_run_above():
         "make test": "what runs this",
         "make test-fast": "a part of what runs this",
     }
+    served = "".join(section(ROOT / "README.md", "Serve")).splitlines()  # tests/test_walkthroughs.py
     for command in readme_commands():
         known = (
-            command in by_hand
+            command in served
+            or command in by_hand
             or f'"{command}' in source
             or command.split(" -")[0] in ("erkd evaluate", "dvc exp run")
         )
@@ -251,7 +244,7 @@ def test_every_command_of_the_readme_is_run_above():
 
 
 def test_the_pythons_of_the_readme_work(project, tmp_path):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S).group(1)
+    code = blocks(ROOT / "README.md", "python")[0]
     image = next((project / "data/composites/images").iterdir())
     trimap = project / "data/trimaps/trimaps" / image.name
     names = {"photo.jpg": image, "trimap.png": trimap, "alpha.png": tmp_path / "alpha.png"}
