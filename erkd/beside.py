@@ -96,7 +96,7 @@ def beside_rows(mean: Mapping[str, float], baselines: Mapping[str, Mapping[str, 
         cells = [f"{content['mean'][line.unknown] * line.factor:.3f}" for line in SHOWN]
         gap = content.get("difference")
         compared = (
-            [f"{gap['sad']:+.3f}", f"{gap['sad_low']:+.3f} to {gap['sad_high']:+.3f}"] if gap else ["", ""]
+            [f"{gap['sad']:+.2f}", f"{gap['sad_low']:+.2f} to {gap['sad_high']:+.2f}"] if gap else ["", ""]
         )
         rows.append([name, *cells, *compared])
     return rows

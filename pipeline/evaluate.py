@@ -1,5 +1,4 @@
-"""Score the student beside the baselines. Reads models/student, data/baselines/<set> and the set's samples;
-writes data/predictions/<set>, metrics.json and per_image.csv under reports/ or reports/sets/<set>."""
+"""Score the student beside the baselines: data/predictions/<set>, and metrics.json and per_image.csv in reports/."""
 
 from pathlib import Path
 

@@ -82,7 +82,7 @@ def test_baselines_are_scored_beside_with_paired_differences(folders, tmp_path):
     assert (
         gap["sad_low"] <= gap["sad"] <= gap["sad_high"] < 0
     )  # 0.9 of alpha is nearer than 0.5 on every image
-    assert f"{gap['sad']:+.3f}" in " ".join(run.stdout.split())
+    assert f"{gap['sad']:+.2f}" in " ".join(run.stdout.split())
     assert found["baselines"]["truth"]["images"]["one"]["sad"] == 0
     with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as stream:
         lines = list(csv.DictReader(stream))
