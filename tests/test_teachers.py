@@ -15,9 +15,13 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
 from torch import nn
 
+from erkd.centring import CentredSpace
+from erkd.features import open_features
 from erkd.files import InputError, sha256
 from erkd.images import load_image, save_image, save_trimap
-from erkd.params import TeacherParams
+from erkd.params import FeaturesParams, TeacherParams
+from erkd.pictures import Pictures
+from erkd.precompute import write_features
 from erkd.tables import CompositeRow, TrimapRow, write_table
 from erkd.teachers import bootstrap, hub
 from erkd.teachers.contrast import cell_contrast, contrast, pool
@@ -29,7 +33,7 @@ from erkd.teachers.readout import split_trunk, standardise, write_readout
 from erkd.teachers.scores import auc, balanced_accuracy, patch_scores, unknown_cells
 from erkd.teachers.source import open_model
 from erkd.teachers.stride import set_output_stride
-from erkd.teachers.teacher import Preprocessing, load_teacher, preprocessing_of, save_teacher
+from erkd.teachers.teacher import Preprocessing, Teacher, load_teacher, preprocessing_of, save_teacher
 from erkd.teachers.towers import describe_tower
 from erkd.teachers.views import VIEWS, frozen_views
 
@@ -110,6 +114,35 @@ def test_the_grid_follows_the_input(name, stride):
     features = dense_features(tower, images)
     assert features.patches.shape == (1, 8, 96 // stride, 160 // stride)
     assert features.embedding.shape == (1, 8)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("timm linear", 112), ("ModifiedResNet", 128)])
+def test_a_convolutional_tower_has_a_map_on_a_grid_twice_as_fine(name, channels):
+    tower, images = TOWERS[name](), torch.randn(1, 3, 96, 160)
+    features = dense_features(tower, images)
+    assert features.shallow.shape == (1, channels, 6, 10)
+    if isinstance(tower, TimmModel):
+        expected = tower.trunk.forward_intermediates(images, intermediates_only=True)[-2]
+        torch.testing.assert_close(features.shallow, expected)
+    set_output_stride(tower, 16)
+    dense = dense_features(tower, images)
+    assert dense.patches.shape[2:] == (6, 10)
+    assert dense.shallow.shape[2:] == (12, 20)
+
+
+def test_a_vit_has_one_level_and_says_so(tmp_path):
+    assert dense_features(vit(), random_images(64)).shallow is None
+    model = bootstrap.build(PARAMS, seed=0)
+    model.visual = vit()
+    open_clip.model.set_model_preprocess_cfg(
+        model, {"size": 64, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"}
+    )
+    teacher = Teacher(model, None, {"prompts": [], "output_stride": None}, {})
+    assert len(teacher.levels(random_images(64), 1)) == 1
+    with pytest.raises(
+        InputError, match=r"VisionTransformer has no map .* \(4, 4\); set features.levels to 1"
+    ):
+        teacher.levels(random_images(64), 2)
 
 
 def test_the_last_block_of_a_vit_lets_each_token_attend_to_itself_alone():
@@ -304,6 +337,25 @@ def test_a_teacher_survives_saving(tmp_path):
     assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{tmp_path / 'one'}")
     assert preprocess.transforms[-1].mean == [0.5, 0.5, 0.5]
+
+
+def test_cached_features_are_the_live_ones(composites, tmp_path):
+    """Through the file, float16 and `grid_sample`: the same directions, centred, as the teacher gives live."""
+    model = bootstrap.build(PARAMS, seed=0)
+    settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["a photo of hair"]}
+    save_teacher(tmp_path / "teacher", model, bootstrap.model_config(PARAMS), settings)
+    teacher = load_teacher(tmp_path / "teacher")
+    params = FeaturesParams(kinds=["composites"], levels=1, pca=None, online=False, batch_size=3)
+    kinds = {"composites": Pictures(*composites)}
+    write_features(tmp_path / "cache", kinds, teacher, params, "cpu", tmp_path / "scratch")
+    cache = open_features(tmp_path / "cache")
+    data = 4 * 16 * 4 * 4 * 2
+    assert (tmp_path / "cache/composites.npy").stat().st_size == 128 + data
+    assert teacher.ground == (0.5, 0.5, 0.5)
+    for number, found in enumerate(composites[1]):
+        live = teacher.patches(teacher.prepare(load_image(composites[0].parent / found.image))[None])
+        read = cache.sample(torch.tensor([number]), torch.eye(2, 3)[None], (4, 4))
+        assert CentredSpace(cache).distance(live, read).mean() < 1e-3
 
 
 @pytest.fixture

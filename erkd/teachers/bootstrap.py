@@ -29,6 +29,7 @@ from erkd.teachers.stride import set_output_stride
 from erkd.teachers.views import VIEWS, frozen_views
 
 CELL_SCALE = 8.0  # softer than the contrast between images: most cells are mixed
+MOST = 4096
 TEXT = {"context_length": 24, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 2}
 
 
@@ -70,10 +71,12 @@ def tune(
 
     Three terms: whole images against captions and all materials; regions pooled by alpha and 1 - alpha against
     the phrases of foreground and backdrop and all materials, times `params.region_weight`; and every cell
-    between its own two phrases, times `params.cell_weight`. Materials take turns in a batch.
+    between its own two phrases, times `params.cell_weight`. Materials take turns in a batch. Of a large table
+    `MOST` rows are used, evenly spaced: what the frozen blocks give is held in memory (0.3 MB per image).
     """
     if not rows:
         raise InputError(f"{table}: no composites of the split `train` for the teacher to learn from")
+    rows = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, MOST, dtype=int))]
     model.to(device, memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
     views = frozen_views(model, table, rows, seed, device)
     mean, deviation = (statistic.to(device) for statistic in views.statistics())
