@@ -48,4 +48,4 @@ mlflow-sync: setup ## log the last training run where the MLflow store missed it
 	python -m erkd.tracking sync
 
 clean: ## remove the environment and everything that the pipeline wrote
-	rm -rf $(VENV) .erkd .dvc/tmp .dvc/cache data/*/ models/*/ reports/index.html reports/predictions reports/validation mlflow.db mlartifacts
+	rm -rf $(VENV) .erkd .dvc/tmp .dvc/cache data/[!b]*/ data/baselines/ data/baselines_folders/*/ models/*/ reports/index.html reports/predictions reports/validation mlflow.db mlartifacts

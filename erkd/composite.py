@@ -4,12 +4,9 @@ import math
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from erkd.images import Array, to_bytes
-
-Bytes = NDArray[np.uint8]
+from erkd.images import Array, Bytes, to_bytes
 
 
 def composite(foreground: Array, alpha: Array, background: Array) -> Array:
@@ -38,9 +35,12 @@ def composite_official(foreground: Bytes, alpha: Bytes, background: Bytes) -> By
     if ratio > 1:
         size = (math.ceil(columns * ratio), math.ceil(rows * ratio))
         background = np.asarray(Image.fromarray(background).resize(size, Image.Resampling.BICUBIC))
-    share = alpha[:, :, None] / 255.0
-    mixed = (share * foreground + (1 - share) * background[:height, :width]).astype(np.uint8)
-    return np.where(alpha[:, :, None] == 255, foreground, mixed)
+    background = background[:height, :width]
+    result = np.where(alpha[:, :, None] == 255, foreground, background)
+    mixed = (alpha > 0) & (alpha < 255)  # elsewhere the sum is one of the two, exactly
+    share = alpha[mixed, None] / 255.0
+    result[mixed] = (share * foreground[mixed] + (1 - share) * background[mixed]).astype(np.uint8)
+    return result
 
 
 def place_background(background: Array, height: int, width: int, rng: np.random.Generator) -> Array:

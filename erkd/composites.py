@@ -1,35 +1,25 @@
-"""The stored composites: which layers meet, and how each pair becomes an image, an alpha and a row.
+"""The stored composites: how each planned pair of layers becomes an image, an alpha and a row.
 
-Benchmarks' layers meet by the official lists and rule; all others by chance, from a seed of their own.
+Benchmarks' pairs are composited by the official rule; all others by chance, from a seed of their own.
 """
 
-import zlib
+import shutil
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from erkd.composite import camera_effects, composite, composite_official, liken, place_background
-from erkd.files import InputError
-from erkd.images import Array, load_alpha, load_image, save_image, to_bytes
+from erkd.files import InputError, atomic
+from erkd.images import Array, Bytes, load_alpha, load_bytes, load_image, save_image
 from erkd.parallel import map_rows
 from erkd.params import CompositeParams
+from erkd.plans import Plan, make_plans
 from erkd.tables import CompositeRow, LayerRow, read_table, resolve, write_table
 
 LIKENED = 0.25  # of the composites get a background in about the foreground's colours
-SPLITS = ("train", "validation", "test")
-BENCHMARKS = ("composition1k", "distinctions646")  # sources with official pairs
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """One composite before it is made; an official one draws nothing from its seed."""
-
-    sample_id: str
-    foreground: LayerRow
-    background: LayerRow
-    seed: int
-    official: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,27 +30,27 @@ class _Make:
     out_dir: Path
     effects: float
 
-    def __call__(self, plan: _Plan) -> CompositeRow:
-        foreground = load_image(resolve(self.table, plan.foreground.image))
-        alpha = load_alpha(resolve(self.table, plan.foreground.alpha))
-        if foreground.shape[:2] != alpha.shape:
-            raise InputError(
-                f"{plan.foreground.alpha}: {alpha.shape} pixels; its image has {foreground.shape[:2]}"
-            )
-        background = load_image(resolve(self.table, plan.background.image))
-        if plan.official:
-            layers = (to_bytes(array) for array in (foreground, alpha, background))
-            image = composite_official(*layers).astype(np.float32) / np.float32(255)
-        else:
-            image, alpha = self._by_chance(foreground, alpha, background, np.random.default_rng(plan.seed))
+    def __call__(self, plan: Plan) -> CompositeRow:
+        return self._official(plan) if plan.official else self._by_chance(plan)
+
+    def _official(self, plan: Plan) -> CompositeRow:
+        paths = [resolve(self.table, plan.foreground.image), resolve(self.table, plan.foreground.alpha)]
+        foreground = _cached(paths[0], paths[0].stat().st_mtime_ns, "RGB")
+        alpha = _cached(paths[1], paths[1].stat().st_mtime_ns, "L")
+        _check_sizes(plan, foreground, alpha)
+        background = load_bytes(resolve(self.table, plan.background.image), "RGB")
         row = _row(plan, *alpha.shape[:2])
-        save_image(image, self.out_dir / row.image)
-        save_image(alpha, self.out_dir / row.alpha)
+        save_image(composite_official(foreground, alpha, background), self.out_dir / row.image)
+        with atomic(self.out_dir / row.alpha) as temporary:
+            shutil.copyfile(paths[1], temporary)
         return row
 
-    def _by_chance(
-        self, foreground: Array, alpha: Array, background: Array, rng: np.random.Generator
-    ) -> tuple[Array, Array]:
+    def _by_chance(self, plan: Plan) -> CompositeRow:
+        rng = np.random.default_rng(plan.seed)
+        foreground = load_image(resolve(self.table, plan.foreground.image))
+        alpha = load_alpha(resolve(self.table, plan.foreground.alpha))
+        _check_sizes(plan, foreground, alpha)
+        background = load_image(resolve(self.table, plan.background.image))
         if rng.random() < 0.5:
             foreground, alpha = foreground[:, ::-1], alpha[:, ::-1]
         height, width = alpha.shape
@@ -68,10 +58,28 @@ class _Make:
         if rng.random() < LIKENED:
             background = liken(background, foreground, alpha, rng.uniform(0.3, 0.95))
         image = composite(foreground, alpha, background)
-        return camera_effects(image, rng) if rng.random() < self.effects else image, alpha
+        if rng.random() < self.effects:
+            image = camera_effects(image, rng)
+        row = _row(plan, height, width)
+        save_image(image, self.out_dir / row.image)
+        save_image(alpha, self.out_dir / row.alpha)
+        return row
 
 
-def _row(plan: _Plan, height: int, width: int) -> CompositeRow:
+@lru_cache(maxsize=2)
+def _cached(path: Path, _: int, mode: Literal["RGB", "L"]) -> Bytes:
+    """A foreground's file or its alpha's, read once for its twenty composites."""
+    return load_bytes(path, mode)
+
+
+def _check_sizes(plan: Plan, foreground: Array | Bytes, alpha: Array | Bytes) -> None:
+    if foreground.shape[:2] != alpha.shape:
+        raise InputError(
+            f"{plan.foreground.alpha}: {alpha.shape} pixels; its image has {foreground.shape[:2]}"
+        )
+
+
+def _row(plan: Plan, height: int, width: int) -> CompositeRow:
     foreground, background = plan.foreground, plan.background
     return CompositeRow(
         sample_id=plan.sample_id,
@@ -92,69 +100,6 @@ def _row(plan: _Plan, height: int, width: int) -> CompositeRow:
     )
 
 
-def _pair_by_chance(
-    foregrounds: list[LayerRow], backgrounds: list[LayerRow], copies: int, seed: int, part: int
-) -> list[_Plan]:
-    """Give every foreground its backgrounds: all of a split's before one comes again."""
-    rng = np.random.default_rng([seed, 17, part])
-    plans: list[_Plan] = []
-    order: list[int] = []
-    used: dict[str, set[int]] = {row.layer_id: set() for row in foregrounds}
-    for copy in range(copies):
-        for foreground in foregrounds:
-            order = order or rng.permutation(len(backgrounds)).tolist()
-            seen = used[foreground.layer_id]
-            chosen = next((index for index in order if index not in seen), order[0])
-            order.remove(chosen)
-            seen.add(chosen)
-            sample_id = f"{foreground.layer_id}-{copy:02d}"
-            row_seed = (seed + zlib.crc32(f"composite {sample_id}".encode())) % 2**32
-            plans.append(_Plan(sample_id, foreground, backgrounds[chosen], row_seed))
-    return plans
-
-
-def _pair_officially(foregrounds: list[LayerRow], backgrounds: list[LayerRow], copies: int) -> list[_Plan]:
-    """The first `copies` pairs of every foreground, in the order and with the names of the official lists.
-
-    As `erkd.sources.official` lists them: a foreground's backgrounds bear its `seed`, and the composite's name
-    before `-bg`.
-    """
-    own: dict[int, list[LayerRow]] = {row.seed: [] for row in foregrounds}
-    for background in backgrounds:
-        own.setdefault(background.seed, []).append(background)
-    plans = []
-    for foreground in foregrounds:
-        partners = own[foreground.seed][:copies]
-        if len(partners) < copies:
-            split = foreground.split
-            raise InputError(
-                f"composite.per_foreground.{split}: {copies} is too many, {foreground.layer_id} has "
-                f"{len(partners)} backgrounds; lower it, or raise data.backgrounds.{split}"
-            )
-        names = [row.layer_id.removesuffix("-bg") for row in partners]
-        plans += [
-            _Plan(name, foreground, row, row.seed, True) for name, row in zip(names, partners, strict=True)
-        ]
-    return plans
-
-
-def _plan(layers: list[LayerRow], params: CompositeParams, seed: int) -> list[_Plan]:
-    plans = []
-    for part, split in enumerate(SPLITS):
-        foregrounds = [row for row in layers if row.kind == "foreground" and row.split == split]
-        backgrounds = [row for row in layers if row.kind == "background" and row.split == split]
-        if not foregrounds or not backgrounds:
-            raise InputError(
-                f"library.csv: the split {split} has no {'fore' if not foregrounds else 'back'}grounds"
-            )
-        copies = getattr(params.per_foreground, split)
-        if foregrounds[0].source in BENCHMARKS:
-            plans += _pair_officially(foregrounds, backgrounds, copies)
-        else:
-            plans += _pair_by_chance(foregrounds, backgrounds, copies, seed, part)
-    return plans
-
-
 def write_composites(
     library_dir: Path, out_dir: Path, params: CompositeParams, seed: int, done: Path | None = None
 ) -> list[CompositeRow]:
@@ -165,7 +110,7 @@ def write_composites(
     size than its foreground.
     """
     table = library_dir / "library.csv"
-    plans = _plan(read_table(table, LayerRow), params, seed)
+    plans = make_plans(read_table(table, LayerRow), params, seed)
     rows = map_rows(_Make(table, out_dir, params.effects), plans, "Compositing", done, CompositeRow)
     write_table(rows, out_dir / "manifest.csv")
     return rows

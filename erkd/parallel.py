@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from joblib import Parallel, delayed
-from joblib.parallel import get_active_backend
 from rich.console import Console
 from rich.progress import track
 
@@ -59,6 +57,9 @@ def map_rows(
     their order can change a result; it should write what is large and return what is small. Another engine
     or number is a setting: `with joblib.parallel_config(backend="dask", n_jobs=64): ...` around the call.
     """
+    from joblib import Parallel, delayed  # `erkd matte` does without it
+    from joblib.parallel import get_active_backend
+
     if done is not None:
         function = Once(function, done, restore)
     _, workers = get_active_backend()

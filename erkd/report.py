@@ -28,6 +28,7 @@ from erkd.params import Params
 from erkd.provenance import environment, flatten, hashes, licences, timings
 from erkd.score_tables import difference_rows, material_table, score_table
 from erkd.scores import STUDENT
+from erkd.similarity import similarity_tiles
 from erkd.summaries import key_figures, teacher_summary, training_curves, validation_summary
 from erkd.tables import LayerRow, Sample, read_table, resolve
 
@@ -60,6 +61,7 @@ class ReportFiles:
     trimaps: Path
     validation: Path
     teacher: Path
+    similarity: Path
     history: Path
     student: Path
     onnx: Path
@@ -76,6 +78,7 @@ class ReportFiles:
             trimaps=data / "trimaps/trimaps.csv",
             validation=reports / "validation.json",
             teacher=reports / "teacher.json",
+            similarity=reports / "similarity",
             history=reports / "history.csv",
             student=models / "student/student.json",
             onnx=models / "onnx/onnx.json",
@@ -100,6 +103,7 @@ def write_report(files: ReportFiles, params: Params, path: Path) -> None:
         figures=key_figures(_first_group(files), _json(files.student) or {}),
         curves=_with(files.history, training_curves),
         teacher=_with(files.teacher, teacher_summary),
+        similarity=[tile for folder in sorted(files.similarity.glob("*")) for tile in similarity_tiles(folder)],
         materials=_with(files.library, lambda table: material_tiles(table, params.report.gallery)),
         composites=composite_tiles(files.manifest, files.trimaps, params.report.gallery)
         if files.manifest.is_file() and files.trimaps.is_file()

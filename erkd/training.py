@@ -15,6 +15,7 @@ from erkd.images import load_alpha, load_image, load_trimap
 from erkd.live import LiveBatches
 from erkd.metrics import mse, pair, sad
 from erkd.params import Params
+from erkd.pictures import Pictures
 from erkd.predict import choose_device, limit_threads, predict_alpha
 from erkd.stored import StoredBatches
 from erkd.students.start import given_student, start_from
@@ -69,6 +70,11 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
     batches = build_batches(root, params, device)
     kind: Kind = "layers" if params.distill.compositing == "live" else "composites"
     cache = open_features(root / "data/features", kind, images=images_digest(batches.table, batches.rows))
+    if params.features.online:
+        from erkd.teachers.online import online_features  # open_clip, which training needs for this alone
+
+        pictures = Pictures(batches.table, batches.rows)
+        cache = online_features(cache, root / "models/teacher", pictures, str(device))
     config = StudentConfig(
         backbone=params.student.backbone,
         stages=params.student.stages,

@@ -18,6 +18,7 @@ TINY = {
     "teacher": {"image_size": 64, "embed_dim": 16, "steps": 3},
     "student": {"width": 16},
     "distill": {"steps": 4, "batch_size": 2, "crop": 64, "validate_every": 2},
+    "wrong_trimaps": {"images": 2, "methods": ["interpolation"]},
     "evaluate": {"bootstrap": 20},
     "report": {"cases": 1, "gallery": 4},
 }

@@ -6,7 +6,8 @@ import numpy as np
 
 from erkd.files import write_json, write_text
 from erkd.images import save_image, save_trimap
-from erkd.scores import STUDENT, score_samples, summarise, write_rows
+from erkd.intervals import summarise
+from erkd.scores import STUDENT, score_samples, write_rows
 from erkd.tables import CompositeRow, LayerRow, TrimapRow, list_composites, write_table
 
 SHAPE = (60, 80)

@@ -1,6 +1,7 @@
 """ERKD's losses: by hand, at equality, and what the gradients reach."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import torch
 from students import DIMENSION, PROMPTS, edge_batch, random_text, small_student, vertical_edge
 from torch.nn.functional import normalize
 
+from erkd.centring import CentredSpace
 from erkd.distill import build_methods
-from erkd.distill.erkd import alpha_gradient, centred_cosine_distance, edge_l1, text_divergence
+from erkd.distill.erkd import alpha_gradient, edge_l1, mixed_target, text_divergence
 from erkd.features import FeatureCache
 from erkd.params import ErkdParams, KdParams
 
@@ -23,16 +25,43 @@ def cache(rng):
     return FeatureCache(features, ["a", "b"], [str(i) for i in range(PROMPTS)], random_text().numpy(), mean)
 
 
+def space(mean, basis=None):
+    mean = np.array(mean, np.float32)
+    empty = np.zeros((0, len(mean), 1, 1), np.float16)
+    return CentredSpace(FeatureCache(empty, [], [], np.zeros((0, 2), np.float32), mean, basis))
+
+
 def test_cosine_distance_by_hand():
     a = torch.tensor([[1.0, 0.0]])[:, :, None, None]
     b = torch.tensor([[3.0, 3.0]])[:, :, None, None]
-    zero = torch.zeros(2)
-    assert centred_cosine_distance(a, b, zero).item() == pytest.approx(1 - math.cos(math.pi / 4), abs=1e-6)
-    assert centred_cosine_distance(a, 5 * a, zero).item() == pytest.approx(0, abs=1e-6)
+    plain = space([0, 0])
+    assert plain.distance(a, b).item() == pytest.approx(1 - math.cos(math.pi / 4), abs=1e-6)
+    assert plain.distance(a, 5 * a).item() == pytest.approx(0, abs=1e-6)
     # with (1, 0) / 2 taken off, (1, 0) keeps its direction and (0, 1) becomes (-0.5, 1)
-    mean = torch.tensor([0.5, 0.0])
     c = torch.tensor([[0.0, 1.0]])[:, :, None, None]
-    assert centred_cosine_distance(a, c, mean).item() == pytest.approx(1 + 0.5 / math.sqrt(1.25), abs=1e-6)
+    assert space([0.5, 0]).distance(a, c).item() == pytest.approx(1 + 0.5 / math.sqrt(1.25), abs=1e-6)
+
+
+def test_a_basis_of_all_directions_changes_nothing(rng):
+    """Features projected on a full basis are compared, and meet the texts, as the features themselves."""
+    basis, _ = np.linalg.qr(rng.normal(size=(DIMENSION, DIMENSION)))
+    mean = rng.normal(size=DIMENSION) * 0.1
+    plain, rotated = space(mean), space(mean, basis.astype(np.float32))
+    ours, theirs = torch.from_numpy(rng.normal(size=(2, 3, DIMENSION, 4, 4)).astype(np.float32))
+    stored = rotated.centre(theirs)
+    torch.testing.assert_close(
+        rotated.distance(ours, stored), plain.distance(ours, theirs), rtol=1e-4, atol=1e-5
+    )
+    torch.testing.assert_close(rotated.direction(stored), plain.direction(theirs), rtol=1e-4, atol=1e-5)
+
+
+def test_fewer_directions_lose_what_lies_outside_them():
+    half = space([0, 0], np.array([[1, 0]], np.float32))
+    slanted = torch.tensor([[0.6, 0.8]])[:, :, None, None]
+    stored = half.centre(slanted)
+    assert stored.flatten().tolist() == pytest.approx([0.6])
+    assert half.direction(stored).flatten().tolist() == pytest.approx([0.6, 0])
+    assert half.distance(slanted, stored).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_text_divergence_by_hand():
@@ -73,7 +102,7 @@ def test_the_student_that_agrees_with_the_teacher_pays_no_feature_and_text_loss(
     methods = build_methods(student, cache(rng), KD)
     batch = edge_batch()
     matte = student(batch.image, batch.trimap)
-    target = methods["erkd"].target(batch, 4)
+    target = mixed_target(methods["erkd"].cache, batch, 4)
     matte.features[16] = normalize(target, dim=1)
     matte.logits = torch.einsum("bdhw,kd->bkhw", matte.features[16], random_text()) / 0.1
     losses = methods["erkd"](matte, batch)
@@ -95,18 +124,33 @@ def test_crops_of_one_region_give_finite_losses_attached_to_the_graph(rng, known
 
 
 def test_the_methods_own_weight_scales_all_its_losses(rng):
-    student, batch = small_student(), edge_batch()
+    student, batch, shared = small_student(), edge_batch(), cache(rng)
     full, half = (
         build_methods(
-            student, cache(rng), KD.model_copy(update={"erkd": PARAMS.model_copy(update={"weight": w})})
+            student, shared, KD.model_copy(update={"erkd": PARAMS.model_copy(update={"weight": w})})
         )
         for w in (1.0, 0.5)
     )
     half.load_state_dict(full.state_dict())
-    half["erkd"].cache = full["erkd"].cache
     matte = student(batch.image, batch.trimap)
     expected, found = full["erkd"](matte, batch), half["erkd"](matte, batch)
     assert all(found[name].item() == pytest.approx(0.5 * value.item()) for name, value in expected.items())
+
+
+def test_a_shallow_level_is_the_target_of_the_shallower_features(rng):
+    student, batch = small_student(), edge_batch()
+    shallow = FeatureCache(
+        rng.normal(size=(2, 3, 8, 8)).astype(np.float16), ["a", "b"], [], random_text().numpy(),
+        np.zeros(3, np.float32),
+    )  # fmt: skip
+    methods = build_methods(student, replace(cache(rng), shallow=shallow), KD)
+    assert methods["erkd"].projector.out_channels == 3
+    matte = student(batch.image, batch.trimap)
+    methods["erkd"].projector = torch.nn.Identity()
+    matte.features[8] = mixed_target(shallow, batch, 8)
+    losses = methods["erkd"](matte, batch)
+    assert losses["feature_8"].item() == pytest.approx(0, abs=1e-6)
+    assert losses["feature_16"] > 0.1
 
 
 def test_no_method_is_plain_training(rng):

@@ -1,11 +1,21 @@
 """Reading and writing images, alphas and trimaps."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from erkd.files import InputError
-from erkd.images import load_alpha, load_image, load_trimap, resize_area, save_image, save_trimap
+from erkd.images import (
+    is_plain_jpeg,
+    load_alpha,
+    load_cutout,
+    load_image,
+    load_trimap,
+    resize_area,
+    save_image,
+    save_trimap,
+)
 
 
 def test_a_trimap_file_holds_0_128_255_and_an_array_0_half_1(tmp_path):
@@ -38,6 +48,85 @@ def test_sixteen_bits_keep_their_range(tmp_path):
     Image.fromarray(np.array([[0, 32768, 65535]], np.uint16)).save(tmp_path / "a.png")
     np.testing.assert_allclose(load_alpha(tmp_path / "a.png"), [[0, 0.50001, 1]], atol=1e-5)
     assert load_image(tmp_path / "a.png").shape == (1, 3, 3)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bits_of_colour_are_kept(tmp_path, rng, channels, suffix):
+    stored = rng.integers(0, 65536, (5, 6, channels)).astype(np.uint16)
+    order = (2, 1, 0, 3)[:channels]  # OpenCV's files are in RGB, its arrays in BGR
+    cv2.imwrite(str(tmp_path / f"ä 16.{suffix}"), np.ascontiguousarray(stored[:, :, order]))
+    path = tmp_path / f"ä 16.{suffix}"
+    np.testing.assert_array_equal(load_image(path), stored[:, :, :3].astype(np.float32) / np.float32(65535))
+    if channels == 4:
+        _, alpha = load_cutout(path)
+        np.testing.assert_array_equal(alpha, stored[:, :, 3].astype(np.float32) / np.float32(65535))
+
+
+def test_sixteen_bit_trimaps_are_read(tmp_path):
+    Image.fromarray(np.array([[0, 128 * 257, 65535]], np.uint16)).save(tmp_path / "t.png")
+    assert load_trimap(tmp_path / "t.png").tolist() == [[0, 0.5, 1]]
+
+
+def test_palettes_grey_and_bilevel(tmp_path, rng):
+    colours = rng.integers(0, 256, (6, 7, 3)).astype(np.uint8)
+    palette = Image.fromarray(colours).convert("P", palette=Image.Palette.ADAPTIVE, colors=8)
+    palette.save(tmp_path / "p.png")
+    expected = np.asarray(palette.convert("RGB"), np.float32) / 255
+    np.testing.assert_array_equal(load_image(tmp_path / "p.png"), expected)
+    grey = Image.fromarray(colours[:, :, 0])
+    grey.save(tmp_path / "g.png")
+    np.testing.assert_array_equal(load_image(tmp_path / "g.png")[:, :, 1], np.asarray(grey, np.float32) / 255)
+    grey.convert("1").save(tmp_path / "b.png")
+    assert set(np.unique(load_alpha(tmp_path / "b.png"))) == {0, 1}
+    # a grey ramp in a palette is grey
+    ramp = Image.fromarray(np.arange(42, dtype=np.uint8).reshape(6, 7) * 6).convert("P")
+    ramp.save(tmp_path / "ramp.png")
+    np.testing.assert_array_equal(
+        load_alpha(tmp_path / "ramp.png"), np.asarray(ramp.convert("L"), np.float32) / 255
+    )
+
+
+def test_a_palette_with_a_transparent_entry_is_a_cutout(tmp_path):
+    image = Image.new("P", (3, 1))
+    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    image.putdata([0, 1, 2])
+    image.save(tmp_path / "cut.png", transparency=1)
+    colours, alpha = load_cutout(tmp_path / "cut.png")
+    assert alpha.tolist() == [[1, 0, 1]]
+    assert colours[0, 2].tolist() == [0, 0, 1]
+
+
+def test_cmyk_photographs_come_out_in_their_colours(tmp_path):
+    Image.new("RGB", (16, 16), (200, 40, 90)).convert("CMYK").save(tmp_path / "print.jpg", quality=98)
+    with Image.open(tmp_path / "print.jpg") as stored:
+        assert stored.mode == "CMYK"
+    np.testing.assert_allclose(load_image(tmp_path / "print.jpg")[8, 8] * 255, [200, 40, 90], atol=4)
+    assert not is_plain_jpeg(tmp_path / "print.jpg")
+
+
+def test_an_alpha_with_transparency_of_its_own_is_refused(tmp_path):
+    Image.new("RGBA", (4, 4), (255, 255, 255, 90)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.png: one grey channel is expected; found transparency"):
+        load_alpha(tmp_path / "a.png")
+    Image.new("RGBA", (4, 4), (90, 90, 90, 255)).save(tmp_path / "b.png")
+    assert load_alpha(tmp_path / "b.png")[0, 0] == np.float32(90) / np.float32(255)
+
+
+def test_samples_of_more_than_sixteen_bits_are_refused(tmp_path):
+    Image.fromarray(np.full((3, 3), 0.5, np.float32)).save(tmp_path / "f.tif")
+    Image.fromarray(np.full((3, 3), 1 << 20, np.int32)).save(tmp_path / "i.tif")
+    for name in ("f.tif", "i.tif"):
+        with pytest.raises(InputError, match=rf"{name}: samples of more than 16 bits"):
+            load_image(tmp_path / name)
+
+
+def test_stored_pixels_on_request(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.jpg", exif=exif)
+    assert load_image(tmp_path / "a.jpg", upright=False).shape == (4, 6, 3)
+    assert not is_plain_jpeg(tmp_path / "a.jpg")
 
 
 def test_exif_rotation_is_applied(tmp_path):

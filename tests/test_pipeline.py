@@ -17,10 +17,10 @@ from erkd.images import load_alpha, load_trimap
 
 pytestmark = pytest.mark.slow
 STAGES = [
-    "library", "composite", "trimap", "validate", "baselines", "teacher", "features", "distill",
-    "evaluate", "export", "register", "report",
+    "library", "composite", "trimap", "validate", "baselines", "teacher", "similarity", "features", "distill",
+    "evaluate", "export", "register", "report", "wrong_trimaps", "robustness",
 ]  # fmt: skip
-FROM_DISTILL = {"distill", "evaluate", "export", "register", "report"}
+FROM_DISTILL = {"distill", "evaluate", "robustness", "export", "register", "report"}
 
 
 def hashes(folder):

@@ -10,6 +10,7 @@ from report_tree import IMAGES, make_tree
 from erkd.files import InputError, read_json, write_json
 from erkd.params import load_params
 from erkd.report import ReportFiles, ScoredSet, pick_materials, result_picture, write_report
+from erkd.similarity import save_similarity, write_index
 from erkd.tables import Sample, list_composites
 
 
@@ -195,3 +196,14 @@ def test_the_browser_sees_what_is_wrong(browser, tmp_path):
     assert seen.overflow > 1500
     assert seen.broken == ["gone"]
     assert (seen.pictures, seen.nameless) == (2, 1)
+
+
+def test_similarity_pictures_stand_in_the_teachers_section(tree, tmp_path):
+    shutil.copytree(tree, tmp_path / "tree")
+    folder, image = tmp_path / "tree/reports/similarity/test", np.full((24, 32, 3), 0.5, np.float32)
+    maps = np.float32([[[1, 0]], [[0, 1]]])
+    write_index([save_similarity(folder, "s1", image, ["a net", "a wall"], maps)], folder)
+    section = page_of(tmp_path / "tree").split('id="teacher"')[1].split("</section>")[0]
+    assert "a net · a wall" in section
+    assert 'alt="Similarity to: a wall"' in section
+    assert "a net · a wall" not in page_of(tree)

@@ -12,23 +12,16 @@ follows the practice of dense CLIP distillation (Theia, UNIC); KL over prompts t
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, normalize
+from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
 
 from erkd.batches import Batch
+from erkd.centring import CentredSpace
 from erkd.features import FeatureCache
 from erkd.losses import masked_mean
 from erkd.params import ErkdParams
 from erkd.students.edge_reserved import gradient_kernels
 from erkd.students.multimodal_fusion import TEMPERATURE
 from erkd.students.student import Matte, Student
-
-
-def centred_cosine_distance(student_features: Tensor, teacher_features: Tensor, mean: Tensor) -> Tensor:
-    """1 - cosine of both, B x D x h x w, after `mean` (D) is taken off the unit-length vectors; B x 1 x h x w."""
-    mean = mean[None, :, None, None]
-    student_features = normalize(normalize(student_features, dim=1) - mean, dim=1)
-    teacher_features = normalize(normalize(teacher_features, dim=1) - mean, dim=1)
-    return 1 - (student_features * teacher_features).sum(1, keepdim=True)
 
 
 def text_divergence(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
@@ -47,52 +40,52 @@ def alpha_gradient(alpha: Tensor, stride: int) -> Tensor:
 class Erkd(nn.Module):
     """The ERKD losses of one batch. Holds the projector of the shallower level, which is not saved."""
 
-    mean: Tensor
     text: Tensor
 
     def __init__(self, student: Student, cache: FeatureCache, params: ErkdParams) -> None:
         super().__init__()
         self.cache = cache
+        self.shallow_cache = cache.shallow or cache  # a ViT has one level: then it is both strides' target
         self.params = params
-        self.register_buffer("mean", torch.from_numpy(cache.mean))
+        self.space, self.shallow_space = CentredSpace(cache), CentredSpace(self.shallow_cache)
         self.register_buffer("text", torch.from_numpy(cache.text))
         self.shallow_stride = student.encoder.strides[-2]
-        self.projector = nn.Conv2d(student.encoder.channels[-2], len(cache.mean), 1)
+        self.projector = nn.Conv2d(student.encoder.channels[-2], len(self.shallow_cache.mean), 1)
 
     def forward(self, matte: Matte, batch: Batch) -> dict[str, Tensor]:
         """Losses by name, scaled by their weights; gradients reach the student and the projector alone."""
         losses = {}
         for stride, features in matte.features.items():
             shallow = stride == self.shallow_stride
+            cache, space = (self.shallow_cache, self.shallow_space) if shallow else (self.cache, self.space)
             if shallow:
                 features = self.projector(features)
-            target = self.target(batch, features.shape[-1]).to(features)
+            target = mixed_target(cache, batch, features.shape[-1]).to(features)
             touched = max_pool2d(batch.unknown, stride)
             weight = 1 + (self.params.unknown_gain - 1) * touched
-            distance = centred_cosine_distance(features, target, self.mean)
+            distance = space.distance(features, target)
             losses[f"feature_{stride}"] = 0.5 * self.params.feature * masked_mean(distance, weight)
             if not shallow:  # where the logits live
-                teacher_logits = (
-                    torch.einsum("bdhw,kd->bkhw", normalize(target, dim=1), self.text) / TEMPERATURE
-                )
+                cells = space.direction(target)
+                teacher_logits = torch.einsum("bdhw,kd->bkhw", cells, self.text) / TEMPERATURE
                 divergence = text_divergence(matte.logits, teacher_logits)
                 losses["text"] = self.params.text * masked_mean(divergence, weight)
         losses["edge"] = self.params.edge * edge_l1(matte.edges, batch)
         return {name: self.params.weight * loss for name, loss in losses.items()}
 
-    def target(self, batch: Batch, cells: int) -> Tensor:
-        """CLIP's features of the crops, B x D x cells x cells.
 
-        Of a live composite they are mixed from its layers' features by what each contributes to a cell, so
-        that the teacher need not see the composite.
-        """
-        size = (cells, cells)
-        pooling = batch.alpha.shape[-1] // cells
-        parts = [
-            avg_pool2d(view.share, pooling) * self.cache.sample(view.index, view.theta, size)
-            for view in batch.views
-        ]
-        return torch.stack(parts).sum(0)
+def mixed_target(cache: FeatureCache, batch: Batch, cells: int) -> Tensor:
+    """CLIP's features of the crops, B x C x cells x cells, as `cache` stores them.
+
+    Of a live composite they are mixed from its layers' features by what each contributes to a cell, so that
+    the teacher need not see the composite.
+    """
+    pooling = batch.alpha.shape[-1] // cells
+    parts = [
+        avg_pool2d(view.share, pooling) * cache.sample(view.index, view.theta, (cells, cells))
+        for view in batch.views
+    ]
+    return torch.stack(parts).sum(0)
 
 
 def edge_l1(edges: dict[int, Tensor], batch: Batch) -> Tensor:

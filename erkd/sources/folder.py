@@ -19,12 +19,23 @@ def _folder(value: str | None, key: str) -> Path:
     return Path(value)
 
 
+def _by_name(folder: Path) -> dict[Path, Path]:
+    """Pictures by their place in the folder, without the suffix. Raises InputError for two of one name."""
+    files: dict[Path, Path] = {}
+    for file in list_pictures(folder):
+        name = file.relative_to(folder).with_suffix("")
+        if name in files:
+            raise InputError(f"{file}: {files[name].name} has the same name; which of the two is meant?")
+        files[name] = file
+    return files
+
+
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
     """The cut-outs below `data.root`, split by `seed`. Raises InputError that says what is missing."""
     root = _folder(data.root, "root")
     if (root / "foreground").is_dir():
-        alphas = {file.stem: file for file in list_pictures(root / "alpha")}
-        pairs = [(file, alphas.get(file.stem)) for file in list_pictures(root / "foreground")]
+        files, alphas = (_by_name(root / kind) for kind in ("foreground", "alpha"))
+        pairs = [(file, alphas.get(name)) for name, file in files.items()]
         lonely = [file.name for file, alpha in pairs if alpha is None]
         if lonely:
             raise InputError(

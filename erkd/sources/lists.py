@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from erkd.files import InputError
-from erkd.sources.layers import PICTURE_SUFFIXES
+from erkd.images import SUFFIXES
 from erkd.tables import shorten
 
 
@@ -34,7 +34,7 @@ def find_files(
     """
     known: dict[str, Path] = {}
     for folder in reversed(folders):
-        files = (file for file in folder.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
+        files = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
         known |= {by(file.name): file for file in files if not file.name.startswith(".")}
     wanted = [by(name) for name in names]
     absent = [name for name in wanted if name not in known]
