@@ -69,8 +69,8 @@ def test_the_photographers_commands_matte(light):
     photo = np.asarray(Image.open(light / "photo.jpg"))
     expected = Matter.load(light / "models/onnx")(photo, TRIMAP)
     assert np.abs(load_alpha(light / "alpha.png") - expected).max() <= 0.51 / 255
-    cutout = Image.open(light / "cutout.png")
-    assert (cutout.mode, cutout.size) == ("RGBA", (120, 90))
+    with Image.open(light / "cutout.png") as cutout:
+        assert (cutout.mode, cutout.size) == ("RGBA", (120, 90))
     assert sorted(path.name for path in (light / "cutouts").iterdir()) == ["a.png", "b.png"]
 
 
