@@ -60,6 +60,8 @@ def _stored(path: Path) -> Image.Image:
                     f"{path}: {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read"
                 )
             image.load()
+            if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
+                raise ValueError("NaN or infinite samples")
             return image
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -68,9 +70,9 @@ def _stored(path: Path) -> Image.Image:
 
 
 def _unit(image: Image.Image) -> Array:
-    """An image's samples scaled to [0, 1]; 16-bit ones by 65535, so that nothing is clipped."""
+    """An image's samples scaled to [0, 1]: 16-bit ones by 65535, floating ones as they are."""
     if image.mode.startswith(("I", "F")):
-        return np.clip(np.asarray(image, np.float32) / 65535, 0, 1)
+        return np.clip(np.asarray(image, np.float32) / (1 if image.mode == "F" else 65535), 0, 1)
     return np.asarray(image, np.float32) / np.float32(255)
 
 
