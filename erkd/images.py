@@ -83,11 +83,13 @@ def _stored(path: Path) -> Image.Image:
                 )
             deep = len(image.getbands()) > 1 and any(";16" in str(tile) for tile in image.tile)
             image.load()
+            if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
+                raise ValueError("NaN or infinite samples")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a readable image ({error})") from None
-    if image.mode == "F" or (image.mode == "I" and not _sixteen_bits(image)):
+    if image.mode == "I" and not _sixteen_bits(image):
         raise InputError(f"{path}: samples of more than 16 bits; save it with 8 or 16")
     image.info["deep"] = deep
     return image
@@ -106,9 +108,12 @@ def _sixteen_bits(image: Image.Image) -> bool:
 
 
 def _samples(image: Image.Image, path: Path, mode: str) -> Array:
-    """An opened image's samples as "RGB" or "RGBA", H x W x 3 or 4 in [0, 1]; 16-bit ones by 65535."""
-    if image.mode.startswith("I"):
-        grey = np.asarray(image, np.float32) / np.float32(65535)
+    """An opened image's samples as "RGB" or "RGBA", H x W x 3 or 4 in [0, 1].
+
+    Those of 16 bits are divided by 65535, floating ones taken as they are.
+    """
+    if image.mode.startswith(("I", "F")):
+        grey = _grey(image)
         return np.stack([grey, grey, grey, np.ones_like(grey)][: len(mode)], axis=2)
     if image.info["deep"]:
         stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -116,6 +121,12 @@ def _samples(image: Image.Image, path: Path, mode: str) -> Array:
             order = (2, 1, 0, 3)[: len(mode)]
             return np.ascontiguousarray(stored[:, :, order], np.float32) / np.float32(65535)
     return np.asarray(image.convert(mode), np.float32) / np.float32(255)
+
+
+def _grey(image: Image.Image) -> Array:
+    """An image of one deep channel in [0, 1]."""
+    scale = 1 if image.mode == "F" else 65535
+    return np.clip(np.asarray(image, np.float32) / np.float32(scale), 0, 1)
 
 
 def _has_alpha(image: Image.Image) -> bool:
@@ -134,8 +145,8 @@ def image_bytes(image: Image.Image) -> Bytes:
     result = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, STRIP):
         strip = image.crop((0, top, image.width, min(top + STRIP, image.height)))
-        if strip.mode.startswith("I"):
-            result[top : top + STRIP] = to_bytes(np.asarray(strip, np.float32) / 65535)[:, :, None]
+        if strip.mode.startswith(("I", "F")):
+            result[top : top + STRIP] = to_bytes(_grey(strip))[:, :, None]
         else:
             result[top : top + STRIP] = np.asarray(strip.convert("RGB"))
     return result

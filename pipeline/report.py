@@ -5,7 +5,7 @@ from pathlib import Path
 from erkd.costs import read_costs
 from erkd.params import Params
 from erkd.report import ReportFiles, ScoredSet, write_report
-from pipeline.sets import list_methods, list_set
+from pipeline.sets import list_methods, list_set, source_of
 from pipeline.stage import run_stage
 
 
@@ -17,8 +17,7 @@ def scored_set(root: Path, params: Params, name: str) -> ScoredSet:
     paths = folder / "metrics.json", folder / "per_image.csv", root / "data/predictions" / name
     samples = tuple(list_set(root, params, name)) if paths[0].is_file() else ()
     methods, costs = list_methods(root, name), read_costs(root / "reports", name)
-    source = params.data.source if test else params.evaluate.sets[name].layout
-    return ScoredSet(title, images, samples, *paths, methods, costs, source)
+    return ScoredSet(title, images, samples, *paths, methods, costs, source_of(params, name))
 
 
 def main(root: Path, params: Params) -> None:
