@@ -61,6 +61,33 @@ def evaluate(
         Console().print(evaluation.table(results["mean"], len(scores)))
 
 
+@app.command()
+def demo(
+    model: Annotated[
+        str | None, typer.Option(help="Student: a folder, an ONNX file or models:/NAME@ALIAS.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 is any free one.", min=0, max=65535)] = 7860,
+    max_mb: Annotated[float, typer.Option(help="Largest upload, MB.", min=0.1)] = 20,
+) -> None:
+    """Serve a web page that mattes: open a photo, paint its trimap, download the cut-out.
+
+    Everything comes from this machine; nothing is sent elsewhere and nothing is kept.
+
+    Example: erkd demo --port 8000
+    """
+    try:
+        from erkd.demo.server import serve
+    except ModuleNotFoundError as error:
+        raise InputError(f"the page needs {error.name}; pip install 'erkd[demo]'") from None
+    from erkd.matter import Matter
+
+    def ready(address: str) -> None:
+        typer.echo(f"{address} (Ctrl+C ends it)")
+
+    serve(Matter.load(model), host, port, round(max_mb * 1e6), ready)
+
+
 def main() -> None:
     """Run the command; what the user can mend is one line on standard error and exit code 2."""
     try:

@@ -5,6 +5,7 @@ arrays these are exactly 0, 0.5 and 1. Layout H x W x C, channels RGB.
 """
 
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -21,17 +22,26 @@ MAX_PIXELS = 250_000_000
 def open_image(path: Path) -> Image.Image:
     """Open an image file, rotated as its EXIF data says. Raises InputError that names the file."""
     try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
+        with path.open("rb") as stream:
+            return read_image(stream, str(path))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: not a readable image ({error})") from None
+
+
+def read_image(stream: IO[bytes], name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """As `open_image`, from an open file that errors call `name`; its header is judged before its pixels."""
+    try:
+        with Image.open(stream) as image:
+            if image.width * image.height > max_pixels:
                 raise InputError(
-                    f"{path}: {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read"
+                    f"{name}: {image.width} x {image.height} pixels; at most {max_pixels:,} are read"
                 )
             image.load()
             return ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a readable image ({error})") from None
+        raise InputError(f"{name}: not a readable image ({error})") from None
 
 
 def _unit(image: Image.Image) -> Array:
