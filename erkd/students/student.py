@@ -14,8 +14,6 @@ from erkd.students.encoder import Encoder, load_imagenet
 from erkd.students.multimodal_fusion import MultimodalFusion, build_dictionary
 from erkd.students.propagation import CHANNELS, project, propagate
 
-MULTIPLE = 32  # height and width that the network takes
-
 
 @dataclass(frozen=True)
 class StudentConfig:

@@ -1,0 +1,151 @@
+"""A matte of any size in bounded memory: the image stays as it is, and tiles of it become float.
+
+What sees the whole image is colour propagation, once, at a quarter of the size. Everything else in the
+network is local, so that tiles which overlap by MARGIN give what the whole would give. Only what the trimap
+leaves unknown is run.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from erkd.engines import Engine
+from erkd.images import Array
+from erkd.students import MULTIPLE, STRIDE
+
+Bytes = NDArray[np.uint8]
+BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
+MARGIN = 192  # pixels that a tile sees beyond what is kept of it
+TILE = 1024
+STRIP = 256  # rows that are reduced at a time
+EPSILON = 1e-6  # as in students/propagation.py
+
+
+@dataclass(frozen=True)
+class Box:
+    """Rows top..bottom and columns left..right of an image; the ends are excluded."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def of(self, array: NDArray[Any], stride: int = 1) -> NDArray[Any]:
+        """This part of `array` (H x W x ...), or of its reduction by `stride`."""
+        rows = slice(self.top // stride, self.bottom // stride)
+        return array[rows, self.left // stride : self.right // stride]
+
+
+def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[Any], tile: int) -> None:
+    """Write the alpha of `image` H x W x 3 (uint8, or floats in [0, 1]) into `alpha` H x W.
+
+    `trimap` H x W holds 0, 128 and 255; `alpha` is uint8 (0..255) or floating (0..1). The network is given at
+    most `tile` x `tile` pixels at once, margins included.
+    """
+    scale = 255 if alpha.dtype == np.uint8 else 1
+    np.multiply(trimap == FOREGROUND, scale, out=alpha, casting="unsafe")
+    layers = whole_layers(engine, image, trimap)
+    for kept, seen in tiles(trimap, tile):
+        inputs = unit(padded(image, seen)), trimap_unit(padded(trimap, seen))
+        part = seen.of(layers, STRIDE).transpose(2, 0, 1)[None]
+        found = engine.network(*inputs, np.ascontiguousarray(part, np.float32))[0, 0]
+        target = kept.of(alpha)
+        inner = Box(
+            kept.top - seen.top, kept.bottom - seen.top, kept.left - seen.left, kept.right - seen.left
+        )
+        found = inner.of(found)[: target.shape[0], : target.shape[1]]
+        target[:] = np.rint(found * 255) if scale == 255 else found
+
+
+def whole_layers(engine: Engine, image: NDArray[Any], trimap: Bytes) -> Array:
+    """`propagate`'s layers of the whole image, H/4 x W/4 x 8, H and W rounded up to multiples of 32."""
+    parts = []
+    for value in (FOREGROUND, BACKGROUND):
+        known = reduced(image, trimap, value).transpose(2, 0, 1)[None]
+        parts.append(engine.fill(np.ascontiguousarray(known))[0].transpose(1, 2, 0))
+    return np.concatenate(parts, axis=2)
+
+
+def reduced(image: NDArray[Any], trimap: Bytes, value: int) -> Array:
+    """Mean colour and share of the pixels that the trimap calls `value`, H/4 x W/4 x 4, strip by strip."""
+    height, width = (size + -size % MULTIPLE for size in trimap.shape)
+    result = np.empty((height // STRIDE, width // STRIDE, 4), np.float32)
+    for top in range(0, height, STRIP):
+        strip = Box(top, min(top + STRIP, height), 0, width)
+        known = (padded(trimap, strip) == value).astype(np.float32)
+        colours = padded(image, strip).astype(np.float32) * known[:, :, None]
+        small = strip.of(result, STRIDE)
+        size = small.shape[1::-1]
+        share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+        means = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
+        if image.dtype == np.uint8:
+            means = means / 255
+        small[:, :, :3] = means / (share[:, :, None] + EPSILON)
+        small[:, :, 3] = share
+    return result
+
+
+def tiles(trimap: Bytes, tile: int) -> Iterator[tuple[Box, Box]]:
+    """What is kept of each tile and what it sees, in pixels of the image rounded up to multiples of 32."""
+    height, width = (size + -size % MULTIPLE for size in trimap.shape)
+    whole = unknown_box(trimap, Box(0, height, 0, width))
+    if whole is None:
+        return
+    for top, bottom in spans(whole.top, whole.bottom, height, tile):
+        for left, right in spans(whole.left, whole.right, width, tile):
+            kept = unknown_box(trimap, Box(top, bottom, left, right))
+            if kept is not None:
+                yield (
+                    kept,
+                    Box(
+                        max(kept.top - MARGIN, 0),
+                        min(kept.bottom + MARGIN, height),
+                        max(kept.left - MARGIN, 0),
+                        min(kept.right + MARGIN, width),
+                    ),
+                )
+
+
+def spans(start: int, end: int, size: int, tile: int) -> list[tuple[int, int]]:
+    """start..end cut into pieces that with their margins fit into `tile`; all are multiples of 32."""
+    if min(end + MARGIN, size) - max(start - MARGIN, 0) <= tile:
+        return [(start, end)]
+    step = (tile - 2 * MARGIN) // MULTIPLE * MULTIPLE
+    return [(at, min(at + step, end)) for at in range(start, end, step)]
+
+
+def unknown_box(trimap: Bytes, box: Box) -> Box | None:
+    """The smallest part of `box` that holds all its unknown pixels, in multiples of 32; None without any."""
+    unknown = box.of(trimap) == UNKNOWN
+    rows, columns = np.flatnonzero(unknown.any(axis=1)), np.flatnonzero(unknown.any(axis=0))
+    if not len(rows):
+        return None
+    (top, bottom), (left, right) = (
+        (ends[0] // MULTIPLE * MULTIPLE, (ends[-1] // MULTIPLE + 1) * MULTIPLE) for ends in (rows, columns)
+    )
+    return Box(box.top + int(top), box.top + int(bottom), box.left + int(left), box.left + int(right))
+
+
+def padded(array: NDArray[Any], box: Box) -> NDArray[Any]:
+    """A part of an image whose border is repeated where `box` goes beyond it."""
+    part = box.of(array)
+    bottom, right = box.bottom - box.top - part.shape[0], box.right - box.left - part.shape[1]
+    if not (bottom or right):
+        return part
+    return np.pad(part, ((0, bottom), (0, right), (0, 0))[: part.ndim], "edge")
+
+
+def unit(image: NDArray[Any]) -> Array:
+    """H x W x 3 of bytes or of [0, 1] as 1 x 3 x H x W in [0, 1]."""
+    scale = 255 if image.dtype == np.uint8 else 1
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(scale)
+
+
+def trimap_unit(trimap: Bytes) -> Array:
+    """H x W of 0, 128, 255 as 1 x 1 x H x W of 0, 0.5, 1."""
+    values = np.array([0, 0.5, 1], np.float32)
+    return values[(trimap > BACKGROUND).astype(np.uint8) + (trimap == FOREGROUND)][None, None]
