@@ -77,15 +77,15 @@ def demo(
     Example: erkd demo --port 8000
     """
     try:
-        from erkd.demo.server import serve
+        from erkd.demo.server import address, listen, serve
     except ModuleNotFoundError as error:
         raise InputError(f"the page needs {error.name}; pip install 'erkd[demo]'") from None
     from erkd.matter import Matter
 
-    def ready(address: str) -> None:
-        typer.echo(f"{address} (Ctrl+C ends it)")
-
-    serve(Matter.load(model), host, port, round(max_mb * 1e6), ready)
+    listener = listen(host, port)
+    matter = Matter.load(model)
+    typer.echo(f"{address(listener)} (Ctrl+C ends it)")
+    serve(matter, listener, round(max_mb * 1e6))
 
 
 def main() -> None:

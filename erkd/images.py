@@ -30,17 +30,26 @@ def open_image(path: Path) -> Image.Image:
         raise InputError(f"{path}: not a readable image ({error})") from None
 
 
-def read_image(stream: IO[bytes], name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """As `open_image`, from an open file that errors call `name`; its header is judged before its pixels."""
+def read_image(
+    stream: IO[bytes], name: str, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None
+) -> Image.Image:
+    """As `open_image`, from an open file that errors call `name`; its header is judged before its pixels.
+
+    `formats` are the file formats taken, by Pillow's names; None takes all that Pillow reads.
+    """
     try:
-        with Image.open(stream) as image:
+        with Image.open(stream, formats=formats) as image:
             if image.width * image.height > max_pixels:
                 raise InputError(
                     f"{name}: {image.width} x {image.height} pixels; at most {max_pixels:,} are read"
                 )
             image.load()
             return ImageOps.exif_transpose(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        raise InputError(f"{name}: not a readable image") from None
+    except Exception as error:  # for broken files Pillow's decoders raise many classes, ValueError among them
         raise InputError(f"{name}: not a readable image ({error})") from None
 
 

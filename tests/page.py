@@ -1,21 +1,23 @@
 """A tab of headless Chromium used as a person does: clicks, drags, keys, files; with all that it requested."""
 
+import base64
 import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from browser import PATIENCE, Browser, _error
+from browser import PATIENCE, Browser, error_of
 
 Point = tuple[float, float]
 
 
 @dataclass
 class Page:
-    """One tab, `width` x `height` pixels; below 640 it behaves as a phone does. `Page.open` makes one."""
+    """One tab; use it in a `with` block. `Page.open` makes one."""
 
     browser: Browser
+    target: str
     session: str
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
@@ -23,15 +25,23 @@ class Page:
 
     @classmethod
     def open(cls, browser: Browser, address: str, width: int, height: int = 900) -> "Page":
-        """Open `address` in a new tab."""
+        """Open `address` in a new tab of `width` x `height` pixels; below 640 it behaves as a phone does."""
         target = browser.call("Target.createTarget", url="about:blank")["targetId"]
-        page = cls(browser, browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
+        session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        page = cls(browser, target, session)
         for domain in ("Page", "Runtime", "Log", "Network", "DOM"):
             page.call(f"{domain}.enable")
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 640}
         page.call("Emulation.setDeviceMetricsOverride", **size)
+        page.call("Page.bringToFront")
         page.call("Page.navigate", url=address)
         return page
+
+    def __enter__(self) -> "Page":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.browser.call("Target.closeTarget", targetId=self.target)
 
     def call(self, method: str, **params: object) -> dict[str, Any]:
         """One command of the DevTools protocol to this tab."""
@@ -48,7 +58,7 @@ class Page:
                 continue
             if event["method"] == "Network.requestWillBeSent":
                 self.requests.append(event["params"]["request"]["url"])
-            if error := _error(event):
+            if error := error_of(event):
                 self.errors.append(error)
 
     def run(self, script: str) -> Any:
@@ -63,7 +73,9 @@ class Page:
         end = time.monotonic() + PATIENCE
         while not self.run(condition):
             if time.monotonic() > end:
-                raise TimeoutError(f"never so: {condition}; the page says {self.run('document.body.innerText')}")
+                raise TimeoutError(
+                    f"never so: {condition}; the page says {self.run('document.body.innerText')}"
+                )
             time.sleep(0.05)
 
     def centre(self, selector: str) -> Point:
@@ -127,7 +139,5 @@ class Page:
 
     def screenshot(self, path: Path) -> None:
         """Write what the window shows as a PNG file."""
-        import base64
-
         data = self.call("Page.captureScreenshot", format="png")["data"]
         path.write_bytes(base64.b64decode(data))

@@ -13,7 +13,14 @@ from erkd.matter import Matter
 
 Bytes = NDArray[np.uint8]
 
-MAX_PIXELS = 25_000_000
+MAX_PIXELS = 16_000_000  # browsers on phones hold no larger canvas
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "WEBP",
+    "GIF",
+    "BMP",
+)  # what browsers show; others could start programs (PostScript)
 
 
 def matte(matter: Matter, photo: bytes, trimap: bytes) -> bytes:
@@ -26,18 +33,22 @@ def matte(matter: Matter, photo: bytes, trimap: bytes) -> bytes:
 def cut_out(photo: bytes, alpha: bytes) -> bytes:
     """RGBA of a photo and its alpha, with the foreground's own colours, estimated."""
     image, grey = _same_size(_rgb(photo), _grey(alpha, "alpha"), "alpha")
-    return _png(cutout(image, grey.astype(np.float32) / np.float32(255)))
+    return _png(to_bytes(cutout(image, grey)))
+
+
+def _read(file: bytes, name: str) -> Image.Image:
+    return read_image(io.BytesIO(file), name, MAX_PIXELS, FORMATS)
 
 
 def _rgb(file: bytes) -> Bytes:
-    image = read_image(io.BytesIO(file), "photo", MAX_PIXELS)
+    image = _read(file, "photo")
     if image.mode.startswith(("I", "F")):  # 16 bits
         image = Image.fromarray(to_bytes(np.asarray(image, np.float32) / 65535))
     return np.asarray(image.convert("RGB"))
 
 
 def _grey(file: bytes, name: str) -> Bytes:
-    return np.asarray(read_image(io.BytesIO(file), name, MAX_PIXELS).convert("RGB"))[:, :, 0]
+    return np.asarray(_read(file, name).convert("RGB"))[:, :, 0]
 
 
 def _same_size(image: Bytes, grey: Bytes, name: str) -> tuple[Bytes, Bytes]:

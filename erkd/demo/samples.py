@@ -28,7 +28,7 @@ class Sample:
 
 
 SAMPLES = {
-    "hair": Sample("hair", "landscape", 48),
+    "hair": Sample("hair", "gradient", 48),
     "fur": Sample("fur", "fabric", 25),
     "dandelion": Sample("dandelion", "landscape", 49),
     "leaves": Sample("foliage", "noise", 27),

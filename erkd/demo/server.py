@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from importlib.resources import files
 
@@ -100,15 +101,23 @@ def _refuse(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
 
 
-def serve(matter: Matter, host: str, port: int, max_bytes: int, ready: Callable[[str], object]) -> None:
-    """Serve the page until the process is told to end; `ready` is called with its address (port 0: any free one).
-
-    Raises InputError when the address cannot be had.
-    """
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on `host` and `port`; port 0 is any free one. Raises InputError when they cannot be had."""
     try:
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
-        raise InputError(f"{host}, port {port}: {error}; give another --host or --port") from None
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InputError(f"{host}, port {port}: {error.strerror}; give another --host or --port") from None
+
+
+def address(listener: socket.socket) -> str:
+    """What to type into a browser."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(matter: Matter, listener: socket.socket, max_bytes: int) -> None:
+    """Serve the page until the process is told to end."""
     config = uvicorn.Config(
         make_app(matter, max_bytes),
         log_level="warning",
@@ -118,6 +127,5 @@ def serve(matter: Matter, host: str, port: int, max_bytes: int, ready: Callable[
         limit_concurrency=CROWD,
         timeout_graceful_shutdown=3,
     )
-    with listener:
-        ready(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")
+    with listener, suppress(KeyboardInterrupt):
         uvicorn.Server(config).run([listener])

@@ -68,6 +68,7 @@ async function openPhoto(file) {
   photo.stem = file.name.replace(/\.[^.]*$/, "") || "photo";
   [result, $("outcome").hidden, $("looks").hidden, $("steps").hidden] = [null, true, true, false];
   $("shown").src = $("before").src = photo.url;
+  await $("shown").decode();
   [$("drop").hidden, $("editor").hidden] = [true, false];
   painter.start(photo.width, photo.height);
 }
