@@ -4,6 +4,7 @@ import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,8 +14,10 @@ from PIL import Image
 from erkd.files import InputError
 from erkd.images import Array, load_alpha, load_image, save_image, to_bytes
 from erkd.parallel import map_rows
-from erkd.params import CompositeParams
 from erkd.tables import CompositeRow, LayerRow, read_table, resolve, write_table
+
+if TYPE_CHECKING:  # the web page draws its samples where the pipeline's packages are missing
+    from erkd.params import CompositeParams
 
 LIKENED = 0.25  # of the composites get a background in about the foreground's colours
 
@@ -150,7 +153,7 @@ class _Make:
         )
 
 
-def _plan(layers: list[LayerRow], params: CompositeParams, seed: int) -> list[_Plan]:
+def _plan(layers: list[LayerRow], params: "CompositeParams", seed: int) -> list[_Plan]:
     """Give every foreground its backgrounds: all of a split's before one comes again."""
     plans = []
     for part, split in enumerate(("train", "validation", "test")):
@@ -177,7 +180,7 @@ def _plan(layers: list[LayerRow], params: CompositeParams, seed: int) -> list[_P
 
 
 def write_composites(
-    library_dir: Path, out_dir: Path, params: CompositeParams, seed: int
+    library_dir: Path, out_dir: Path, params: "CompositeParams", seed: int
 ) -> list[CompositeRow]:
     """Make every composite of a library into `out_dir`, in parallel; the table is written last.
 

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from erkd.files import InputError
 from erkd.images import Array
-from erkd.students import PROPAGATION
+from erkd.students import MARGIN, PROPAGATION
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -23,11 +23,12 @@ class Engine:
     `network(image, trimap, layers)`: 1 x 3 x H x W in [0, 1], 1 x 1 x H x W of 0, 0.5, 1 and 1 x 8 x H/4 x
     W/4 give alpha 1 x 1 x H x W; H and W are multiples of 32. `fill(known)`: mean known colours and the share
     of known pixels, 1 x 4 x h x w, give the colours everywhere and a distance, 1 x 4 x h x w; h and w are
-    multiples of 8. `name` is for people.
+    multiples of 8. `margin`: pixels around it that an alpha depends on. `name` is for people.
     """
 
     network: Callable[[Array, Array, Array], Array]
     fill: Callable[[Array], Array]
+    margin: int
     name: str
 
 
@@ -40,8 +41,10 @@ def onnx_engine(path: Path) -> Engine:
     if sorted(names) != ["image", "layers", "trimap"]:
         raise InputError(f"{path}: takes {', '.join(names)}; a student takes image, trimap and layers")
     metadata = network.get_modelmeta().custom_metadata_map
-    if PROPAGATION not in metadata:
-        raise InputError(f"{path}: its metadata lacks {PROPAGATION}; `erkd export` makes the file anew")
+    if not {PROPAGATION, MARGIN} <= metadata.keys():
+        raise InputError(
+            f"{path}: its metadata lacks {PROPAGATION} or {MARGIN}; `erkd export` makes the file anew"
+        )
     propagation = _session(base64.b64decode(metadata[PROPAGATION]), path)
 
     def run_network(image: Array, trimap: Array, layers: Array) -> Array:
@@ -50,7 +53,7 @@ def onnx_engine(path: Path) -> Engine:
     def run_fill(known: Array) -> Array:
         return propagation.run(None, {"known": known})[0]
 
-    return Engine(run_network, run_fill, f"ONNX Runtime ({path})")
+    return Engine(run_network, run_fill, int(metadata[MARGIN]), f"ONNX Runtime ({path})")
 
 
 def _session(model: Path | bytes, path: Path) -> "InferenceSession":
@@ -75,7 +78,7 @@ def torch_engine(folder: Path, device: str) -> Engine:
         ) from None
     from erkd.predict import choose_device
     from erkd.students.propagation import fill
-    from erkd.students.student import load_student
+    from erkd.students.student import load_student, margin
 
     where = choose_device(device)
     student = load_student(folder).to(where)
@@ -90,7 +93,7 @@ def torch_engine(folder: Path, device: str) -> Engine:
             tensor = torch.from_numpy(known).to(where)
             return torch.cat(fill(tensor[:, :3], tensor[:, 3:]), dim=1).cpu().numpy()
 
-    return Engine(run_network, run_fill, f"PyTorch on {where} ({folder})")
+    return Engine(run_network, run_fill, margin(student), f"PyTorch on {where} ({folder})")
 
 
 def flipping(engine: Engine) -> Engine:
@@ -103,4 +106,4 @@ def flipping(engine: Engine) -> Engine:
             alphas.append(np.flip(engine.network(*inputs), axes))
         return np.mean(alphas, axis=0)
 
-    return Engine(run_network, engine.fill, f"{engine.name}, four mirror images")
+    return replace(engine, network=run_network, name=f"{engine.name}, four mirror images")

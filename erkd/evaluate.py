@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from erkd.files import InputError, atomic
+from erkd.images import images_by_stem
 from erkd.metrics import Scores
 from erkd.parallel import map_rows
 from erkd.scores import NAMES, mean_scores, score_file
 from erkd.tables import shorten
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 REGIONS = ("unknown region", "whole image")
 
 
@@ -51,7 +51,7 @@ def match_files(pred: Path, alpha: Path, trimap: Path) -> Matches:
 
     Raises InputError for a folder that is missing or has two files of one name, and when nothing matches.
     """
-    preds, alphas, trimaps = _images(pred), _images(alpha), _images(trimap)
+    preds, alphas, trimaps = images_by_stem(pred), images_by_stem(alpha), images_by_stem(trimap)
     truth = trimaps | alphas
     odd = (
         ("missing in", pred, {name: truth[name] for name in truth.keys() - preds.keys()}),
@@ -68,19 +68,6 @@ def match_files(pred: Path, alpha: Path, trimap: Path) -> Matches:
     if not common:
         raise InputError(f"nothing to score: {'; '.join(unmatched) or f'no images in {pred}'}")
     return Matches({name: (preds[name], alphas[name], trimaps[name]) for name in common}, unmatched)
-
-
-def _images(folder: Path) -> dict[str, Path]:
-    """The image files of a folder by name without suffix."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    images: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            if path.stem in images:
-                raise InputError(f"{folder}: both {images[path.stem].name} and {path.name}; keep one")
-            images[path.stem] = path
-    return images
 
 
 def score_matches(matches: Matches) -> dict[str, Scores]:

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from erkd.files import InputError, atomic, sha256, write_json
 from erkd.params import ExportParams
-from erkd.students import MULTIPLE, PROPAGATION
+from erkd.students import MARGIN, MULTIPLE, PROPAGATION
 from erkd.students.propagation import fill, propagate
+from erkd.students.student import margin
 
 CHECKED = ((1, 96, 128), (3, 224, 160))  # batch, height, width; none is what is traced
 
@@ -29,6 +30,7 @@ class AlphaOnly(nn.Module):
     def __init__(self, student: nn.Module) -> None:
         super().__init__()
         self.student = student
+        self.margin = margin(student)
 
     def forward(self, image: Tensor, trimap: Tensor, layers: Tensor) -> Tensor:
         """Alpha B x 1 x H x W of B x 3 x H x W, B x 1 x H x W and B x 8 x H/4 x W/4 (or one NaN)."""
@@ -45,7 +47,7 @@ class Fill(nn.Module):
         return torch.cat(fill(known[:, :3], known[:, 3:]), dim=1)
 
 
-def export_onnx(model: nn.Module, path: Path, opset: int) -> None:
+def export_onnx(model: AlphaOnly, path: Path, opset: int) -> None:
     """Write `model(image, trimap, layers) -> alpha` as one ONNX file.
 
     Inputs `image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5 and 1, and `layers` B x 8 x H/4 x
@@ -62,7 +64,8 @@ def export_onnx(model: nn.Module, path: Path, opset: int) -> None:
     # an input that is an initializer too has a default: one NaN, which the network replaces
     no_layers = np.full((1, 1, 1, 1), np.nan, np.float32)
     network.graph.initializer.append(onnx.numpy_helper.from_array(no_layers, "layers"))
-    onnx.helper.set_model_props(network, {PROPAGATION: base64.b64encode(propagation).decode()})
+    metadata = {PROPAGATION: base64.b64encode(propagation).decode(), MARGIN: str(model.margin)}
+    onnx.helper.set_model_props(network, metadata)
     onnx.checker.check_model(network, full_check=True)
     with atomic(path) as temporary:
         temporary.write_bytes(network.SerializeToString(deterministic=True))

@@ -5,7 +5,7 @@ arrays these are exactly 0, 0.5 and 1. Layout H x W x C, channels RGB.
 """
 
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -15,41 +15,69 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from erkd.files import InputError, atomic
 
 Array = NDArray[np.float32]
-TRIMAP_FILE_VALUES = (0, 128, 255)
+Bytes = NDArray[np.uint8]
+TRIMAP_FILE_VALUES = BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 250_000_000
+STRIP = 256  # rows that are decoded at a time
+ORIENTATION = 0x0112  # EXIF's tag
+SIDEWAYS = (5, 6, 7, 8)  # its values that swap height and width
 
 
 def open_image(path: Path) -> Image.Image:
     """Open an image file, rotated as its EXIF data says. Raises InputError that names the file."""
-    try:
-        with path.open("rb") as stream:
-            return read_image(stream, str(path))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: not a readable image ({error})") from None
+    image = _stored(path, str(path))
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
-def read_image(
-    stream: IO[bytes], name: str, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None
-) -> Image.Image:
-    """As `open_image`, from an open file that errors call `name`; its header is judged before its pixels.
+def read_image(stream: IO[bytes], name: str, max_pixels: int, formats: tuple[str, ...]) -> Image.Image:
+    """As `open_image`, from an open file of one of `formats` (Pillow's names); errors call it `name`."""
+    image = _stored(stream, name, max_pixels, formats)
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
 
-    `formats` are the file formats taken, by Pillow's names; None takes all that Pillow reads.
+
+def open_pair(image_path: Path, trimap_path: Path) -> tuple[Image.Image, Image.Image]:
+    """A photo and its trimap, both upright. Raises InputError that names the file, also when sizes differ.
+
+    A trimap without EXIF data that fits the photo only as it is stored was drawn by a program that ignores
+    the photo's orientation, so it is rotated with it.
     """
+    image, trimap = (_stored(path, str(path)) for path in (image_path, trimap_path))
+    orientation = image.getexif().get(ORIENTATION, 1)
+    if orientation in SIDEWAYS and trimap.size == image.size and ORIENTATION not in trimap.getexif():
+        trimap.getexif()[ORIENTATION] = orientation if trimap.width != trimap.height else 1
+    for one in (image, trimap):
+        ImageOps.exif_transpose(one, in_place=True)
+    if image.size != trimap.size:
+        raise InputError(
+            f"{trimap_path}: {trimap.width} x {trimap.height} pixels, "
+            f"but {image_path} has {image.width} x {image.height}; both must have one size"
+        )
+    return image, trimap
+
+
+def _stored(
+    file: Path | IO[bytes], name: str, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None
+) -> Image.Image:
+    """An image as it is stored, its pixels read; its header is judged before."""
     try:
-        with Image.open(stream, formats=formats) as image:
+        with Image.open(file, formats=formats) as image:
             if image.width * image.height > max_pixels:
                 raise InputError(
                     f"{name}: {image.width} x {image.height} pixels; at most {max_pixels:,} are read"
                 )
             image.load()
-            return ImageOps.exif_transpose(image)
+            image.getexif()
+            return image
     except InputError:
         raise
+    except FileNotFoundError:
+        raise InputError(f"{name}: no such file") from None
     except UnidentifiedImageError:
         raise InputError(f"{name}: not a readable image") from None
-    except Exception as error:  # for broken files Pillow's decoders raise many classes, ValueError among them
+    except Exception as error:  # of many classes: decoders of broken files raise ValueError and others
         raise InputError(f"{name}: not a readable image ({error})") from None
 
 
@@ -60,12 +88,31 @@ def _unit(image: Image.Image) -> Array:
     return np.asarray(image, np.float32) / np.float32(255)
 
 
+def unit(array: NDArray[Any]) -> Array:
+    """Bytes as float32 in [0, 1]; anything else as float32, as it is."""
+    if array.dtype == np.uint8:
+        return np.asarray(array, np.float32) / np.float32(255)
+    return np.asarray(array, np.float32)
+
+
 def load_image(path: Path) -> Array:
     """Read any image file as RGB, H x W x 3, float32 in [0, 1]."""
     image = open_image(path)
     if image.mode.startswith(("I", "F")):
         return np.repeat(_unit(image)[:, :, None], 3, axis=2)
     return _unit(image.convert("RGB"))
+
+
+def image_bytes(image: Image.Image) -> Bytes:
+    """An open image as RGB, H x W x 3, uint8; strip by strip, so that a large one is in memory once."""
+    result = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, STRIP):
+        strip = image.crop((0, top, image.width, min(top + STRIP, image.height)))
+        if strip.mode.startswith(("I", "F")):
+            result[top : top + STRIP] = to_bytes(_unit(strip))[:, :, None]
+        else:
+            result[top : top + STRIP] = np.asarray(strip.convert("RGB"))
+    return result
 
 
 def load_alpha(path: Path) -> Array:
@@ -78,14 +125,35 @@ def load_trimap(path: Path, in_between_unknown: bool = False) -> Array:
 
     Values other than 0, 128 and 255 raise InputError, or count as unknown with `in_between_unknown`.
     """
-    values = np.asarray(_one_channel(open_image(path), path).convert("L"))
-    known = np.isin(values, TRIMAP_FILE_VALUES)
-    if not known.all() and not in_between_unknown:
-        found = ", ".join(str(value) for value in np.unique(values[~known])[:8])
-        raise InputError(
-            f"{path}: a trimap holds 0 (background), 128 (unknown) and 255 (foreground); found {found} too"
-        )
-    return np.select([values == 0, values == 255], [np.float32(0), np.float32(1)], np.float32(0.5))
+    return trimap_unit(trimap_bytes(open_image(path), path, in_between_unknown))
+
+
+def trimap_bytes(image: Image.Image, path: Path, in_between_unknown: bool = False) -> Bytes:
+    """An open trimap as H x W of exactly 0, 128 and 255, under `load_trimap`'s rule; `path` is for the message."""
+    grey = _one_channel(image, path)
+    values = to_bytes(_unit(grey)) if grey.mode != "L" else np.asarray(grey)
+    odd = np.setdiff1d(levels(values), TRIMAP_FILE_VALUES)
+    if not odd.size:
+        return values
+    if in_between_unknown:
+        table = np.full(256, UNKNOWN, np.uint8)
+        table[[BACKGROUND, FOREGROUND]] = BACKGROUND, FOREGROUND
+        return np.asarray(cv2.LUT(values, table), np.uint8)
+    found = ", ".join(str(value) for value in odd[:8])
+    raise InputError(
+        f"{path}: a trimap holds 0 (background), 128 (unknown) and 255 (foreground); found {found} too"
+    )
+
+
+def levels(values: Bytes) -> NDArray[np.intp]:
+    """Which of 0..255 occur; unlike `np.unique`, without a sorted copy."""
+    return np.flatnonzero(cv2.calcHist([values], [0], None, [256], [0, 256]))
+
+
+def trimap_unit(values: Bytes) -> Array:
+    """0, 128 and 255 as 0, 0.5 and 1."""
+    known = (values != BACKGROUND).astype(np.uint8) + (values == FOREGROUND)
+    return np.array([0, 0.5, 1], np.float32)[known]
 
 
 def _one_channel(image: Image.Image, path: Path) -> Image.Image:
@@ -97,15 +165,20 @@ def _one_channel(image: Image.Image, path: Path) -> Image.Image:
     return Image.fromarray(channels[:, :, 0])
 
 
-def to_bytes(array: Array) -> NDArray[np.uint8]:
-    """[0, 1] to the nearest of 0..255."""
+def to_bytes(array: NDArray[Any]) -> Bytes:
+    """[0, 1] to the nearest of 0..255; bytes stay as they are."""
+    if array.dtype == np.uint8:
+        return array
     return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
 
 
-def save_image(array: Array, path: Path) -> None:
-    """Write H x W x 3, H x W x 4 or H x W in [0, 1] as an 8-bit file, atomically."""
+def save_image(array: NDArray[Any], path: Path, profile: bytes | None = None) -> None:
+    """Write H x W x 3, H x W x 4 or H x W in [0, 1] (or bytes) as an 8-bit file, atomically.
+
+    `profile` is the ICC profile that the colours are meant in.
+    """
     with atomic(path) as temporary:
-        Image.fromarray(to_bytes(array)).save(temporary)
+        Image.fromarray(to_bytes(array)).save(temporary, icc_profile=profile)
 
 
 def save_trimap(trimap: Array, path: Path) -> None:
@@ -114,6 +187,19 @@ def save_trimap(trimap: Array, path: Path) -> None:
         raise ValueError("a trimap holds exactly 0, 0.5 and 1")
     with atomic(path) as temporary:
         Image.fromarray(np.rint(trimap * 255).astype(np.uint8)).save(temporary)
+
+
+def images_by_stem(folder: Path) -> dict[str, Path]:
+    """The image files of a folder by name without suffix. Raises InputError when two share one."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    images: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            if path.stem in images:
+                raise InputError(f"{folder}: both {images[path.stem].name} and {path.name}; keep one")
+            images[path.stem] = path
+    return images
 
 
 def resize_area(array: Array, height: int, width: int) -> Array:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from erkd.engines import Engine
 from erkd.files import InputError
-from erkd.images import Array
+from erkd.images import TRIMAP_FILE_VALUES, UNKNOWN, Array, Bytes, levels
 from erkd.specs import open_engine
 from erkd.students import MULTIPLE
-from erkd.tiles import BACKGROUND, FOREGROUND, MARGIN, TILE, UNKNOWN, Bytes, estimate
+from erkd.tiles import TILE, estimate
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,13 @@ class Matter:
         An image is run in tiles of at most `tile` x `tile` pixels, so memory does not grow with its size.
         Raises InputError when there is no such student or the tile is too small.
         """
-        smallest = 2 * MARGIN + MULTIPLE
+        engine = open_engine(spec, device)
+        smallest = 2 * engine.margin + MULTIPLE
         if tile is not None and tile < smallest:
-            raise InputError(f"tile: {tile} pixels; {smallest} at least, since tiles overlap by {2 * MARGIN}")
-        return cls(open_engine(spec, device), tile or TILE)
+            raise InputError(
+                f"tile: {tile} pixels; {smallest} at least, since a tile sees {engine.margin} around it"
+            )
+        return cls(engine, tile or max(TILE, 2 * smallest))
 
     def __call__(self, image: NDArray[Any], trimap: NDArray[Any]) -> Array:
         """Alpha H x W, float32 in [0, 1]; what the trimap knows is returned as it is.
@@ -74,16 +77,14 @@ def check_image(image: NDArray[Any]) -> NDArray[Any]:
 def check_trimap(trimap: NDArray[Any], image_shape: tuple[int, ...]) -> Bytes:
     """`trimap` as bytes 0, 128 and 255, when it is of the image's size. Raises InputError."""
     if not isinstance(trimap, np.ndarray) or trimap.shape != image_shape[:2]:
-        expected = " x ".join(map(str, image_shape[:2]))
-        raise InputError(
-            f"trimap: the image's {expected} (height x width) is expected; found {_shape(trimap)}"
-        )
-    if trimap.dtype != np.uint8:
-        _check_floating(trimap, "trimap")
-        _check_values(trimap, (0, 0.5, 1))
-        trimap = np.multiply(trimap, 256).clip(0, 255).astype(np.uint8)
+        size = " x ".join(map(str, image_shape[:2]))
+        raise InputError(f"trimap: the image's {size} (height x width) is expected; found {_shape(trimap)}")
+    if trimap.dtype == np.uint8:
+        _check_values(levels(trimap), TRIMAP_FILE_VALUES)
     else:
-        _check_values(trimap, (BACKGROUND, UNKNOWN, FOREGROUND))
+        _check_floating(trimap, "trimap")
+        _check_values(np.unique(trimap), (0, 0.5, 1))
+        trimap = np.clip(trimap * 256, 0, 255).astype(np.uint8)
     if not (trimap == UNKNOWN).any():
         raise InputError("trimap: no pixel is unknown (128), so there is nothing to estimate")
     return trimap
@@ -94,14 +95,17 @@ def _check_floating(array: NDArray[Any], name: str) -> None:
         raise InputError(f"{name}: uint8 or a floating type is expected; found {array.dtype}")
 
 
-def _check_values(trimap: NDArray[Any], expected: tuple[float, ...]) -> None:
-    odd = trimap[~np.isin(trimap, expected)]
+def _check_values(found: NDArray[Any], expected: tuple[float, ...]) -> None:
+    odd = np.setdiff1d(found, expected)
     if odd.size:
-        found = ", ".join(f"{value:g}" for value in np.unique(odd)[:8])
-        wanted = ", ".join(f"{value:g}" for value in expected)
         raise InputError(
-            f"trimap: {wanted} (background, unknown, foreground) are expected; found {found} too"
+            f"trimap: {_listed(expected)} (background, unknown, foreground) are expected; "
+            f"found {_listed(odd[:8])} too"
         )
+
+
+def _listed(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def _shape(array: Any) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from joblib import Parallel, delayed
 from rich.console import Console
 from rich.progress import track
 
@@ -23,5 +22,7 @@ def map_rows(function: Callable[[Row], Result], rows: Sequence[Row], description
     their order can change a result. Another engine is a setting:
     `with joblib.parallel_config(backend="dask"): ...` around the call.
     """
+    from joblib import Parallel, delayed  # `erkd matte` does without it
+
     results = Parallel(n_jobs=-1, return_as="generator")(delayed(function)(row) for row in rows)
     return list(progress(results, description, total=len(rows)))

@@ -1,7 +1,7 @@
 """A matte of any size in bounded memory: the image stays as it is, and tiles of it become float.
 
 What sees the whole image is colour propagation, once, at a quarter of the size. Everything else in the
-network is local, so that tiles which overlap by MARGIN give what the whole would give. Only what the trimap
+network is local, so that tiles which overlap by its reach give what the whole would give. Only what the trimap
 leaves unknown is run.
 """
 
@@ -14,12 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from erkd.engines import Engine
-from erkd.images import Array
+from erkd.images import BACKGROUND, FOREGROUND, UNKNOWN, Array, Bytes, trimap_unit, unit
 from erkd.students import MULTIPLE, STRIDE
 
-Bytes = NDArray[np.uint8]
-BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
-MARGIN = 192  # pixels that a tile sees beyond what is kept of it
 TILE = 1024
 STRIP = 256  # rows that are reduced at a time
 EPSILON = 1e-6  # as in students/propagation.py
@@ -49,10 +46,13 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
     scale = 255 if alpha.dtype == np.uint8 else 1
     np.multiply(trimap == FOREGROUND, scale, out=alpha, casting="unsafe")
     layers = whole_layers(engine, image, trimap)
-    for kept, seen in tiles(trimap, tile):
-        inputs = unit(padded(image, seen)), trimap_unit(padded(trimap, seen))
-        part = seen.of(layers, STRIDE).transpose(2, 0, 1)[None]
-        found = engine.network(*inputs, np.ascontiguousarray(part, np.float32))[0, 0]
+    for kept, seen in tiles(trimap, tile, engine.margin):
+        inputs = (
+            unit(padded(image, seen)),
+            trimap_unit(padded(trimap, seen))[:, :, None],
+            seen.of(layers, STRIDE),
+        )
+        found = engine.network(*(channels_first(part) for part in inputs))[0, 0]
         target = kept.of(alpha)
         inner = Box(
             kept.top - seen.top, kept.bottom - seen.top, kept.left - seen.left, kept.right - seen.left
@@ -65,8 +65,8 @@ def whole_layers(engine: Engine, image: NDArray[Any], trimap: Bytes) -> Array:
     """`propagate`'s layers of the whole image, H/4 x W/4 x 8, H and W rounded up to multiples of 32."""
     parts = []
     for value in (FOREGROUND, BACKGROUND):
-        known = reduced(image, trimap, value).transpose(2, 0, 1)[None]
-        parts.append(engine.fill(np.ascontiguousarray(known))[0].transpose(1, 2, 0))
+        known = channels_first(reduced(image, trimap, value))
+        parts.append(engine.fill(known)[0].transpose(1, 2, 0))
     return np.concatenate(parts, axis=2)
 
 
@@ -77,44 +77,42 @@ def reduced(image: NDArray[Any], trimap: Bytes, value: int) -> Array:
     for top in range(0, height, STRIP):
         strip = Box(top, min(top + STRIP, height), 0, width)
         known = (padded(trimap, strip) == value).astype(np.float32)
-        colours = padded(image, strip).astype(np.float32) * known[:, :, None]
+        colours = unit(padded(image, strip)) * known[:, :, None]
         small = strip.of(result, STRIDE)
         size = small.shape[1::-1]
         share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
         means = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
-        if image.dtype == np.uint8:
-            means = means / 255
         small[:, :, :3] = means / (share[:, :, None] + EPSILON)
         small[:, :, 3] = share
     return result
 
 
-def tiles(trimap: Bytes, tile: int) -> Iterator[tuple[Box, Box]]:
+def tiles(trimap: Bytes, tile: int, margin: int) -> Iterator[tuple[Box, Box]]:
     """What is kept of each tile and what it sees, in pixels of the image rounded up to multiples of 32."""
     height, width = (size + -size % MULTIPLE for size in trimap.shape)
     whole = unknown_box(trimap, Box(0, height, 0, width))
     if whole is None:
         return
-    for top, bottom in spans(whole.top, whole.bottom, height, tile):
-        for left, right in spans(whole.left, whole.right, width, tile):
+    for top, bottom in spans(whole.top, whole.bottom, height, tile, margin):
+        for left, right in spans(whole.left, whole.right, width, tile, margin):
             kept = unknown_box(trimap, Box(top, bottom, left, right))
             if kept is not None:
                 yield (
                     kept,
                     Box(
-                        max(kept.top - MARGIN, 0),
-                        min(kept.bottom + MARGIN, height),
-                        max(kept.left - MARGIN, 0),
-                        min(kept.right + MARGIN, width),
+                        max(kept.top - margin, 0),
+                        min(kept.bottom + margin, height),
+                        max(kept.left - margin, 0),
+                        min(kept.right + margin, width),
                     ),
                 )
 
 
-def spans(start: int, end: int, size: int, tile: int) -> list[tuple[int, int]]:
+def spans(start: int, end: int, size: int, tile: int, margin: int) -> list[tuple[int, int]]:
     """start..end cut into pieces that with their margins fit into `tile`; all are multiples of 32."""
-    if min(end + MARGIN, size) - max(start - MARGIN, 0) <= tile:
+    if min(end + margin, size) - max(start - margin, 0) <= tile:
         return [(start, end)]
-    step = (tile - 2 * MARGIN) // MULTIPLE * MULTIPLE
+    step = (tile - 2 * margin) // MULTIPLE * MULTIPLE
     return [(at, min(at + step, end)) for at in range(start, end, step)]
 
 
@@ -139,13 +137,6 @@ def padded(array: NDArray[Any], box: Box) -> NDArray[Any]:
     return np.pad(part, ((0, bottom), (0, right), (0, 0))[: part.ndim], "edge")
 
 
-def unit(image: NDArray[Any]) -> Array:
-    """H x W x 3 of bytes or of [0, 1] as 1 x 3 x H x W in [0, 1]."""
-    scale = 255 if image.dtype == np.uint8 else 1
-    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(scale)
-
-
-def trimap_unit(trimap: Bytes) -> Array:
-    """H x W of 0, 128, 255 as 1 x 1 x H x W of 0, 0.5, 1."""
-    values = np.array([0, 0.5, 1], np.float32)
-    return values[(trimap > BACKGROUND).astype(np.uint8) + (trimap == FOREGROUND)][None, None]
+def channels_first(array: NDArray[Any]) -> Array:
+    """H x W x C as 1 x C x H x W, contiguous."""
+    return np.ascontiguousarray(array.transpose(2, 0, 1)[None], np.float32)

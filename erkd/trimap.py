@@ -4,6 +4,7 @@ import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from erkd.files import InputError
 from erkd.images import Array, load_alpha, save_trimap
 from erkd.parallel import map_rows
-from erkd.params import TrimapParams
 from erkd.tables import CompositeRow, TrimapRow, read_table, resolve, write_table
+
+if TYPE_CHECKING:  # the web page draws its samples where the pipeline's packages are missing
+    from erkd.params import TrimapParams
 
 REFERENCE_SIDE = 800  # radii are given in pixels of an image whose longer side is this
 MOST_UNKNOWN = 0.9  # a drawn trimap is narrowed until less than this is unknown
@@ -61,7 +64,7 @@ def whole_object_trimap(alpha: Array, radius: float, background_radius: float) -
     return np.where(foreground, np.float32(1), np.where(background, np.float32(0), np.float32(0.5)))
 
 
-def draw_trimap(alpha: Array, params: TrimapParams, rng: np.random.Generator) -> tuple[Array, int, int]:
+def draw_trimap(alpha: Array, params: "TrimapParams", rng: np.random.Generator) -> tuple[Array, int, int]:
     """A trimap with radii drawn log-uniformly, scaled to the image; returns it with both radii in pixels.
 
     With probability `params.whole_object` the porous parts are unknown as a whole. Radii are halved until
@@ -92,7 +95,7 @@ class _Draw:
 
     table: Path
     out_dir: Path
-    params: TrimapParams
+    params: "TrimapParams"
     seed: int
 
     def __call__(self, composite: CompositeRow) -> TrimapRow:
@@ -111,7 +114,7 @@ class _Draw:
         )
 
 
-def write_trimaps(composites_dir: Path, out_dir: Path, params: TrimapParams, seed: int) -> list[TrimapRow]:
+def write_trimaps(composites_dir: Path, out_dir: Path, params: "TrimapParams", seed: int) -> list[TrimapRow]:
     """Draw a trimap for every composite into `out_dir`, in parallel; the table is written last.
 
     Raises InputError that names an alpha without any edge.

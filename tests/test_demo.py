@@ -299,7 +299,9 @@ def test_a_bad_file_gives_a_message_on_the_page_and_it_goes_on(site, open_page, 
     assert page.run("document.querySelector('#progress').hidden")
 
     page.click("button[title=fur]")
-    page.wait("document.querySelector('#shown').naturalWidth === 533 && !document.querySelector('#matte').disabled")
+    page.wait(
+        "document.querySelector('#shown').naturalWidth === 533 && !document.querySelector('#matte').disabled"
+    )
     page.click("#matte")
     page.wait("!document.querySelector('#outcome').hidden")
     assert all("400 (Bad Request)" in error for error in page.errors)

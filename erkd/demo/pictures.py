@@ -3,15 +3,12 @@
 import io
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from erkd.cutouts import cutout
 from erkd.files import InputError
-from erkd.images import read_image, to_bytes
+from erkd.images import BACKGROUND, FOREGROUND, UNKNOWN, Bytes, image_bytes, read_image, to_bytes
 from erkd.matter import Matter
-
-Bytes = NDArray[np.uint8]
 
 MAX_PIXELS = 16_000_000  # browsers on phones hold no larger canvas
 FORMATS = (
@@ -25,40 +22,33 @@ FORMATS = (
 
 def matte(matter: Matter, photo: bytes, trimap: bytes) -> bytes:
     """The alpha, grey, of a photo and its trimap, whose values count as the nearest of 0, 128 and 255."""
-    image, grey = _same_size(_rgb(photo), _grey(trimap, "trimap"), "trimap")
-    nearest = np.select([grey < 64, grey > 191], [np.uint8(0), np.uint8(255)], np.uint8(128))
-    return _png(to_bytes(matter(image, nearest)))
+    image, grey = _open(photo, "photo"), _open(trimap, "trimap")
+    _check_size(grey, image, "trimap")
+    values = image_bytes(grey)[:, :, 0]
+    kinds = [np.uint8(kind) for kind in (BACKGROUND, FOREGROUND, UNKNOWN)]
+    nearest = np.select([values < 64, values > 191], kinds[:2], kinds[2])
+    return _png(to_bytes(matter(image_bytes(image), nearest)))
 
 
 def cut_out(photo: bytes, alpha: bytes) -> bytes:
-    """RGBA of a photo and its alpha, with the foreground's own colours, estimated."""
-    image, grey = _same_size(_rgb(photo), _grey(alpha, "alpha"), "alpha")
-    return _png(to_bytes(cutout(image, grey)))
+    """RGBA of a photo and its alpha, with the foreground's own colours, in the photo's colour space."""
+    image, grey = _open(photo, "photo"), _open(alpha, "alpha")
+    _check_size(grey, image, "alpha")
+    rgba = cutout(image_bytes(image), image_bytes(grey)[:, :, 0])
+    return _png(to_bytes(rgba), image.info.get("icc_profile"))
 
 
-def _read(file: bytes, name: str) -> Image.Image:
+def _open(file: bytes, name: str) -> Image.Image:
     return read_image(io.BytesIO(file), name, MAX_PIXELS, FORMATS)
 
 
-def _rgb(file: bytes) -> Bytes:
-    image = _read(file, "photo")
-    if image.mode.startswith(("I", "F")):  # 16 bits
-        image = Image.fromarray(to_bytes(np.asarray(image, np.float32) / 65535))
-    return np.asarray(image.convert("RGB"))
+def _check_size(grey: Image.Image, image: Image.Image, name: str) -> None:
+    if grey.size != image.size:
+        found, expected = (f"{one.width} x {one.height}" for one in (grey, image))
+        raise InputError(f"{name}: {found} pixels; the photo's {expected} are expected")
 
 
-def _grey(file: bytes, name: str) -> Bytes:
-    return np.asarray(_read(file, name).convert("RGB"))[:, :, 0]
-
-
-def _same_size(image: Bytes, grey: Bytes, name: str) -> tuple[Bytes, Bytes]:
-    if image.shape[:2] != grey.shape:
-        sizes = [f"{shape[1]} x {shape[0]}" for shape in (grey.shape, image.shape)]
-        raise InputError(f"{name}: {sizes[0]} pixels; the photo's {sizes[1]} are expected")
-    return image, grey
-
-
-def _png(array: Bytes) -> bytes:
+def _png(array: Bytes, profile: bytes | None = None) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(array).save(stream, "PNG", compress_level=3)
+    Image.fromarray(array).save(stream, "PNG", compress_level=3, icc_profile=profile)
     return stream.getvalue()

@@ -2,12 +2,14 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from erkd.files import InputError, atomic, read_json, sha256, write_json
+from erkd.students import REACH
 from erkd.students.decoder import Decoder, Head
 from erkd.students.edge_reserved import EdgeReserved
 from erkd.students.encoder import Encoder, load_imagenet
@@ -93,6 +95,12 @@ class Student(nn.Module):
         alpha = alpha * unknown + is_foreground
         stride = self.encoder.strides
         return Matte(alpha, {stride[-2]: levels[-2], stride[-1]: embedding}, logits, edges)
+
+
+def margin(student: nn.Module) -> int:
+    """Pixels around it that an alpha depends on, layers apart: a tile has to see so many."""
+    encoder: Any = student.encoder
+    return REACH * int(encoder.strides[-1])
 
 
 def build_student(config: StudentConfig, text: Tensor, pretrained: bool) -> Student:
