@@ -290,7 +290,7 @@ def test_a_bad_file_gives_a_message_on_the_page_and_it_goes_on(site, open_page, 
     # a picture that the browser can read and the server does not take
     Image.fromarray(IMAGE).save(tmp_path / "photo.avif")
     page.choose("#photo", tmp_path / "photo.avif")
-    page.wait("document.querySelector('#shown').naturalWidth === 100")
+    page.wait("document.querySelector('#marks').width === 100")
     page.choose("#trimap", tmp_path / "small.png")
     page.wait("!document.querySelector('#matte').disabled")
     page.click("#matte")
@@ -299,9 +299,7 @@ def test_a_bad_file_gives_a_message_on_the_page_and_it_goes_on(site, open_page, 
     assert page.run("document.querySelector('#progress').hidden")
 
     page.click("button[title=fur]")
-    page.wait(
-        "document.querySelector('#shown').naturalWidth === 533 && !document.querySelector('#matte').disabled"
-    )
+    page.wait("document.querySelector('#marks').width === 533 && !document.querySelector('#matte').disabled")
     page.click("#matte")
     page.wait("!document.querySelector('#outcome').hidden")
     assert all("400 (Bad Request)" in error for error in page.errors)

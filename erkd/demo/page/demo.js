@@ -68,7 +68,6 @@ async function openPhoto(file) {
   photo.stem = file.name.replace(/\.[^.]*$/, "") || "photo";
   [result, $("outcome").hidden, $("looks").hidden, $("steps").hidden] = [null, true, true, false];
   $("shown").src = $("before").src = photo.url;
-  await $("shown").decode();
   [$("drop").hidden, $("editor").hidden] = [true, false];
   painter.start(photo.width, photo.height);
 }
@@ -195,8 +194,8 @@ for (const name of settings.samples) {
 for (const [id, open] of [["photo", openPhoto], ["trimap", openTrimap], ["ground", openGround]]) {
   $(id).onchange = telling(async () => {
     const [file] = $(id).files;
+    $(id).value = ""; // so that the same file can be chosen again
     if (file) await open(file);
-    $(id).value = "";
   });
 }
 

@@ -199,6 +199,7 @@ export function makePainter({ view, sheet, canvas, pointer, tool, size, changed 
   return {
     start(width, height) {
       [canvas.width, canvas.height, zoom, marks, undone] = [width, height, 1, [], []];
+      sheet.style.aspectRatio = `${width} / ${height}`;
       pointer.setAttribute("viewBox", `0 0 ${width} ${height}`);
       resize();
       redraw();
