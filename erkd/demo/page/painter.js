@@ -4,6 +4,7 @@
 const COLOURS = { background: "#00188c", unknown: "#808080", foreground: "#ffa01e" };
 const RGB = { 0: [0, 24, 140], 128: [128, 128, 128], 255: [255, 160, 30] };
 const MOST_ZOOM = 16;
+const TALLEST = 0.58; // of the window
 
 // Values that a blurred edge or a JPEG file put in between count as the nearest.
 const nearest = value => (value < 64 ? 0 : value > 191 ? 255 : 128);
@@ -132,18 +133,22 @@ export function makePainter({ view, sheet, canvas, pointer, tool, size, changed 
 
   function resize() {
     if (!canvas.width) return;
-    const room = Math.min(view.clientWidth, (view.dataset.height * innerHeight * canvas.width) / canvas.height);
+    const shape = canvas.height / canvas.width;
+    const room = Math.min(view.clientWidth, (TALLEST * innerHeight) / shape);
+    view.style.height = `${Math.ceil(room * shape)}px`;
     sheet.style.width = `${room * zoom}px`;
   }
 
+  // What lies at x, y in the window stays there; without a place, the middle does.
   function zoomTo(factor, x, y) {
-    const box = view.getBoundingClientRect();
-    const [left, top] = [(x ?? box.left + box.width / 2) - box.left, (y ?? box.top + box.height / 2) - box.top];
-    const before = zoom;
+    const frame = view.getBoundingClientRect(), before = sheet.getBoundingClientRect();
+    x ??= frame.left + frame.width / 2;
+    y ??= frame.top + frame.height / 2;
     zoom = Math.min(MOST_ZOOM, Math.max(1, factor));
-    const [across, down] = [view.scrollLeft + left, view.scrollTop + top];
     resize();
-    view.scrollTo((across * zoom) / before - left, (down * zoom) / before - top);
+    const after = sheet.getBoundingClientRect();
+    const [across, down] = [(x - before.left) / before.width, (y - before.top) / before.height];
+    view.scrollBy(after.left + across * after.width - x, after.top + down * after.height - y);
   }
 
   function spread() {
