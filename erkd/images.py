@@ -69,7 +69,9 @@ def _stored(
                     f"{name}: {image.width} x {image.height} pixels; at most {max_pixels:,} are read"
                 )
             image.load()
-            image.getexif()
+            image.getexif()  # broken data is found here, not when the image is turned
+            if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
+                raise ValueError("NaN or infinite samples")
             return image
     except InputError:
         raise
@@ -82,9 +84,9 @@ def _stored(
 
 
 def _unit(image: Image.Image) -> Array:
-    """An image's samples scaled to [0, 1]; 16-bit ones by 65535, so that nothing is clipped."""
+    """An image's samples scaled to [0, 1]: 16-bit ones by 65535, floating ones as they are."""
     if image.mode.startswith(("I", "F")):
-        return np.clip(np.asarray(image, np.float32) / 65535, 0, 1)
+        return np.clip(np.asarray(image, np.float32) / (1 if image.mode == "F" else 65535), 0, 1)
     return np.asarray(image, np.float32) / np.float32(255)
 
 
