@@ -88,7 +88,7 @@ def _label(point: Point, across: float, up: float, taken: list[tuple[float, floa
             break
     taken.append((near, far, height))
     at, end = (near, near - 2) if anchor == "start" else (far, far + 2)
-    line = f'<path class="grid" d="M{across:g} {up:g}L{end:g} {height:g}"/>' if height != up else ""
+    line = f'<path class="leader" d="M{across:g} {up:g}L{end:g} {height:g}"/>' if height != up else ""
     return (
         f'{line}<text class="name {point.kind}" x="{at:g}" y="{height:g}" dy="0.32em" '
         f'text-anchor="{anchor}">{escape(point.name)}</text>'
