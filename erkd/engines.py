@@ -39,7 +39,10 @@ def onnx_engine(path: Path) -> Engine:
     network = _session(path, path)
     names = [one.name for one in [*network.get_inputs(), *network.get_overridable_initializers()]]
     if sorted(names) != ["image", "layers", "trimap"]:
-        raise InputError(f"{path}: takes {', '.join(names)}; a student takes image, trimap and layers")
+        raise InputError(
+            f"{path}: takes {', '.join(names)}; a student takes image, trimap and "
+            "layers (`erkd export` makes the file anew)"
+        )
     metadata = network.get_modelmeta().custom_metadata_map
     if not {PROPAGATION, MARGIN} <= metadata.keys():
         raise InputError(

@@ -21,6 +21,7 @@ from erkd.students import MARGIN, MULTIPLE, PROPAGATION
 from erkd.students.propagation import fill, propagate
 from erkd.students.student import margin
 
+SMALL_WEIGHT = 64  # numbers; fewer are not worth a cast
 CHECKED = ((1, 96, 128), (3, 224, 160))  # batch, height, width; none is what is traced
 
 
@@ -117,6 +118,32 @@ def _name_sizes(graph: Any) -> None:
                 sizes[index].dim_param = name
 
 
+def halve(path: Path, small: Path) -> None:
+    """Write the ONNX file `path` to `small` with its weights as float16, cast to float32 as it is loaded.
+
+    Half the bytes; sums stay float32, so any processor runs it, as fast.
+    """
+    import onnx
+
+    network = onnx.load(path)
+    graph = network.graph
+    casts = []
+    for weight in graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < SMALL_WEIGHT:
+            continue
+        name = weight.name
+        stored = onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_float16")
+        weight.CopyFrom(stored)
+        casts.append(onnx.helper.make_node("Cast", [stored.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(network, full_check=True)
+    with atomic(small) as temporary:
+        temporary.write_bytes(network.SerializeToString(deterministic=True))
+
+
 def largest_difference(model: nn.Module, path: Path) -> float:
     """The largest absolute difference of alpha between PyTorch and ONNX Runtime, on noise of two sizes."""
     import onnxruntime
@@ -144,7 +171,8 @@ def largest_difference(model: nn.Module, path: Path) -> float:
 
 
 def export_student(student: nn.Module, folder: Path, params: ExportParams, student_sha256: str) -> float:
-    """Write `student.onnx` and `onnx.json` (what it takes, how near it is to PyTorch, hashes) to `folder`.
+    """Write `student.onnx`, `student.fp16.onnx` (half the bytes) and `onnx.json` (what they take, how near they
+    are to PyTorch, hashes) to `folder`.
 
     Returns the largest difference from PyTorch; raises InputError when that is above `params.tolerance`.
     """
@@ -157,6 +185,8 @@ def export_student(student: nn.Module, folder: Path, params: ExportParams, stude
             f"{path}: ONNX Runtime and PyTorch differ by {difference:.2g}; "
             f"export.tolerance in params.yaml allows {params.tolerance:.2g}"
         )
+    small = folder / "student.fp16.onnx"
+    halve(path, small)
     record = {
         "inputs": {"image": "batch x 3 x height x width, RGB in [0, 1]", "trimap": "0, 0.5, 1; one channel"},
         "output": {"alpha": "batch x 1 x height x width in [0, 1]"},
@@ -166,6 +196,10 @@ def export_student(student: nn.Module, folder: Path, params: ExportParams, stude
         "largest_difference": round_up(difference),
         "student_sha256": student_sha256,
         "sha256": sha256(path),
+        "fp16": {
+            "largest_difference": round_up(largest_difference(model, small)),
+            "sha256": sha256(small),
+        },
     }
     write_json(record, folder / "onnx.json")
     return difference

@@ -98,7 +98,14 @@ def test_record_names_size_rule_and_hashes(tmp_path: Path) -> None:
     assert record["parameters"] == 8 * 4 * 9 + 8 + 16 + 8 * 9 + 1
     assert difference <= record["largest_difference"] <= PARAMS.tolerance
     assert record["sha256"] == sha256(tmp_path / "student.onnx")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["onnx.json", "student.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "onnx.json",
+        "student.fp16.onnx",
+        "student.onnx",
+    ]
+    half = record["fp16"]
+    assert half["sha256"] == sha256(tmp_path / "student.fp16.onnx")
+    assert PARAMS.tolerance / 1000 < half["largest_difference"] < 0.01
 
 
 def test_a_difference_above_the_tolerance_is_refused(tmp_path: Path) -> None:

@@ -257,9 +257,40 @@ def test_every_command_of_the_readme_is_run_above():
             command in served
             or command in by_hand
             or f'"{command}' in source
-            or command.split(" -")[0] in ("erkd evaluate", "dvc exp run")
+            or command.startswith(
+                ("erkd evaluate", "dvc exp run", "erkd matte", "erkd export", "erkd doctor")
+            )
         )
         assert known, f"README.md: no test runs: {command}"
+
+
+def test_the_uses_of_the_readme_work(project, tmp_path):
+    """Its `erkd matte`, `erkd export` and `erkd doctor`, in a folder that holds what they name."""
+    images = sorted((project / "data/composites/images").iterdir())[:2]
+    for image in images:
+        for folder, source in (("photos", image), ("trimaps", project / "data/trimaps/trimaps" / image.name)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            shutil.copy(source, tmp_path / folder / image.name)
+    shutil.copy(images[0], tmp_path / "photo.jpg")  # the suffix does not matter to the reader
+    shutil.copy(images[1], tmp_path / "beach.jpg")
+    shutil.copy(tmp_path / "trimaps" / images[0].name, tmp_path / "trimap.png")
+    shutil.copytree(project / "models", tmp_path / "models")
+    (tmp_path / ".dvc").mkdir()  # by which a project is known
+    uses = "erkd matte", "erkd export", "erkd doctor"
+    commands = [command for command in readme_commands() if command.startswith(uses)]
+    assert len(commands) >= 6
+    for command in commands:
+        run(command, tmp_path, PYTHONPATH=str(project), MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db")
+    written = {path.name for path in tmp_path.glob("*.png")} | {
+        path.name for path in tmp_path.glob("cutouts/*")
+    }
+    assert written == {
+        "trimap.png",
+        "alpha.png",
+        "beach.png",
+        "champion.png",
+        *(image.name for image in images),
+    }
 
 
 def test_the_pythons_of_the_readme_work(project, tmp_path):
