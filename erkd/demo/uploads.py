@@ -1,7 +1,7 @@
 """The files of one request: read within limits, kept in memory, nothing written to a disk."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from starlette.datastructures import UploadFile
@@ -38,7 +38,7 @@ async def read_files(request: Request, names: tuple[str, ...], max_bytes: int) -
     return [file.file.read() for file in files if isinstance(file, UploadFile)]
 
 
-async def _limited(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+async def _limited(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
     """The body of a request, until it has grown too large; one that says so beforehand is not begun."""
     size, most = 0, max_bytes + FRAMES
     too_large = HTTPException(413, f"more than {max_bytes / 1e6:g} MB; `erkd demo --max-mb` allows more")
