@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 from conftest import ROOT
+from onnx_student import write_student
 from PIL import Image
-from students import small_student
 
 from erkd.matter import Matter
-from erkd.students.student import save_student
 
 MAX_MB = 1
 
@@ -65,12 +64,12 @@ class Site:
 
 @contextmanager
 def running_site() -> Iterator[Site]:
-    """`erkd demo` with a small student, from an empty folder."""
+    """`erkd demo` with a student made for tests, from an empty folder."""
     with tempfile.TemporaryDirectory() as name:
-        student, cwd, temporary = (Path(name, part) for part in ("student", "cwd", "temporary"))
+        student = write_student(Path(name, "student.onnx"))
+        cwd, temporary = Path(name, "cwd"), Path(name, "temporary")
         cwd.mkdir()
         temporary.mkdir()
-        save_student(small_student(), student, {})
         command = [sys.executable, "-m", "erkd.cli", "demo", "--model", str(student)]
         with subprocess.Popen(
             [*command, "--port", "0", "--max-mb", str(MAX_MB)],

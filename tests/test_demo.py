@@ -22,7 +22,7 @@ from erkd.cutouts import cutout
 from erkd.demo.samples import draw_sample
 from erkd.images import to_bytes
 
-pytestmark = pytest.mark.slow  # a server with PyTorch in it, and a browser
+pytestmark = pytest.mark.slow  # a server and a browser
 IMAGE, TRIMAP = photo_and_trimap()
 PHOTO_FILE, TRIMAP_FILE = png(IMAGE), png(TRIMAP)
 
@@ -31,7 +31,8 @@ PHOTO_FILE, TRIMAP_FILE = png(IMAGE), png(TRIMAP)
 def site():
     with running_site() as running:
         yield running
-        assert [file for folder in running.written for file in folder.rglob("*")] == []
+        written = [file.name for folder in running.written for file in folder.rglob("*")]
+        assert set(written) <= {".ses"}  # ONNX Runtime's own, as it is loaded
 
 
 @pytest.fixture(scope="module")

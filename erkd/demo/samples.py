@@ -53,7 +53,7 @@ def _middle(backdrop: Array, height: int, width: int) -> Array:
     size = (max(width, round(columns * scale)), max(height, round(rows * scale)))
     covering = np.asarray(cv2.resize(backdrop, size, interpolation=cv2.INTER_AREA), np.float32)
     top, left = (covering.shape[0] - height) // 2, (covering.shape[1] - width) // 2
-    return covering[top : top + height, left : left + width]
+    return np.asarray(covering[top : top + height, left : left + width], np.float32)
 
 
 def _file(array: Array, kind: str, **settings: object) -> bytes:
