@@ -180,6 +180,31 @@ def evaluate(
         Console().print(beside.beside_table(results["mean"], baselines, count))
 
 
+@app.command(epilog="Example: erkd demo --port 8000")
+def demo(
+    model: Annotated[
+        str | None, typer.Option(help="A student's folder, an ONNX file, or models:/erkd-student@champion.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets others in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 is any free one.", min=0, max=65535)] = 7860,
+    max_mb: Annotated[float, typer.Option(help="Largest upload, MB.", min=0.1)] = 20,
+) -> None:
+    """Serve a web page: open a photo, paint its trimap, download the cut-out.
+
+    The page needs nothing but this server, and the server keeps nothing.
+    """
+    try:
+        from erkd.demo.server import address, listen, serve
+    except ModuleNotFoundError as error:
+        raise InputError(f"the page needs {error.name}; pip install 'erkd[demo]'") from None
+    from erkd.matter import Matter
+
+    listener = listen(host, port)
+    matter = Matter.load(model)
+    typer.echo(f"{address(listener)} (Ctrl+C ends it)")
+    serve(matter, listener, round(max_mb * 1e6))
+
+
 def main() -> None:
     """Run the command; what the user can mend is one line on standard error and exit code 2."""
     try:

@@ -3,14 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from markupsafe import Markup, escape
 
 from erkd.charts import BOTTOM, LEFT, RIGHT, TOP, Scale, nice_ticks, round_up, svg
 
-WIDTH, HEIGHT = 420, 270
+WIDTH, HEIGHT = 360, 250
 NOTHING_AT = 30  # how far right of the axis the place for 0 lies
-LINE = 13  # labels keep this distance
+LINE, LETTER = 13, 6.2  # labels keep this distance, and are so wide by letter
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def cost_chart(points: Sequence[Point], cost_label: str, error_label: str, nothi
     ]
     if free:
         parts.append(f'<text class="tick" x="{LEFT + NOTHING_AT}" y="{base + 16}">{escape(nothing)}</text>')
-    ordered = sorted(points, key=lambda point: (point.kind != "student", point.error))
+    ordered = sorted(points, key=lambda point: (point.error, point.name))
     places = [
         (
             float(x(math.log10(point.cost))) if point.cost > 0 else float(LEFT + NOTHING_AT),
@@ -76,17 +77,19 @@ def cost_chart(points: Sequence[Point], cost_label: str, error_label: str, nothi
 
 
 def _label(point: Point, across: float, up: float, taken: list[tuple[float, float, float]]) -> str:
-    """A name beside its point, moved up or down from what is taken: from, to and height of points and names."""
-    width = 6.2 * len(point.name)
-    left = across > (LEFT + WIDTH) / 2
-    near, far = (across - 9 - width, across - 9) if left else (across + 9, across + 9 + width)
-    for shift in sorted(range(-12, 13), key=abs):
-        height = up + shift * LINE / 2
+    """A name beside its point, or where that is `taken` (from, to, height) nearby, joined by a line."""
+    width = LETTER * len(point.name)
+    sides = [(across + 9, across + 9 + width, "start"), (across - 9 - width, across - 9, "end")]
+    inside = [side for side in sides if side[0] >= LEFT and side[1] <= WIDTH] or sides[:1]
+    shifts = [*range(30), *range(-1, -30, -1)]  # upwards first, where there is room
+    heights = [up - shift * LINE / 3 for shift in shifts if up - shift * LINE / 3 >= TOP]
+    for height, (near, far, anchor) in product(heights, inside):  # noqa: B007
         if all(far < start or near > end or abs(height - other) >= LINE for start, end, other in taken):
             break
     taken.append((near, far, height))
-    side = "end" if left else "start"
+    at, end = (near, near - 2) if anchor == "start" else (far, far + 2)
+    line = f'<path class="grid" d="M{across:g} {up:g}L{end:g} {height:g}"/>' if height != up else ""
     return (
-        f'<text class="name {point.kind}" x="{far if left else near:g}" y="{height:g}" dy="0.32em" '
-        f'text-anchor="{side}">{escape(point.name)}</text>'
+        f'{line}<text class="name {point.kind}" x="{at:g}" y="{height:g}" dy="0.32em" '
+        f'text-anchor="{anchor}">{escape(point.name)}</text>'
     )

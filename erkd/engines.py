@@ -45,7 +45,7 @@ def onnx_engine(path: Path) -> Engine:
         raise InputError(
             f"{path}: its metadata lacks {PROPAGATION} or {MARGIN}; `erkd export` makes the file anew"
         )
-    propagation = _session(base64.b64decode(metadata[PROPAGATION]), path)
+    propagation = _session(base64.b64decode(metadata[PROPAGATION]), path, keep_memory=False)
 
     def run_network(image: Array, trimap: Array, layers: Array) -> Array:
         return network.run(["alpha"], {"image": image, "trimap": trimap, "layers": layers})[0]
@@ -56,11 +56,13 @@ def onnx_engine(path: Path) -> Engine:
     return Engine(run_network, run_fill, int(metadata[MARGIN]), f"ONNX Runtime ({path})")
 
 
-def _session(model: Path | bytes, path: Path) -> "InferenceSession":
+def _session(model: Path | bytes, path: Path, keep_memory: bool = True) -> "InferenceSession":
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.enable_mem_pattern = False  # patterns, one for each size, would double a tile's memory
+    options.enable_cpu_mem_arena = keep_memory
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a class of its own for every way to be no model

@@ -6,12 +6,12 @@ arrays these are exactly 0, 0.5 and 1. Layout H x W x C, channels RGB.
 
 import zlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from erkd.files import InputError, atomic
 
@@ -47,9 +47,16 @@ def open_image(path: Path, upright: bool = True) -> Image.Image:
     Raises InputError that names the file. Pillow keeps the upper 8 of a colour file's 16 bits; `info["deep"]`
     says that the file as it is stored holds more.
     """
-    image = _stored(path)
+    image = _stored(path, str(path))
     if upright:
         _turn(image)
+    return image
+
+
+def read_image(stream: IO[bytes], name: str, max_pixels: int, formats: tuple[str, ...]) -> Image.Image:
+    """As `open_image`, from an open file of one of `formats` (Pillow's names); errors call it `name`."""
+    image = _stored(stream, name, max_pixels, formats)
+    _turn(image)
     return image
 
 
@@ -59,7 +66,7 @@ def open_pair(image_path: Path, trimap_path: Path) -> tuple[Image.Image, Image.I
     A trimap without EXIF data that fits the photo only as it is stored was drawn by a program that ignores
     the photo's orientation, so it is rotated with it.
     """
-    image, trimap = _stored(image_path), _stored(trimap_path)
+    image, trimap = (_stored(path, str(path)) for path in (image_path, trimap_path))
     orientation = image.getexif().get(ORIENTATION, 1)
     if orientation in SIDEWAYS and trimap.size == image.size and ORIENTATION not in trimap.getexif():
         trimap.getexif()[ORIENTATION] = orientation if trimap.width != trimap.height else 1
@@ -73,22 +80,31 @@ def open_pair(image_path: Path, trimap_path: Path) -> tuple[Image.Image, Image.I
     return image, trimap
 
 
-def _stored(path: Path) -> Image.Image:
-    """An image as it is stored, its pixels read."""
+def _stored(
+    file: Path | IO[bytes], name: str, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None
+) -> Image.Image:
+    """An image as it is stored, its pixels read; its header is judged before."""
     try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
+        with Image.open(file, formats=formats) as image:
+            if image.width * image.height > max_pixels:
                 raise InputError(
-                    f"{path}: {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read"
+                    f"{name}: {image.width} x {image.height} pixels; at most {max_pixels:,} are read"
                 )
             deep = len(image.getbands()) > 1 and any(";16" in str(tile) for tile in image.tile)
             image.load()
+            image.getexif()  # broken data is found here, not when the image is turned
+            if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
+                raise ValueError("NaN or infinite samples")
+    except InputError:
+        raise
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a readable image ({error})") from None
-    if image.mode == "F" or (image.mode == "I" and not _sixteen_bits(image)):
-        raise InputError(f"{path}: samples of more than 16 bits; save it with 8 or 16")
+        raise InputError(f"{name}: no such file") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{name}: not a readable image") from None
+    except Exception as error:  # of many classes: decoders of broken files raise ValueError and others
+        raise InputError(f"{name}: not a readable image ({error})") from None
+    if image.mode == "I" and not _sixteen_bits(image):
+        raise InputError(f"{name}: samples of more than 16 bits; save it with 8 or 16")
     image.info["deep"] = deep
     return image
 
@@ -106,9 +122,12 @@ def _sixteen_bits(image: Image.Image) -> bool:
 
 
 def _samples(image: Image.Image, path: Path, mode: str) -> Array:
-    """An opened image's samples as "RGB" or "RGBA", H x W x 3 or 4 in [0, 1]; 16-bit ones by 65535."""
-    if image.mode.startswith("I"):
-        grey = np.asarray(image, np.float32) / np.float32(65535)
+    """An opened image's samples as "RGB" or "RGBA", H x W x 3 or 4 in [0, 1].
+
+    Those of 16 bits are divided by 65535, floating ones taken as they are.
+    """
+    if image.mode.startswith(("I", "F")):
+        grey = _grey(image)
         return np.stack([grey, grey, grey, np.ones_like(grey)][: len(mode)], axis=2)
     if image.info["deep"]:
         stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -116,6 +135,12 @@ def _samples(image: Image.Image, path: Path, mode: str) -> Array:
             order = (2, 1, 0, 3)[: len(mode)]
             return np.ascontiguousarray(stored[:, :, order], np.float32) / np.float32(65535)
     return np.asarray(image.convert(mode), np.float32) / np.float32(255)
+
+
+def _grey(image: Image.Image) -> Array:
+    """An image of one deep channel in [0, 1]."""
+    scale = 1 if image.mode == "F" else 65535
+    return np.clip(np.asarray(image, np.float32) / np.float32(scale), 0, 1)
 
 
 def _has_alpha(image: Image.Image) -> bool:
@@ -134,8 +159,8 @@ def image_bytes(image: Image.Image) -> Bytes:
     result = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, STRIP):
         strip = image.crop((0, top, image.width, min(top + STRIP, image.height)))
-        if strip.mode.startswith("I"):
-            result[top : top + STRIP] = to_bytes(np.asarray(strip, np.float32) / 65535)[:, :, None]
+        if strip.mode.startswith(("I", "F")):
+            result[top : top + STRIP] = to_bytes(_grey(strip))[:, :, None]
         else:
             result[top : top + STRIP] = np.asarray(strip.convert("RGB"))
     return result

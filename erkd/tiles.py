@@ -17,7 +17,7 @@ from erkd.engines import Engine
 from erkd.images import BACKGROUND, FOREGROUND, UNKNOWN, Array, Bytes, trimap_unit, unit
 from erkd.students import MULTIPLE, STRIDE
 
-TILE = 1024
+TILE = 768
 STRIP = 256  # rows that are reduced at a time
 EPSILON = 1e-6  # as in students/propagation.py
 
@@ -44,8 +44,8 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
     most `tile` x `tile` pixels at once, margins included.
     """
     scale = 255 if alpha.dtype == np.uint8 else 1
-    np.multiply(trimap == FOREGROUND, scale, out=alpha, casting="unsafe")
     layers = whole_layers(engine, image, trimap)
+    np.multiply(trimap == FOREGROUND, scale, out=alpha, casting="unsafe")
     for kept, seen in tiles(trimap, tile, engine.margin):
         inputs = (
             unit(padded(image, seen)),
@@ -63,33 +63,32 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
 
 def whole_layers(engine: Engine, image: NDArray[Any], trimap: Bytes) -> Array:
     """`propagate`'s layers of the whole image, H/4 x W/4 x 8, H and W rounded up to multiples of 32."""
-    parts = []
-    for value in (FOREGROUND, BACKGROUND):
-        known = channels_first(reduced(image, trimap, value))
-        parts.append(engine.fill(known)[0].transpose(1, 2, 0))
-    return np.concatenate(parts, axis=2)
+    height, width = (-(-size // MULTIPLE) * MULTIPLE // STRIDE for size in trimap.shape)
+    layers = np.empty((8, height, width), np.float32)
+    for index, value in enumerate((FOREGROUND, BACKGROUND)):
+        layers[4 * index : 4 * index + 4] = engine.fill(reduced(image, trimap, value))[0]
+    return layers.transpose(1, 2, 0)
 
 
 def reduced(image: NDArray[Any], trimap: Bytes, value: int) -> Array:
-    """Mean colour and share of the pixels that the trimap calls `value`, H/4 x W/4 x 4, strip by strip."""
-    height, width = (size + -size % MULTIPLE for size in trimap.shape)
-    result = np.empty((height // STRIDE, width // STRIDE, 4), np.float32)
+    """Mean colour and share of the pixels that the trimap calls `value`, 1 x 4 x H/4 x W/4, strip by strip."""
+    height, width = (-(-size // MULTIPLE) * MULTIPLE for size in trimap.shape)
+    result = np.empty((1, 4, height // STRIDE, width // STRIDE), np.float32)
     for top in range(0, height, STRIP):
         strip = Box(top, min(top + STRIP, height), 0, width)
         known = (padded(trimap, strip) == value).astype(np.float32)
         colours = unit(padded(image, strip)) * known[:, :, None]
-        small = strip.of(result, STRIDE)
-        size = small.shape[1::-1]
+        size = width // STRIDE, (strip.bottom - top) // STRIDE
         share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
-        means = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
-        small[:, :, :3] = means / (share[:, :, None] + EPSILON)
-        small[:, :, 3] = share
+        means = cv2.resize(colours, size, interpolation=cv2.INTER_AREA) / (share[:, :, None] + EPSILON)
+        rows = slice(top // STRIDE, strip.bottom // STRIDE)
+        result[0, :3, rows], result[0, 3, rows] = means.transpose(2, 0, 1), share
     return result
 
 
 def tiles(trimap: Bytes, tile: int, margin: int) -> Iterator[tuple[Box, Box]]:
     """What is kept of each tile and what it sees, in pixels of the image rounded up to multiples of 32."""
-    height, width = (size + -size % MULTIPLE for size in trimap.shape)
+    height, width = (-(-size // MULTIPLE) * MULTIPLE for size in trimap.shape)
     whole = unknown_box(trimap, Box(0, height, 0, width))
     if whole is None:
         return

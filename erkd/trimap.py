@@ -2,14 +2,16 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from erkd.images import Array
-from erkd.params import TrimapParams
+
+if TYPE_CHECKING:  # the web page draws its samples where the pipeline's packages are missing
+    from erkd.params import TrimapParams
 
 REFERENCE_SIDE = 800  # radii are given in pixels of an image whose longer side is this
 MOST_UNKNOWN = 0.9  # a drawn trimap is narrowed until less than this is unknown
@@ -83,7 +85,7 @@ class Radii:
         return self.foreground <= 1 and self.background <= 1
 
 
-def draw_radii(params: TrimapParams, rng: np.random.Generator, scale: float) -> Radii:
+def draw_radii(params: "TrimapParams", rng: np.random.Generator, scale: float) -> Radii:
     """Radii drawn log-uniformly, in pixels of a picture `scale` times the reference of 800 pixels.
 
     With probability `params.whole_object` the porous parts will be unknown as a whole.
@@ -110,6 +112,6 @@ def trimap_from_radii(alpha: Array, radii: Radii) -> tuple[Array, Radii]:
         radii = narrow(radii)
 
 
-def draw_trimap(alpha: Array, params: TrimapParams, rng: np.random.Generator) -> tuple[Array, Radii]:
+def draw_trimap(alpha: Array, params: "TrimapParams", rng: np.random.Generator) -> tuple[Array, Radii]:
     """A trimap of a whole image as people draw them, H x W of 0, 0.5 and 1, and the radii used."""
     return trimap_from_radii(alpha, draw_radii(params, rng, max(alpha.shape) / REFERENCE_SIDE))

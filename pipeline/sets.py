@@ -26,3 +26,8 @@ def list_methods(root: Path, name: str) -> dict[str, Path]:
     run = sorted((root / "data/baselines" / name).glob("*/"))
     taken_in = sorted((root / "data/baselines_folders").glob(f"*/{name}/"))
     return {folder.name: folder for folder in run} | {folder.parent.name: folder for folder in taken_in}
+
+
+def source_of(params: Params, name: str) -> str:
+    """Which data a set is made of, as "procedural" or "composition1k"."""
+    return params.evaluate.sets[name].layout if name in params.evaluate.sets else params.data.source

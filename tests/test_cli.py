@@ -191,5 +191,11 @@ def test_imports_stay_light(module, unwanted):
     assert run.stdout.split() == []
 
 
-def test_help_names_the_command():
-    assert "evaluate" in erkd("--help").stdout
+@pytest.mark.parametrize("command", ["matte", "export", "doctor", "evaluate"])
+def test_help_has_an_example(command):
+    assert command in erkd("--help").stdout
+    assert f"Example: erkd {command}" in erkd(command, "--help").stdout
+
+
+def test_help_documents_exit_codes():
+    assert "Exit codes: 0 done; 2 " in " ".join(erkd("--help").stdout.split())

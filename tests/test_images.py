@@ -3,15 +3,18 @@
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from erkd.files import InputError
 from erkd.images import (
+    image_bytes,
     is_plain_jpeg,
     load_alpha,
     load_cutout,
     load_image,
     load_trimap,
+    open_image,
+    open_pair,
     resize_area,
     save_image,
     save_trimap,
@@ -114,11 +117,15 @@ def test_an_alpha_with_transparency_of_its_own_is_refused(tmp_path):
 
 
 def test_samples_of_more_than_sixteen_bits_are_refused(tmp_path):
-    Image.fromarray(np.full((3, 3), 0.5, np.float32)).save(tmp_path / "f.tif")
     Image.fromarray(np.full((3, 3), 1 << 20, np.int32)).save(tmp_path / "i.tif")
-    for name in ("f.tif", "i.tif"):
-        with pytest.raises(InputError, match=rf"{name}: samples of more than 16 bits"):
-            load_image(tmp_path / name)
+    with pytest.raises(InputError, match=r"i.tif: samples of more than 16 bits"):
+        load_image(tmp_path / "i.tif")
+
+
+def test_floating_samples_are_taken_as_they_are(tmp_path):
+    Image.fromarray(np.full((3, 3), 0.3, np.float32)).save(tmp_path / "f.tif")
+    np.testing.assert_allclose(load_image(tmp_path / "f.tif"), 0.3)
+    np.testing.assert_allclose(load_alpha(tmp_path / "f.tif"), 0.3)
 
 
 def test_stored_pixels_on_request(tmp_path):
@@ -157,3 +164,49 @@ def test_area_resize_keeps_the_mean(rng):
     array = rng.random((64, 48), np.float32)
     assert resize_area(array, 16, 12).mean() == pytest.approx(array.mean(), abs=1e-6)
     assert resize_area(array, 128, 96).shape == (128, 96)
+
+
+def test_sixteen_bit_trimaps_keep_their_three_values(tmp_path):
+    Image.fromarray(np.array([[0, 32896, 65535]], np.uint16)).save(tmp_path / "t.png")
+    assert load_trimap(tmp_path / "t.png").tolist() == [[0, 0.5, 1]]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1", "I;16"])
+def test_bytes_of_any_kind_of_image_are_what_load_image_reads(tmp_path, rng, mode):
+    image = Image.fromarray(rng.integers(0, 256, (600, 5, 3), np.uint8))  # taller than a strip
+    image = (
+        Image.fromarray(rng.integers(0, 65536, (600, 5), np.uint16))
+        if mode == "I;16"
+        else image.convert(mode)
+    )
+    image.save(tmp_path / "a.png")
+    found = image_bytes(open_image(tmp_path / "a.png"))
+    assert (found.shape, found.dtype) == ((600, 5, 3), np.uint8)
+    np.testing.assert_array_equal(found, np.rint(load_image(tmp_path / "a.png") * 255))
+
+
+def test_a_photo_and_its_trimap_stand_upright_together(tmp_path):
+    """Orientation 6: the camera lay on its side; stored 6 x 4, shown 4 x 6."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 4)).save(tmp_path / "photo.jpg", exif=exif)
+    stored = Image.fromarray(np.arange(24, dtype=np.uint8).reshape(4, 6))
+    upright = stored.transpose(Image.Transpose.ROTATE_270)
+    for name, trimap, tags in (
+        ("upright", upright, None),
+        ("stored", stored, None),
+        ("tagged", stored, exif),
+    ):
+        trimap.save(tmp_path / f"{name}.png", exif=tags)
+        image, found = open_pair(tmp_path / "photo.jpg", tmp_path / f"{name}.png")
+        assert image.size == (4, 6)
+        np.testing.assert_array_equal(found, upright)
+    Image.new("L", (6, 5)).save(tmp_path / "other.png")
+    with pytest.raises(InputError, match=r"other\.png: 6 x 5 pixels, but .*photo\.jpg has 4 x 6"):
+        open_pair(tmp_path / "photo.jpg", tmp_path / "other.png")
+
+
+def test_a_colour_profile_stays_with_the_colours(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    save_image(np.zeros((4, 4, 3), np.float32), tmp_path / "a.png", profile)
+    assert open_image(tmp_path / "a.png").info["icc_profile"] == profile

@@ -11,7 +11,6 @@ import pytest
 from conftest import ROOT
 from documents import blocks
 from PIL import Image
-from test_export import AlphaOnly, export_onnx, make_student
 
 from erkd import Matter
 from erkd.images import load_alpha
@@ -23,7 +22,7 @@ INSTALL, *COMMANDS = blocks(ROOT / "docs/guides/photographer.md", "sh")
 
 
 @pytest.fixture(scope="module")
-def light(tmp_path_factory):
+def light(project, tmp_path_factory):
     """A checkout in which the photographer's guide was followed up to the installation, with a student and photos."""
     folder = tmp_path_factory.mktemp("light")
     shutil.copytree(ROOT / "erkd", folder / "erkd", ignore=shutil.ignore_patterns("__pycache__"))
@@ -31,7 +30,7 @@ def light(tmp_path_factory):
         shutil.copy(ROOT / name, folder)
     run(folder, f"set -e\n{INSTALL}")
     (folder / "erkd").rename(folder / "source")  # what is installed is used from here on
-    export_onnx(AlphaOnly(make_student()), folder / "models/onnx/student.onnx", opset=18)
+    shutil.copytree(project / "models/onnx", folder / "models/onnx")
     for name in ("photo", "photos/a", "photos/b"):
         save(IMAGE, folder / f"{name}.jpg")
         save(TRIMAP, folder / f"{name.replace('photo', 'trimap')}.png")
@@ -70,8 +69,8 @@ def test_the_photographers_commands_matte(light):
     photo = np.asarray(Image.open(light / "photo.jpg"))
     expected = Matter.load(light / "models/onnx")(photo, TRIMAP)
     assert np.abs(load_alpha(light / "alpha.png") - expected).max() <= 0.51 / 255
-    cutout = Image.open(light / "cutout.png")
-    assert (cutout.mode, cutout.size) == ("RGBA", (120, 90))
+    with Image.open(light / "cutout.png") as cutout:
+        assert (cutout.mode, cutout.size) == ("RGBA", (120, 90))
     assert sorted(path.name for path in (light / "cutouts").iterdir()) == ["a.png", "b.png"]
 
 

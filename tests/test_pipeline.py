@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -118,6 +119,9 @@ def test_queued_experiments(project):
     run("dvc exp show", project)
     run("dvc metrics diff", project)
     run("dvc plots diff", project)
+    run("dvc plots show", project)
+    shown = (project / "dvc_plots/index.html").read_text()
+    assert all(title in shown for title in ("Training losses", "Validation SAD", "SAD per image"))
 
 
 def test_a_run_that_mlflow_missed_is_logged_afterwards(project, tmp_path):
@@ -174,8 +178,22 @@ def test_mistakes_in_params_are_named_together(project):
 
 
 def test_predictions_of_any_program_are_scored(project):
-    command = next(line for line in readme_commands() if line.startswith("erkd evaluate"))
-    assert "SAD" in run(command, project)
+    commands = [line for line in readme_commands() if line.startswith("erkd evaluate")]
+    printed = [run(command, project) for command in commands]
+    assert all("SAD" in text for text in printed)
+    assert "closed_form" in printed[1]
+
+
+def test_predictions_made_elsewhere_become_a_baseline(project, tmp_path):
+    command = next(line for line in readme_commands() if "baselines.folders" in line)
+    shutil.copytree(project / "data/baselines/test/interpolation", tmp_path / "predictions")
+    ran = stages_run(run(command, project, PREDICTIONS=str(tmp_path / "predictions")))
+    assert {"baselines_folder@other_network", "evaluate", "report"} <= set(ran)
+    assert "distill" not in ran
+    metrics = json.loads((project / "reports/metrics.json").read_text())["test"]
+    assert metrics["other_network"]["sad"] == metrics["interpolation"]["sad"]
+    assert "other network" in (project / "reports/index.html").read_text()
+    run("git checkout -q . && dvc checkout", project)
 
 
 def test_photographs_are_scored_beside_the_test_set(project, realdata):
@@ -227,6 +245,7 @@ def readme_commands():
 def test_every_command_of_the_readme_is_run_above():
     source = (ROOT / "tests/test_pipeline.py").read_text(encoding="utf-8")
     by_hand = {
+        "erkd demo": "tests/test_demo.py, at another port",
         "make ui": "test_the_user_interface_answers, at another port",
         "source .venv/bin/activate": "`run` puts the environment's bin first",
         "make test": "what runs this",

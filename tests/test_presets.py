@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import official_trees
 import pytest
+from documents import blocks
 from project import TINY, clone, merge, run, stages_run
 from ruamel.yaml import YAML
 
@@ -53,9 +54,11 @@ def test_mistakes_are_named(root):
 def test_a_tiny_benchmark_goes_through_the_whole_pipeline(tmp_path, name):
     data = getattr(official_trees, name)(tmp_path / "data", np.random.default_rng(0), size=96)
     project = clone(tmp_path / "project", {})
-    run(f"python -m pipeline.preset {name} --data '{data}' --backgrounds '{data / 'backgrounds'}'", project)
+    take_over, repro = blocks(REPOSITORY / "docs/guides/benchmarks.md", "sh")[0].splitlines()
+    take_over = take_over.replace("composition1k", name)
+    run(take_over, project, DATA=str(data), BACKGROUNDS=str(data / "backgrounds"))
     shrink(project / "params.yaml")
-    ran = stages_run(run("dvc repro", project))
+    ran = stages_run(run(repro, project))
     assert {"library", "composite", "trimap", "validate", "distill", "evaluate", "register", "report"} <= set(
         ran
     )
