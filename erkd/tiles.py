@@ -36,12 +36,17 @@ class Box:
         rows = slice(self.top // stride, self.bottom // stride)
         return array[rows, self.left // stride : self.right // stride]
 
+    def grown(self, margin: int, height: int, width: int) -> "Box":
+        """This box and `margin` pixels around it, as far as the image goes."""
+        top, left = max(self.top - margin, 0), max(self.left - margin, 0)
+        return Box(top, min(self.bottom + margin, height), left, min(self.right + margin, width))
+
 
 def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[Any], tile: int) -> None:
     """Write the alpha of `image` H x W x 3 (uint8, or floats in [0, 1]) into `alpha` H x W.
 
     `trimap` H x W holds 0, 128 and 255; `alpha` is uint8 (0..255) or floating (0..1). The network is given at
-    most `tile` x `tile` pixels at once, margins included.
+    most `tile` x `tile` pixels (of any proportions) at once, margins included.
     """
     scale = 255 if alpha.dtype == np.uint8 else 1
     layers = whole_layers(engine, image, trimap)
@@ -92,19 +97,15 @@ def tiles(trimap: Bytes, tile: int, margin: int) -> Iterator[tuple[Box, Box]]:
     whole = unknown_box(trimap, Box(0, height, 0, width))
     if whole is None:
         return
+    seen = whole.grown(margin, height, width)
+    if (seen.bottom - seen.top) * (seen.right - seen.left) <= tile * tile:
+        yield whole, seen
+        return
     for top, bottom in spans(whole.top, whole.bottom, height, tile, margin):
         for left, right in spans(whole.left, whole.right, width, tile, margin):
             kept = unknown_box(trimap, Box(top, bottom, left, right))
             if kept is not None:
-                yield (
-                    kept,
-                    Box(
-                        max(kept.top - margin, 0),
-                        min(kept.bottom + margin, height),
-                        max(kept.left - margin, 0),
-                        min(kept.right + margin, width),
-                    ),
-                )
+                yield kept, kept.grown(margin, height, width)
 
 
 def spans(start: int, end: int, size: int, tile: int, margin: int) -> list[tuple[int, int]]:
