@@ -98,6 +98,19 @@ def write(folder, kinds, teacher=None, **settings):
     write_features(folder, kinds, teacher or ColourTeacher(), params, "cpu", folder.parent / "scratch")
 
 
+def write_until_killed(folder, kinds, teacher):
+    """Writes in a process that `teacher` kills."""
+
+    def begin():
+        torch.set_num_threads(1)  # the threads of the parent's pool are not forked with it
+        write(folder, kinds, teacher)
+
+    child = multiprocessing.get_context("fork").Process(target=begin)
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+
+
 @pytest.fixture
 def cache_folder(composites, tmp_path):
     write(tmp_path / "features", {"composites": composites})
@@ -297,10 +310,7 @@ def test_killed_anywhere_and_started_again_the_cache_is_the_same(composites, lay
     """Three batches of composites, one of layers; the last case dies when all are done and files are moved."""
     kinds = {"composites": composites, "layers": layers}
     folder = tmp_path / "killed/features"
-    child = multiprocessing.get_context("fork").Process(target=write, args=(folder, kinds, Dies(batch)))
-    child.start()
-    child.join()
-    assert child.exitcode == -signal.SIGKILL
+    write_until_killed(folder, kinds, Dies(batch))
     with pytest.raises(InputError, match=r"features\.json: no such file"):
         open_features(folder)
     again = Counts()
@@ -311,11 +321,7 @@ def test_killed_anywhere_and_started_again_the_cache_is_the_same(composites, lay
 
 
 def test_what_another_teacher_left_behind_is_not_taken_over(composites, tmp_path):
-    child = multiprocessing.get_context("fork").Process(
-        target=write, args=(tmp_path / "features", {"composites": composites}, Dies(1))
-    )
-    child.start()
-    child.join()
+    write_until_killed(tmp_path / "features", {"composites": composites}, Dies(1))
     other = Counts("others")
     write(tmp_path / "features", {"composites": composites}, other)
     assert other.asked == 3
