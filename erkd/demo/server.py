@@ -125,7 +125,7 @@ def serve(matter: Matter, listener: socket.socket, max_bytes: int) -> None:
         server_header=False,
         headers=[*HEADERS.items()],
         limit_concurrency=CROWD,
-        timeout_graceful_shutdown=3,
+        timeout_graceful_shutdown=30,  # what is in work is finished; a second Ctrl+C ends it at once
     )
     with listener, suppress(KeyboardInterrupt):
         uvicorn.Server(config).run([listener])
