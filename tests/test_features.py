@@ -98,14 +98,18 @@ def write(folder, kinds, teacher=None, **settings):
     write_features(folder, kinds, teacher or ColourTeacher(), params, "cpu", folder.parent / "scratch")
 
 
+@pytest.fixture
+def one_thread():
+    """The threads of torch's pool are not forked with their process, which would wait for them for ever."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def write_until_killed(folder, kinds, teacher):
     """Writes in a process that `teacher` kills."""
-
-    def begin():
-        torch.set_num_threads(1)  # the threads of the parent's pool are not forked with it
-        write(folder, kinds, teacher)
-
-    child = multiprocessing.get_context("fork").Process(target=begin)
+    child = multiprocessing.get_context("fork").Process(target=write, args=(folder, kinds, teacher))
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL
@@ -306,7 +310,9 @@ class Counts(ColourTeacher):
 
 
 @pytest.mark.parametrize(("batch", "left"), [(0, 4), (1, 3), (2, 2), (3, 1), (4, 0)])
-def test_killed_anywhere_and_started_again_the_cache_is_the_same(composites, layers, tmp_path, batch, left):
+def test_killed_anywhere_and_started_again_the_cache_is_the_same(
+    one_thread, composites, layers, tmp_path, batch, left
+):
     """Three batches of composites, one of layers; the last case dies when all are done and files are moved."""
     kinds = {"composites": composites, "layers": layers}
     folder = tmp_path / "killed/features"
@@ -320,7 +326,7 @@ def test_killed_anywhere_and_started_again_the_cache_is_the_same(composites, lay
     assert sha256(folder) == sha256(tmp_path / "whole/features")
 
 
-def test_what_another_teacher_left_behind_is_not_taken_over(composites, tmp_path):
+def test_what_another_teacher_left_behind_is_not_taken_over(one_thread, composites, tmp_path):
     write_until_killed(tmp_path / "features", {"composites": composites}, Dies(1))
     other = Counts("others")
     write(tmp_path / "features", {"composites": composites}, other)
