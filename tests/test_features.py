@@ -326,7 +326,8 @@ def test_killed_anywhere_and_started_again_the_cache_is_the_same(
     assert sha256(folder) == sha256(tmp_path / "whole/features")
 
 
-def test_what_another_teacher_left_behind_is_not_taken_over(one_thread, composites, tmp_path):
+@pytest.mark.usefixtures("one_thread")
+def test_what_another_teacher_left_behind_is_not_taken_over(composites, tmp_path):
     write_until_killed(tmp_path / "features", {"composites": composites}, Dies(1))
     other = Counts("others")
     write(tmp_path / "features", {"composites": composites}, other)
