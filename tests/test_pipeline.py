@@ -243,7 +243,9 @@ def readme_commands():
 
 
 def test_every_command_of_the_readme_is_run_above():
-    source = (ROOT / "tests/test_pipeline.py").read_text(encoding="utf-8")
+    source = "".join(
+        (ROOT / "tests" / name).read_text(encoding="utf-8") for name in ("conftest.py", "test_pipeline.py")
+    )
     by_hand = {
         "erkd demo": "tests/test_demo.py, at another port",
         "make ui": "test_the_user_interface_answers, at another port",
