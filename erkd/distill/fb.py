@@ -30,6 +30,8 @@ class Fb(nn.Module):
         super().__init__()
         self.params = params
         self.heads = nn.Conv2d(student.encoder.channels[student.encoder.strides.index(STRIDE)], 6, 1)
+        nn.init.normal_(self.heads.weight, std=0.01)  # from mid-grey: wild colours would pull at the encoder
+        nn.init.constant_(self.heads.bias, 0.5)
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
         """The losses `foreground` and `background`, scaled by the weight; gradients reach student and heads.
