@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from erkd.distill import build_methods
+from erkd.distill.methods import build_methods
 from erkd.distill.schedule import envelope
 from erkd.features import Kind, images_digest, open_features
 from erkd.files import sha256, write_text

@@ -9,7 +9,7 @@ from conftest import ROOT
 from torch.nn.functional import normalize
 
 from erkd.batches import Batch, View
-from erkd.distill import build_methods
+from erkd.distill.methods import build_methods
 from erkd.features import FeatureCache
 from erkd.params import KdParams, load_params
 from erkd.students.student import Student, StudentConfig, build_student

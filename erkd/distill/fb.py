@@ -31,7 +31,7 @@ class Fb(nn.Module):
         self.params = params
         self.heads = nn.Conv2d(student.encoder.channels[student.encoder.strides.index(STRIDE)], 6, 1)
         nn.init.normal_(self.heads.weight, std=0.01)  # from mid-grey: wild colours would pull at the encoder
-        nn.init.constant_(self.heads.bias, 0.5)
+        nn.init.constant_(self.heads.get_parameter("bias"), 0.5)
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
         """The losses `foreground` and `background`, scaled by the weight; gradients reach student and heads.
