@@ -4,13 +4,6 @@ VENV := .venv
 PYTHON ?= python3
 # stage commands run plain `python`, so the environment's comes first
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-# one place that turns the telemetry of every tool off
-export DVC_NO_ANALYTICS := 1
-export GX_ANALYTICS_ENABLED := false
-export MLFLOW_DISABLE_TELEMETRY := true
-export DO_NOT_TRACK := true
-export GRADIO_ANALYTICS_ENABLED := False
-export HF_HUB_DISABLE_TELEMETRY := 1
 READY := $(VENV)/.ready
 
 .PHONY: help setup repro test test-fast lint ui mlflow-sync clean
@@ -24,7 +17,8 @@ setup: $(READY) ## make .venv with the pinned dependencies, the MLflow store, an
 $(READY): pyproject.toml constraints.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	pip install --disable-pip-version-check -c constraints.txt -e '.[torch,pipeline,dev]'
+	pip install --disable-pip-version-check -c constraints.txt -e '.[torch,pipeline,demo,dev]'
+	python -m erkd.telemetry
 	@if git rev-parse --git-dir >/dev/null 2>&1; then \
 	   git config user.name >/dev/null || git config --local user.name erkd; \
 	   git config user.email >/dev/null || git config --local user.email erkd@localhost; \
@@ -54,4 +48,4 @@ mlflow-sync: setup ## log the last training run where the MLflow store missed it
 	python -m erkd.tracking sync
 
 clean: ## remove the environment and everything that the pipeline wrote
-	rm -rf $(VENV) .erkd .dvc/tmp .dvc/cache data/*/ models/*/ reports/index.html reports/predictions reports/validation mlflow.db mlartifacts
+	rm -rf $(VENV) .erkd .dvc/tmp .dvc/cache data/[!b]*/ data/baselines/ data/baselines_folders/*/ models/*/ reports/index.html reports/predictions reports/validation mlflow.db mlartifacts

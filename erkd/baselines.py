@@ -5,11 +5,8 @@ Predictions are files, written once per data set, so that everything is scored t
 
 import contextlib
 import io
-import resource
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from erkd.costs import Cost, measured, together, typical
 from erkd.files import InputError
 from erkd.images import Array, load_alpha, load_image, load_trimap, save_image
 from erkd.parallel import map_rows
@@ -26,14 +24,6 @@ MEAN = "mean"
 # tried in this order until the solver converges; the second is still finer than 8 bits
 TOLERANCES = (1e-7, 1e-5)
 MAX_ITERATIONS = 5000
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds of one prediction on one core, files aside, and the process's peak memory in MiB meanwhile."""
-
-    seconds: float
-    peak_mib: int
 
 
 def interpolation(image: Array, trimap: Array) -> Array:
@@ -129,17 +119,17 @@ def run_baselines(
     """Write every method's prediction of every sample under `folder`.
 
     Where several of PyMatting's methods are asked for, their mean is written too, as method `mean`.
-    Returns per method the mean seconds per image and the peak memory in MiB. Raises InputError that names
-    the sample whose files cannot be used.
+    Returns what each costs per image (see `erkd.costs`). Raises InputError that names the sample whose files
+    cannot be used.
     """
-    costs = {}
-    for method in methods:
-        rows = map_rows(partial(_run_one, method, folder), samples, f"baseline {method}")
-        seconds = sum(row.seconds for row in rows) / len(rows)
-        costs[method] = {"seconds": round(seconds, 4), "peak_mib": max(row.peak_mib for row in rows)}
+    costs = {
+        method: typical(map_rows(partial(_run_one, method, folder), samples, f"baseline {method}"))
+        for method in methods
+    }
     averaged = [method for method in methods if method != "interpolation"]
     if len(averaged) > 1:
         map_rows(partial(_average_one, averaged, folder), samples, f"baseline {MEAN}")
+        costs[MEAN] = together([costs[method] for method in averaged])
     return costs
 
 
@@ -152,13 +142,10 @@ def _run_one(method: str, folder: Path, sample: Sample) -> Cost:
         )
     if method != "interpolation":
         import pymatting  # noqa: F401 - so that loading its compiled kernels is not timed
-    _reset_peak()
-    start = time.perf_counter()
     try:
-        alpha = estimate_alpha(method, image, trimap)
+        alpha, cost = measured(estimate_alpha, method, image, trimap)
     except InputError as error:
         raise InputError(f"{sample.image}: {method}: {error}") from None
-    cost = Cost(time.perf_counter() - start, _peak_mib())
     save_image(alpha, prediction_path(folder, method, sample))
     return cost
 
@@ -166,16 +153,3 @@ def _run_one(method: str, folder: Path, sample: Sample) -> Cost:
 def _average_one(methods: Sequence[str], folder: Path, sample: Sample) -> None:
     alphas = [load_alpha(prediction_path(folder, method, sample)) for method in methods]
     save_image(np.mean(alphas, axis=0), prediction_path(folder, MEAN, sample))
-
-
-def _reset_peak() -> None:
-    """Start the process's peak memory anew, where the system can (Linux)."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_mib() -> int:
-    with contextlib.suppress(OSError, StopIteration):
-        status = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) // 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

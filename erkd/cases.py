@@ -66,35 +66,33 @@ def build_cases(
     samples: Sequence[Sample],
     scores: Sequence[ImageScores],
     predictions: Path,
-    baselines: Path | None,
+    methods: Mapping[str, Path],
     count: int,
     longest: int = 384,
 ) -> list[Case]:
     """The cases of a set by the student's SAD.
 
-    `samples` and `scores` belong together by `sample_id`; `predictions` holds `<sample_id>.png`, `baselines`
-    a folder of such files per method, or is None. The best baseline is chosen image by image.
+    `samples` and `scores` belong together by `sample_id`; `predictions` holds `<sample_id>.png`, and so
+    does the folder of each of the other `methods`. The best baseline is chosen image by image.
     """
     by_id = {sample.sample_id: sample for sample in samples}
     lines: dict[str, dict[str, ImageScores]] = {}
     for line in scores:
         if line.sample_id in by_id:
             lines.setdefault(line.sample_id, {})[line.method] = line
-    ranked = {
-        sample: methods[STUDENT].values["sad"] for sample, methods in lines.items() if STUDENT in methods
-    }
+    ranked = {sample: found[STUDENT].values["sad"] for sample, found in lines.items() if STUDENT in found}
     chosen_cases: list[Chosen] = []
     for kind, chosen in choose_cases(ranked, count).items():
         for sample in chosen:
             others = {
                 method: line
                 for method, line in lines[sample].items()
-                if baselines and (baselines / method / f"{sample}.png").is_file()
+                if method in methods and (methods[method] / f"{sample}.png").is_file()
             }
             best = min(others, key=lambda method: others[method].values["sad"], default=None)
             files = {STUDENT: predictions / f"{sample}.png"}
-            if baselines and best:
-                files[best] = baselines / best / f"{sample}.png"
+            if best:
+                files[best] = methods[best] / f"{sample}.png"
             chosen_cases.append((kind, by_id[sample], files, lines[sample]))
     with parallel_config(backend="threading"):  # OpenCV and the encoder release the interpreter's lock
         return map_rows(partial(_case, longest), chosen_cases, f"cases of {predictions.name}")

@@ -50,8 +50,8 @@ def line_chart(steps: Sequence[float], values: Sequence[float], label: str, dots
     top = max(values) if dots else float(np.percentile(values, CEILING))
     bottom = min(0.0, min(values))
     top = round_up(bottom, top if top > bottom else bottom + 1)
-    x, y = _scale(0, max(steps), LEFT, WIDTH - RIGHT), _scale(bottom, top, HEIGHT - BOTTOM, TOP)
-    parts = _axes(nice_ticks(0, max(steps)), nice_ticks(bottom, top), x, y, "step")
+    x, y = Scale(0, max(steps), LEFT, WIDTH - RIGHT), Scale(bottom, top, HEIGHT - BOTTOM, TOP)
+    parts = axes(nice_ticks(0, max(steps)), nice_ticks(bottom, top), x, y, "step")
     if dots:
         parts.append(_path(steps, values, x, y, "curve"))
         parts += [
@@ -62,7 +62,7 @@ def line_chart(steps: Sequence[float], values: Sequence[float], label: str, dots
         parts.append(_path(steps, [min(value, top) for value in values], x, y, "faint"))
         parts.append(_path(steps, [min(value, top) for value in smooth(values)], x, y, "curve"))
     summary = f"{label}: {values[0]:.4g} at step {steps[0]:g}, {values[-1]:.4g} at step {steps[-1]:g}"
-    return _svg(parts, WIDTH, HEIGHT, summary)
+    return svg(parts, WIDTH, HEIGHT, summary)
 
 
 def scatter_chart(
@@ -71,9 +71,9 @@ def scatter_chart(
     """Points (x, y, title) on two equal axes from 0; below the diagonal, where y < x, they are marked."""
     size = 380
     top = max([max(x, y) for x, y, _ in points] or [1.0]) * 1.06 or 1.0
-    x, y = _scale(0, top, LEFT, size - RIGHT), _scale(0, top, size - BOTTOM - 12, TOP)
+    x, y = Scale(0, top, LEFT, size - RIGHT), Scale(0, top, size - BOTTOM - 12, TOP)
     ticks = nice_ticks(0, top, 5)
-    parts = _axes(ticks, ticks, x, y, "", size, size - 12)
+    parts = axes(ticks, ticks, x, y, "", size, size - 12)
     parts.append(f'<path class="shade" d="M{x(0)} {y(0)}L{x(top)} {y(top)}L{x(top)} {y(0)}Z"/>')
     parts.append(f'<path class="diagonal" d="M{x(0)} {y(0)}L{x(top)} {y(top)}"/>')
     for across, up, title in points:
@@ -84,10 +84,10 @@ def scatter_chart(
     middle = (size - BOTTOM) / 2
     turned = f'transform="rotate(-90 12 {middle:g})"'
     parts.append(f'<text class="label" x="12" y="{middle:g}" {turned}>{escape(y_label)}</text>')
-    return _svg(parts, size, size, summary)
+    return svg(parts, size, size, summary)
 
 
-class _Scale:
+class Scale:
     """A linear map from values to pixels, to a tenth of a pixel, so that the text stays small and stable."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
@@ -97,19 +97,16 @@ class _Scale:
         return f"{self.start + (value - self.low) / self.span * (self.end - self.start):.1f}"
 
 
-def _scale(low: float, high: float, start: float, end: float) -> _Scale:
-    return _Scale(low, high, start, end)
-
-
-def _axes(
+def axes(
     across: Sequence[float],
     up: Sequence[float],
-    x: _Scale,
-    y: _Scale,
+    x: Scale,
+    y: Scale,
     name: str,
     width: int = WIDTH,
     height: int = HEIGHT,
 ) -> list[str]:
+    """Grid lines and numbers of both axes; `name` is written along the lower one."""
     base = height - BOTTOM
     parts = [f'<path class="grid" d="M{LEFT} {y(tick)}H{width - RIGHT}"/>' for tick in up]
     parts += [
@@ -121,11 +118,12 @@ def _axes(
     return parts
 
 
-def _path(steps: Sequence[float], values: Sequence[float], x: _Scale, y: _Scale, style: str) -> str:
+def _path(steps: Sequence[float], values: Sequence[float], x: Scale, y: Scale, style: str) -> str:
     points = "L".join(f"{x(step)} {y(value)}" for step, value in zip(steps, values, strict=True))
     return f'<path class="{style}" d="M{points}"/>'
 
 
-def _svg(parts: Sequence[str], width: int, height: int, summary: str) -> Markup:
+def svg(parts: Sequence[str], width: int, height: int, summary: str) -> Markup:
+    """Parts as one picture that a screen reader calls by its summary."""
     head = f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(summary)}">'
     return Markup(head + "".join(parts) + "</svg>")

@@ -1,28 +1,142 @@
 """The command `erkd`."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from erkd.files import InputError, write_json
+from erkd.files import InputError, sha256, write_json
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help=__doc__,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+EXIT_CODES = (
+    "Exit codes: 0 done; 2 something that you gave is wrong, said in one line; 1 a mistake of erkd's."
+)
 
 
-@app.callback()
+@app.callback(epilog=EXIT_CODES)
 def erkd() -> None:
     """Image matting: an alpha from a photograph and its trimap."""
 
 
-@app.command()
+@app.command(epilog="Example: erkd matte photo.jpg --trimap trimap.png -o alpha.png")
+def matte(
+    images: Annotated[
+        list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="IMAGE|DIR...")
+    ],
+    trimap: Annotated[
+        Path,
+        typer.Option(
+            help="Trimap (0 background, 128 unknown, 255 foreground), or a folder of them, paired by name."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, or a folder for NAME.png.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A student's folder, an ONNX file, or models:/erkd-student@champion. Without it: the "
+            "package's own student, else that of the last `dvc repro`."
+        ),
+    ] = None,
+    cutout: Annotated[
+        bool, typer.Option("--cutout", help="Write RGBA with estimated foreground colours instead of alpha.")
+    ] = False,
+    background: Annotated[
+        str | None, typer.Option(help="Write the foreground over this image file or colour (white, #rrggbb).")
+    ] = None,
+    tile: Annotated[
+        int | None, typer.Option(help="Side of the tiles, pixels; smaller takes less memory and more time.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average over four mirror images: four times the time.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+) -> None:
+    """Estimate the alpha of photos from their trimaps.
+
+    An output has its photo's size, upright as EXIF says. Files are written whole or not at all; with several
+    photos, a bad one is named and the others are done.
+    """
+    from erkd import matte_files
+    from erkd.engines import flipping
+    from erkd.matter import Matter
+    from erkd.parallel import progress
+
+    jobs = matte_files.find_jobs(images, trimap, output, force)
+    finish = matte_files.choose_finish(cutout, background, [job.output for job in jobs])
+    matter = Matter.load(model, device, tile)
+    if tta:
+        matter = replace(matter, engine=flipping(matter.engine))
+    if len(jobs) == 1:
+        return matte_files.write_matte(matter, jobs[0], finish)
+    errors = list(matte_files.write_mattes(matter, progress(jobs, "Matting"), finish))
+    if errors:
+        raise InputError("\n".join(errors))
+
+
+@app.command(epilog="Example: erkd export models/student -o models/onnx")
+def export(
+    student: Annotated[Path, typer.Argument(help="Folder with student.json and student.safetensors.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for student.onnx and onnx.json.")],
+    opset: Annotated[int, typer.Option(help="Version of ONNX's operators.")] = 18,
+    tolerance: Annotated[float, typer.Option(help="Largest difference of alpha from PyTorch.")] = 1e-4,
+) -> None:
+    """Write a student as ONNX, any size, checked against PyTorch."""
+    try:
+        from erkd.export import export_student
+        from erkd.params import ExportParams
+        from erkd.students.student import load_student
+    except ImportError as error:
+        raise InputError(f"export needs {error.name}: pip install 'erkd[torch,pipeline]'") from None
+
+    params = ExportParams(opset=opset, tolerance=tolerance)
+    network = load_student(student)
+    difference = export_student(network, output, params, sha256(student / "student.safetensors"))
+    typer.echo(f"{output / 'student.onnx'}: differs from PyTorch by at most {difference:.1g}")
+
+
+@app.command(epilog="Example: erkd doctor")
+def doctor() -> None:
+    """Say what is installed, which student and device would be used, and how to mend what is missing.
+
+    The exit code is 2 when `erkd matte` could not run.
+    """
+    from erkd.doctor import examine
+
+    broken = False
+    for check in examine(Path.cwd()):
+        typer.echo(f"{check.name:16} {check.found}")
+        if check.mend:
+            typer.echo(f"{'':16} -> {check.mend}")
+        broken |= check.needed
+    if broken:
+        raise typer.Exit(2)
+
+
+@app.command(
+    epilog="Example: erkd evaluate --pred predictions --alpha alphas --trimap trimaps --json scores.json"
+)
 def evaluate(
     pred: Annotated[Path, typer.Option(help="Folder of the predictions to score, 8-bit images.")],
     alpha: Annotated[Path, typer.Option(help="Folder of the true alphas, with the same file names.")],
     trimap: Annotated[
         Path, typer.Option(help="Folder of the trimaps (0, 128, 255), with the same file names.")
     ],
+    baseline_dir: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Predictions of another program to score beside, NAME=DIR; may be repeated.",
+            metavar="NAME=DIR",
+        ),
+    ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Write the mean and every image's scores as JSON.")
     ] = None,
@@ -39,26 +153,56 @@ def evaluate(
     """
     from rich.console import Console
 
+    from erkd import beside
     from erkd import evaluate as evaluation
 
-    matches = evaluation.match_files(pred, alpha, trimap)
-    if matches.unmatched:
-        unmatched = "; ".join(matches.unmatched)
-        if not allow_missing:
-            raise InputError(
-                f"{unmatched} (--allow-missing scores the {len(matches.files)} that are complete)"
-            )
+    matches = beside.match_all(pred, beside.parse_folders(baseline_dir or []), alpha, trimap)
+    count = len(matches[beside.PRED].files)
+    unmatched = "; ".join(dict.fromkeys(words for found in matches.values() for words in found.unmatched))
+    if unmatched and not allow_missing:
+        raise InputError(f"{unmatched} (--allow-missing scores the {count} that are complete)")
+    if unmatched:
         typer.echo(f"left out: {unmatched}", err=True)
-    scores = evaluation.score_matches(matches)
-    results = evaluation.results(scores)
+    scores = {name: evaluation.score_matches(found) for name, found in matches.items()}
+    results = evaluation.results(scores[beside.PRED])
+    baselines = beside.compare(scores) if len(scores) > 1 else {}
     if json:
-        write_json(results, json)
+        write_json(results | ({"baselines": baselines} if baselines else {}), json)
     if csv:
         evaluation.write_csv(scores, csv)
     if latex:
-        typer.echo(evaluation.latex(results["mean"], len(scores)))
+        typer.echo(evaluation.latex(results["mean"], count))
     else:
-        Console().print(evaluation.table(results["mean"], len(scores)))
+        Console().print(evaluation.table(results["mean"], count))
+    if baselines and latex:
+        typer.echo(beside.beside_latex(results["mean"], baselines, count))
+    elif baselines:
+        Console().print(beside.beside_table(results["mean"], baselines, count))
+
+
+@app.command(epilog="Example: erkd demo --port 8000")
+def demo(
+    model: Annotated[
+        str | None, typer.Option(help="A student's folder, an ONNX file, or models:/erkd-student@champion.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets others in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 is any free one.", min=0, max=65535)] = 7860,
+    max_mb: Annotated[float, typer.Option(help="Largest upload, MB.", min=0.1)] = 20,
+) -> None:
+    """Serve a web page: open a photo, paint its trimap, download the cut-out.
+
+    The page needs nothing but this server, and the server keeps nothing.
+    """
+    try:
+        from erkd.demo.server import address, listen, serve
+    except ModuleNotFoundError as error:
+        raise InputError(f"the page needs {error.name}; pip install 'erkd[demo]'") from None
+    from erkd.matter import Matter
+
+    listener = listen(host, port)
+    matter = Matter.load(model)
+    typer.echo(f"{address(listener)} (Ctrl+C ends it)")
+    serve(matter, listener, round(max_mb * 1e6))
 
 
 def main() -> None:
@@ -67,6 +211,11 @@ def main() -> None:
         app()
     except InputError as error:
         print(error, file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:  # the light install
+        if (error.name or "erkd").split(".")[0] == "erkd":
+            raise
+        print(f"this needs {error.name}: pip install 'erkd[torch,pipeline]' brings it", file=sys.stderr)
         sys.exit(2)
 
 

@@ -1,24 +1,12 @@
-"""Compositing: the equation, the official rule of Composition-1k, and the stage's composites."""
+"""Compositing: the equation, the official rule of Composition-1k, and what a camera adds."""
 
 import math
-import zlib
-from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from erkd.files import InputError
-from erkd.images import Array, load_alpha, load_image, save_image, to_bytes
-from erkd.parallel import map_rows
-from erkd.params import CompositeParams
-from erkd.tables import CompositeRow, LayerRow, read_table, resolve, write_table
-
-LIKENED = 0.25  # of the composites get a background in about the foreground's colours
-
-Bytes = NDArray[np.uint8]
+from erkd.images import Array, Bytes, to_bytes
 
 
 def composite(foreground: Array, alpha: Array, background: Array) -> Array:
@@ -47,9 +35,12 @@ def composite_official(foreground: Bytes, alpha: Bytes, background: Bytes) -> By
     if ratio > 1:
         size = (math.ceil(columns * ratio), math.ceil(rows * ratio))
         background = np.asarray(Image.fromarray(background).resize(size, Image.Resampling.BICUBIC))
-    share = alpha[:, :, None] / 255.0
-    mixed = (share * foreground + (1 - share) * background[:height, :width]).astype(np.uint8)
-    return np.where(alpha[:, :, None] == 255, foreground, mixed)
+    background = background[:height, :width]
+    result = np.where(alpha[:, :, None] == 255, foreground, background)
+    mixed = (alpha > 0) & (alpha < 255)  # elsewhere the sum is one of the two, exactly
+    share = alpha[mixed, None] / 255.0
+    result[mixed] = (share * foreground[mixed] + (1 - share) * background[mixed]).astype(np.uint8)
+    return result
 
 
 def place_background(background: Array, height: int, width: int, rng: np.random.Generator) -> Array:
@@ -86,106 +77,3 @@ def camera_effects(image: Array, rng: np.random.Generator) -> Array:
         decoded = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.float32)
         image = decoded[:, :, ::-1] / np.float32(255)
     return np.clip(image, 0, 1).astype(np.float32)
-
-
-def _licences(*rows: LayerRow) -> str:
-    return " + ".join(dict.fromkeys(row.licence for row in rows))
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """One composite before it is made."""
-
-    sample_id: str
-    foreground: LayerRow
-    background: LayerRow
-    seed: int
-
-
-@dataclass(frozen=True)
-class _Make:
-    """Makes one composite, writes its image and alpha, and returns its row."""
-
-    table: Path
-    out_dir: Path
-    effects: float
-
-    def __call__(self, plan: _Plan) -> CompositeRow:
-        rng = np.random.default_rng(plan.seed)
-        foreground = load_image(resolve(self.table, plan.foreground.image))
-        alpha = load_alpha(resolve(self.table, plan.foreground.alpha))
-        height, width = alpha.shape
-        if foreground.shape[:2] != (height, width):
-            raise InputError(
-                f"{plan.foreground.alpha}: {alpha.shape} pixels; its image has {foreground.shape[:2]}"
-            )
-        background = load_image(resolve(self.table, plan.background.image))
-        if rng.random() < 0.5:
-            foreground, alpha = foreground[:, ::-1], alpha[:, ::-1]
-        background = place_background(background, height, width, rng)
-        if rng.random() < LIKENED:
-            background = liken(background, foreground, alpha, rng.uniform(0.3, 0.95))
-        image = composite(foreground, alpha, background)
-        if rng.random() < self.effects:
-            image = camera_effects(image, rng)
-        names = {kind: f"{kind}s/{plan.sample_id}.png" for kind in ("image", "alpha")}
-        save_image(image, self.out_dir / names["image"])
-        save_image(alpha, self.out_dir / names["alpha"])
-        return CompositeRow(
-            sample_id=plan.sample_id,
-            split=plan.foreground.split,
-            source=plan.foreground.source,
-            licence=_licences(plan.foreground, plan.background),
-            foreground_id=plan.foreground.layer_id,
-            background_id=plan.background.layer_id,
-            material=plan.foreground.material,
-            image=names["image"],
-            alpha=names["alpha"],
-            height=height,
-            width=width,
-            seed=plan.seed,
-            caption=f"{plan.foreground.caption} in front of {plan.background.caption}",
-            foreground_phrase=plan.foreground.caption,
-            background_phrase=plan.background.caption,
-        )
-
-
-def _plan(layers: list[LayerRow], params: CompositeParams, seed: int) -> list[_Plan]:
-    """Give every foreground its backgrounds: all of a split's before one comes again."""
-    plans = []
-    for part, split in enumerate(("train", "validation", "test")):
-        foregrounds = [row for row in layers if row.kind == "foreground" and row.split == split]
-        backgrounds = [row for row in layers if row.kind == "background" and row.split == split]
-        if not foregrounds or not backgrounds:
-            raise InputError(
-                f"library.csv: the split {split} has no {'fore' if not foregrounds else 'back'}grounds"
-            )
-        rng = np.random.default_rng([seed, 17, part])
-        order: list[int] = []
-        used: dict[str, set[int]] = {row.layer_id: set() for row in foregrounds}
-        for copy in range(getattr(params.per_foreground, split)):
-            for foreground in foregrounds:
-                order = order or rng.permutation(len(backgrounds)).tolist()
-                seen = used[foreground.layer_id]
-                chosen = next((index for index in order if index not in seen), order[0])
-                order.remove(chosen)
-                seen.add(chosen)
-                sample_id = f"{foreground.layer_id}-{copy:02d}"
-                row_seed = (seed + zlib.crc32(f"composite {sample_id}".encode())) % 2**32
-                plans.append(_Plan(sample_id, foreground, backgrounds[chosen], row_seed))
-    return plans
-
-
-def write_composites(
-    library_dir: Path, out_dir: Path, params: CompositeParams, seed: int
-) -> list[CompositeRow]:
-    """Make every composite of a library into `out_dir`, in parallel; the table is written last.
-
-    The alpha written is the 8-bit alpha the composite was made with. Raises InputError for a split without
-    layers and for an alpha of another size than its foreground.
-    """
-    table = library_dir / "library.csv"
-    plans = _plan(read_table(table, LayerRow), params, seed)
-    rows = map_rows(_Make(table, out_dir, params.effects), plans, "Compositing")
-    write_table(rows, out_dir / "manifest.csv")
-    return rows

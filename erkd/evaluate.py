@@ -1,6 +1,7 @@
 """Score any program's predictions: three folders of files with the same names."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,12 +9,13 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from erkd.files import InputError, atomic
+from erkd.images import images_by_name
+from erkd.intervals import mean_scores
 from erkd.metrics import Scores
 from erkd.parallel import map_rows
-from erkd.scores import NAMES, mean_scores, score_file
+from erkd.scores import NAMES, score_file
 from erkd.tables import shorten
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 REGIONS = ("unknown region", "whole image")
 
 
@@ -51,7 +53,7 @@ def match_files(pred: Path, alpha: Path, trimap: Path) -> Matches:
 
     Raises InputError for a folder that is missing or has two files of one name, and when nothing matches.
     """
-    preds, alphas, trimaps = _images(pred), _images(alpha), _images(trimap)
+    preds, alphas, trimaps = images_by_name(pred), images_by_name(alpha), images_by_name(trimap)
     truth = trimaps | alphas
     odd = (
         ("missing in", pred, {name: truth[name] for name in truth.keys() - preds.keys()}),
@@ -70,19 +72,6 @@ def match_files(pred: Path, alpha: Path, trimap: Path) -> Matches:
     return Matches({name: (preds[name], alphas[name], trimaps[name]) for name in common}, unmatched)
 
 
-def _images(folder: Path) -> dict[str, Path]:
-    """The image files of a folder by name without suffix."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    images: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            if path.stem in images:
-                raise InputError(f"{folder}: both {images[path.stem].name} and {path.name}; keep one")
-            images[path.stem] = path
-    return images
-
-
 def score_matches(matches: Matches) -> dict[str, Scores]:
     """The scores of every match by name, on all cores. Raises InputError that names the file at fault."""
     names = list(matches.files)
@@ -99,17 +88,20 @@ def results(scores: dict[str, Scores]) -> dict[str, Any]:
     return {"n": len(images), "mean": mean_scores(list(scores.values())), "images": images}
 
 
-def write_csv(scores: dict[str, Scores], path: Path) -> None:
-    """Write one line per image: its name and every score, unrounded."""
+def write_csv(scores: Mapping[str, Mapping[str, Scores]], path: Path) -> None:
+    """Write one line per image: its name and every score, unrounded; with the method where there are several."""
+    several = len(scores) > 1
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["image", *NAMES])
-        writer.writerows([name, *asdict(row).values()] for name, row in scores.items())
+        writer.writerow(["image", *(["method"] if several else []), *NAMES])
+        for method, images in scores.items():
+            named = [method] if several else []
+            writer.writerows([image, *named, *asdict(row).values()] for image, row in images.items())
 
 
 def table(mean: dict[str, float], count: int) -> Table:
     """The mean scores as a table for the terminal, with units and regions."""
-    result = Table(title=f"Mean over {count} image{'s' if count != 1 else ''}")
+    result = Table(title=f"Mean over {plural(count)}")
     result.add_column("metric")
     result.add_column("unit")
     for region in REGIONS:
@@ -122,9 +114,19 @@ def table(mean: dict[str, float], count: int) -> Table:
 def latex(mean: dict[str, float], count: int) -> str:
     """The same table as a LaTeX tabular (package booktabs)."""
     rows = [[line.title, line.unit.replace("10^-3", "$10^{-3}$"), *_cells(line, mean)] for line in LINES]
-    header, *body = [" & ".join(row) + r" \\" for row in [["metric", "unit", *REGIONS], *rows]]
-    begin = rf"\begin{{tabular}}{{llrr}} % mean over {count} image{'s' if count != 1 else ''}"
+    return booktabs([["metric", "unit", *REGIONS], *rows], "llrr", f"mean over {plural(count)}")
+
+
+def booktabs(rows: Sequence[Sequence[str]], columns: str, comment: str) -> str:
+    """Rows of cells, a header first, as a LaTeX tabular."""
+    header, *body = [" & ".join(row) + r" \\" for row in rows]
+    begin = rf"\begin{{tabular}}{{{columns}}} % {comment}"
     return "\n".join([begin, r"\toprule", header, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"])
+
+
+def plural(count: int) -> str:
+    """A number of images in words."""
+    return f"{count} image{'s' if count != 1 else ''}"
 
 
 def _cells(line: Line, mean: dict[str, float]) -> list[str]:

@@ -4,7 +4,6 @@ Facts about files come from `erkd.facts` as further columns, so that every rule 
 """
 
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -75,7 +74,6 @@ def failures(report: Mapping[str, Any], most: int = 5) -> list[str]:
 
 def _context() -> Any:
     """A Great Expectations context that lives in memory, tells nobody and draws no progress bars."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it imports modules that Python will drop
         import great_expectations as gx

@@ -3,6 +3,7 @@
 The only importer of onnx.
 """
 
+import base64
 import copy
 import logging
 import math
@@ -16,46 +17,75 @@ from torch import Tensor, nn
 
 from erkd.files import InputError, atomic, sha256, write_json
 from erkd.params import ExportParams
-from erkd.students.student import MULTIPLE
+from erkd.students import MARGIN, MULTIPLE, PROPAGATION
+from erkd.students.propagation import fill, propagate
+from erkd.students.student import margin
 
+SMALL_WEIGHT = 64  # numbers; fewer are not worth a cast
 CHECKED = ((1, 96, 128), (3, 224, 160))  # batch, height, width; none is what is traced
 
 
 class AlphaOnly(nn.Module):
-    """A student as a function of two tensors with one result."""
+    """A student as a function of tensors with one result; layers that are NaN are computed from the image."""
 
     def __init__(self, student: nn.Module) -> None:
         super().__init__()
         self.student = student
+        self.margin = margin(student)
 
-    def forward(self, image: Tensor, trimap: Tensor) -> Tensor:
-        """Alpha B x 1 x H x W of `image` B x 3 x H x W and `trimap` B x 1 x H x W."""
-        alpha: Tensor = self.student(image, trimap).alpha
+    def forward(self, image: Tensor, trimap: Tensor, layers: Tensor) -> Tensor:
+        """Alpha B x 1 x H x W of B x 3 x H x W, B x 1 x H x W and B x 8 x H/4 x W/4 (or one NaN)."""
+        layers = torch.where(torch.isnan(layers), propagate(image, trimap), layers)
+        alpha: Tensor = self.student(image, trimap, layers).alpha
         return alpha
 
 
-def export_onnx(model: nn.Module, path: Path, opset: int) -> None:
-    """Write `model(image, trimap) -> alpha` as one ONNX file.
+class Fill(nn.Module):
+    """`fill` on one tensor: B x 4 x h x w, three colours and a share -> three colours and a distance."""
 
-    Inputs `image` B x 3 x H x W in [0, 1] and `trimap` B x 1 x H x W of 0, 0.5 and 1, output `alpha`
-    B x 1 x H x W, all float32; B, H and W are free, H and W multiples of 32. What the exporter notes about
-    the source (paths, stack traces) is left out, so the same weights give the same bytes in any folder.
+    def forward(self, known: Tensor) -> Tensor:
+        """B x 4 x h x w -> B x 4 x h x w."""
+        return torch.cat(fill(known[:, :3], known[:, 3:]), dim=1)
+
+
+def export_onnx(model: AlphaOnly, path: Path, opset: int) -> None:
+    """Write `model(image, trimap, layers) -> alpha` as one ONNX file.
+
+    Inputs `image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5 and 1, and `layers` B x 8 x H/4 x
+    W/4, which may be left out: only a tile of a larger image needs those of the whole. Output `alpha` B x 1
+    x H x W. All are float32; B, H and W are free, H and W multiples of 32. What makes a whole image's layers
+    lies in the file's metadata. The same weights give the same bytes in any folder.
     """
     import onnx
 
+    inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5), torch.rand(2, 8, 16, 24))
+    network = _traced(model, inputs, ["image", "trimap", "layers"], "alpha", opset)
+    known = (torch.rand(2, 4, 16, 24),)
+    propagation = _traced(Fill(), known, ["known"], "filled", opset).SerializeToString(deterministic=True)
+    # an input that is an initializer too has a default: one NaN, which the network replaces
+    no_layers = np.full((1, 1, 1, 1), np.nan, np.float32)
+    network.graph.initializer.append(onnx.numpy_helper.from_array(no_layers, "layers"))
+    metadata = {PROPAGATION: base64.b64encode(propagation).decode(), MARGIN: str(model.margin)}
+    onnx.helper.set_model_props(network, metadata)
+    onnx.checker.check_model(network, full_check=True)
+    with atomic(path) as temporary:
+        temporary.write_bytes(network.SerializeToString(deterministic=True))
+
+
+def _traced(model: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, opset: int) -> Any:
+    """A model as ONNX, batch and sizes free, without the paths and stack traces that the exporter notes."""
     model = copy.deepcopy(model).eval().cpu()
-    inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5))
-    # free sizes; that H and W are multiples of 32 is left unsaid, since solving for it takes minutes
+    # that sizes are multiples of 32 is left unsaid, since solving for it takes minutes
     free = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own making
-        graph = torch.export.export(model, inputs, dynamic_shapes=(free, free), strict=False)
+        graph = torch.export.export(model, inputs, dynamic_shapes=(free,) * len(inputs), strict=False)
         program = torch.onnx.export(
             graph,
             opset_version=opset,
-            input_names=["image", "trimap"],
-            output_names=["alpha"],
+            input_names=names,
+            output_names=[output],
             external_data=False,
             verbose=False,
         )
@@ -63,9 +93,7 @@ def export_onnx(model: nn.Module, path: Path, opset: int) -> None:
     network = program.model_proto
     _forget_source(network)
     _name_sizes(network.graph)
-    onnx.checker.check_model(network, full_check=True)
-    with atomic(path) as temporary:
-        temporary.write_bytes(network.SerializeToString(deterministic=True))
+    return network
 
 
 def _forget_source(message: Any) -> None:
@@ -82,8 +110,38 @@ def _name_sizes(graph: Any) -> None:
     """Call the free sizes batch, height and width, and leave out the sizes of what lies between."""
     del graph.value_info[:]
     for value in [*graph.input, *graph.output]:
-        batch, _, height, width = value.type.tensor_type.shape.dim
-        batch.dim_param, height.dim_param, width.dim_param = "batch", "height", "width"
+        sizes = value.type.tensor_type.shape.dim
+        for index, name in enumerate(("batch", "channels", "height", "width")):
+            if value.name == "layers":  # its default has one element
+                sizes[index].dim_param = f"layers_{name}"
+            elif index != 1:
+                sizes[index].dim_param = name
+
+
+def halve(path: Path, small: Path) -> None:
+    """Write the ONNX file `path` to `small` with its weights as float16, cast to float32 as it is loaded.
+
+    Half the bytes; sums stay float32, so any processor runs it, as fast.
+    """
+    import onnx
+
+    network = onnx.load(path)
+    graph = network.graph
+    casts = []
+    for weight in graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < SMALL_WEIGHT:
+            continue
+        name = weight.name
+        stored = onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_float16")
+        weight.CopyFrom(stored)
+        casts.append(onnx.helper.make_node("Cast", [stored.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(network, full_check=True)
+    with atomic(small) as temporary:
+        temporary.write_bytes(network.SerializeToString(deterministic=True))
 
 
 def largest_difference(model: nn.Module, path: Path) -> float:
@@ -91,7 +149,9 @@ def largest_difference(model: nn.Module, path: Path) -> float:
     import onnxruntime
 
     model = copy.deepcopy(model).eval().cpu()
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # it warns of every input that has a default
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     differences = []
     for seed, (batch, height, width) in enumerate(CHECKED):
         random = np.random.default_rng(seed)
@@ -100,14 +160,19 @@ def largest_difference(model: nn.Module, path: Path) -> float:
         trimap[:, :, : height // 4] = 0
         trimap[:, :, -height // 4 :] = 1
         with torch.inference_mode():
-            expected = model(torch.from_numpy(image), torch.from_numpy(trimap)).numpy()
-        (found,) = session.run(["alpha"], {"image": image, "trimap": trimap})
-        differences.append(np.abs(found - expected).max())
+            tensors = torch.from_numpy(image), torch.from_numpy(trimap)
+            layers = propagate(*tensors)
+            expected = model(*tensors, layers).numpy()
+        inputs = {"image": image, "trimap": trimap}
+        for given in (inputs, inputs | {"layers": layers.numpy()}):
+            (found,) = session.run(["alpha"], given)
+            differences.append(np.abs(found - expected).max())
     return float(np.max(differences))  # NaN if any is
 
 
 def export_student(student: nn.Module, folder: Path, params: ExportParams, student_sha256: str) -> float:
-    """Write `student.onnx` and `onnx.json` (what it takes, how near it is to PyTorch, hashes) to `folder`.
+    """Write `student.onnx`, `student.fp16.onnx` (half the bytes) and `onnx.json` (what they take, how near they
+    are to PyTorch, hashes) to `folder`.
 
     Returns the largest difference from PyTorch; raises InputError when that is above `params.tolerance`.
     """
@@ -120,6 +185,8 @@ def export_student(student: nn.Module, folder: Path, params: ExportParams, stude
             f"{path}: ONNX Runtime and PyTorch differ by {difference:.2g}; "
             f"export.tolerance in params.yaml allows {params.tolerance:.2g}"
         )
+    small = folder / "student.fp16.onnx"
+    halve(path, small)
     record = {
         "inputs": {"image": "batch x 3 x height x width, RGB in [0, 1]", "trimap": "0, 0.5, 1; one channel"},
         "output": {"alpha": "batch x 1 x height x width in [0, 1]"},
@@ -129,6 +196,10 @@ def export_student(student: nn.Module, folder: Path, params: ExportParams, stude
         "largest_difference": round_up(difference),
         "student_sha256": student_sha256,
         "sha256": sha256(path),
+        "fp16": {
+            "largest_difference": round_up(largest_difference(model, small)),
+            "sha256": sha256(small),
+        },
     }
     write_json(record, folder / "onnx.json")
     return difference

@@ -4,7 +4,11 @@ A cache is images and an index. One folder holds, for each kind of image, `KIND.
 memory-mapped) and `KIND.csv` (row, id); and for all of them `text.npy` (K x D, float32: unit-length embeddings
 of the prompts) and `features.json`, written last: which teacher, which images, and the hashes that a reader
 checks. The kinds are `composites`, as they are stored, and `layers`: each foreground on a neutral ground, and
-each background. `erkd/precompute.py` writes the folder.
+each background. `KIND-shallow.npy` is a second level on a grid twice as fine, where the teacher has one.
+
+With `features.pca` a file holds fewer channels: centred cells in the basis of `NAME.basis.npy`. The student stays
+in the joint space and is projected by the same basis (`erkd/centring.py`).
+`erkd/precompute.py` writes the folder.
 """
 
 import hashlib
@@ -13,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -31,19 +35,30 @@ TEXT = "text.npy"
 MEND = "run `dvc repro features`"
 
 
+class Maps(Protocol):
+    """Features by row: a memory map, or a teacher that is run for them."""
+
+    def __getitem__(self, rows: NDArray[Any], /) -> NDArray[np.float16]:
+        """The maps of `rows`, B x C x Gh x Gw."""
+
+
 @dataclass(frozen=True)
 class FeatureCache:
-    """An open cache. `features` N x D x Gh x Gw (float16), `sample_ids` N, `text` K x D, `mean` D.
+    """An open cache. `features` N x C x Gh x Gw (float16), `sample_ids` N, `text` K x D, `mean` D.
 
-    Features are in the joint image-text space and not normalised. `mean` is that of all cells after each was
-    scaled to unit length: what centring takes off. Of layers, `sample_ids` are the `layer_id`s.
+    `mean` is that of all cells after each was scaled to unit length: what centring takes off. Without `basis`
+    features are the teacher's D channels, in the joint image-text space and not normalised. With `basis`
+    (C x D, orthonormal rows) they are unit-length cells less `mean`, projected. `shallow` is the second level;
+    its channels are the tower's own. Of layers, `sample_ids` are the `layer_id`s.
     """
 
-    features: NDArray[np.float16]
+    features: Maps
     sample_ids: list[str]
     prompts: list[str]
     text: Array
     mean: Array
+    basis: Array | None = None
+    shallow: "FeatureCache | None" = None
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -51,7 +66,7 @@ class FeatureCache:
         return {name: row for row, name in enumerate(self.sample_ids)}
 
     def sample(self, indices: Tensor, theta: Tensor, size: Sequence[int]) -> Tensor:
-        """Targets for crops: B x D x h x w, float32, on `theta`'s device.
+        """Targets for crops: B x C x h x w, float32, on `theta`'s device.
 
         `indices` B are rows of the cache; `theta` B x 2 x 3 maps a crop's normalised coordinates to the whole
         image's (as `affine_grid` reads it, align_corners=False); `size` is (h, w). Beyond the image its
@@ -85,8 +100,10 @@ def open_features(
                 f"{folder / IDENTITY}: no cache of the kind {kind!r}, only {', '.join(kinds) or 'none'}; "
                 f"add it to features.kinds and {MEND}"
             )
-        shape, made_from = tuple(kinds[kind]["shape"]), kinds[kind]["images"]
-        mean = np.array(kinds[kind]["mean"], np.float32)
+        facts, made_from = kinds[kind]["levels"], kinds[kind]["images"]
+        means = {name: np.array(level["mean"], np.float32) for name, level in facts.items()}
+        shapes = {name: tuple(level["shape"]) for name, level in facts.items()}
+        arrays = array_names(facts)
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / IDENTITY}: not the identity of a feature cache (no {error})") from None
     if teacher is not None and teacher != made_by:
@@ -94,17 +111,31 @@ def open_features(
         raise InputError(f"{folder}: stale: made by another teacher ({', '.join(changed)} differ); {MEND}")
     if images is not None and images != made_from:
         raise InputError(f"{folder}: stale: the {kind} have changed since; {MEND}")
-    data, index = folder / f"{kind}.npy", folder / f"{kind}.csv"
-    for path in (data, index, folder / TEXT):
-        _check_file(path, hashes.get(path.name))
-    features = np.load(data, mmap_mode="r")
-    if features.shape != shape or features.dtype != np.float16:
-        raise InputError(f"{data}: {features.dtype} {features.shape}; expected float16 {shape}")
-    lines = index.read_text(encoding="utf-8").splitlines()[1:]
-    if len(lines) != shape[0]:
-        raise InputError(f"{index}: {len(lines)} rows; expected {shape[0]}")
-    names = [line.split(",", 1)[1] for line in lines]
-    return FeatureCache(features, names, prompts, np.load(folder / TEXT), mean)
+    index = folder / f"{kind}.csv"
+    for name in (*arrays, index.name, TEXT):
+        _check_file(folder / name, hashes.get(name))
+    names = [line.split(",", 1)[1] for line in index.read_text(encoding="utf-8").splitlines()[1:]]
+    text, cache = np.load(folder / TEXT), None
+    for name, shape in reversed(shapes.items()):  # the shallow level first: the deep one holds it
+        features = _mapped(folder / f"{name}.npy", shape)
+        basis = np.load(folder / f"{name}.basis.npy") if f"{name}.basis.npy" in arrays else None
+        cache = FeatureCache(features, names, prompts, text, means[name], basis, cache)
+        if len(names) != shape[0]:
+            raise InputError(f"{index}: {len(names)} rows; expected {shape[0]}; {MEND}")
+    if cache is None:
+        raise InputError(f"{folder / IDENTITY}: no levels of {kind}; {MEND}")
+    return cache
+
+
+def level_names(kind: Kind, levels: int) -> list[str]:
+    """The names of a kind's levels, the teacher's patches first."""
+    return [kind, f"{kind}-shallow"][:levels]
+
+
+def array_names(levels: dict[str, Any]) -> list[str]:
+    """The array files of levels, by what `features.json` says of each."""
+    bases = [f"{name}.basis.npy" for name, level in levels.items() if level["basis"]]
+    return [*(f"{name}.npy" for name in levels), *bases]
 
 
 def row_id(row: CompositeRow | LayerRow) -> str:
@@ -127,3 +158,10 @@ def _check_file(path: Path, expected: str | None) -> None:
         raise InputError(f"{path}: no such file; {MEND}")
     if sha256(path) != expected:
         raise InputError(f"{path}: truncated or changed since it was written; {MEND}")
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:
+    features = np.load(path, mmap_mode="r")
+    if features.shape != shape or features.dtype != np.float16:
+        raise InputError(f"{path}: {features.dtype} {features.shape}; expected float16 {shape}; {MEND}")
+    return features

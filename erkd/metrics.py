@@ -117,12 +117,15 @@ def connectivity_error(both: Pair) -> Regions:
     lower = cv2.min(both.alpha_pred, both.alpha_true)
     connected = np.ones(lower.shape, bool)
     level = np.zeros(lower.shape, np.uint8)
+    # room to work in: new arrays at each threshold would cost large images more than what is done with them
+    region, component = np.empty((2, *lower.shape), bool)
     labels = np.empty(lower.shape, np.int32)
     for step in range(1, LEVELS + 1):
-        connected &= _largest_component(lower >= -(-255 * step // LEVELS), labels)
+        np.greater_equal(lower, -(-255 * step // LEVELS), out=region)
+        connected &= _largest_component(region, labels, component)
         if not connected.any():
             break
-        level += connected
+        level += connected.view(np.uint8)
     sums = np.zeros(2, np.int64)
     for rows in strips(both.unknown.shape):
         error = np.abs(
@@ -140,22 +143,25 @@ def _unconnected(alpha: Bytes, level: Bytes) -> NDArray[np.int16]:
     return above
 
 
-def _largest_component(region: NDArray[np.bool_], labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+def _largest_component(
+    region: NDArray[np.bool_], labels: NDArray[np.int32], component: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """The largest 4-connected component of a region; of equal ones the first in column-major order.
 
-    `labels` is room to work in, H x W; a new array at each threshold would cost more than the labelling.
+    All are H x W; `labels` and `component` are room to work in, and the result may be `component`.
     """
     count, _ = cv2.connectedComponents(region.view(np.uint8), labels, connectivity=4)
     if count == 1:
         return region
     # mostly one component holds more than half, and a thin sample tells which; counting all takes longer
     sample = labels[::8, ::8]
-    guess = labels == np.bincount(sample[sample > 0], minlength=2).argmax()
-    if 2 * np.count_nonzero(guess & region) > np.count_nonzero(region):
-        return guess
+    guess = int(np.bincount(sample[sample > 0], minlength=2).argmax())
+    if guess:  # label 0 is what lies outside the region
+        np.equal(labels, guess, out=component)
+        if 2 * np.count_nonzero(component) > np.count_nonzero(region):
+            return component
     areas = np.bincount(labels.ravel(), minlength=count)
-    areas[0] = 0  # label 0 is what lies outside the region
+    areas[0] = 0
     largest = areas == areas.max()
-    if largest.sum() > 1:
-        return labels == labels.T.flat[np.argmax(largest[labels].T)]
-    return labels == np.argmax(largest)
+    first = labels.T.flat[np.argmax(largest[labels].T)] if largest.sum() > 1 else np.argmax(largest)
+    return np.equal(labels, first, out=component)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -14,6 +14,7 @@ Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Baseline = Literal["interpolation", "closed_form", "knn", "shared_sampling"]
 
 
 class Section(BaseModel):
@@ -33,7 +34,7 @@ class Splits(Section):
 class DataParams(Section):
     """Where foregrounds and backgrounds come from. `size` is the longer side of a procedural layer, pixels."""
 
-    source: Literal["procedural", "alphamatting", "folder"]
+    source: Literal["procedural", "alphamatting", "composition1k", "distinctions646", "folder"]
     root: str | None
     backgrounds_root: str | None
     size: Annotated[int, Field(ge=64, le=4096)]
@@ -64,11 +65,18 @@ class ValidateParams(Section):
 
 
 class BaselinesParams(Section):
-    """Methods without training to run beside the student: PyMatting's, and distance interpolation."""
+    """Methods to run beside the student, PyMatting's and distance interpolation; and folders of predictions
+    made elsewhere, by name: a file per sample of the test set, or such a folder for each set."""
 
-    methods: Annotated[
-        list[Literal["interpolation", "closed_form", "knn", "shared_sampling"]], Field(min_length=1)
-    ]
+    methods: Annotated[list[Baseline], Field(min_length=1)]
+    folders: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], str]
+
+
+class WrongTrimapsParams(Section):
+    """Wrong trimaps: on how many test images they are tried, and with which methods beside the student."""
+
+    images: Natural
+    methods: Annotated[list[Baseline], Field(min_length=1)]
 
 
 class TeacherParams(Section):
@@ -84,12 +92,19 @@ class TeacherParams(Section):
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     learning_rate: Positive
     region_weight: NonNegative
+    cell_weight: NonNegative
 
 
 class FeaturesParams(Section):
-    """Dense teacher features, computed once per image of each of `kinds`."""
+    """Dense teacher features, computed once per image of each of `kinds`, on one or two `levels`.
+
+    `pca` is how many channels are kept, null for all. With `online` the teacher runs while the student trains.
+    """
 
     kinds: Annotated[list[Literal["composites", "layers"]], Field(min_length=1)]
+    levels: Literal[1, 2]
+    pca: Annotated[int, Field(ge=1)] | None
+    online: bool
     batch_size: Count
 
 
@@ -185,10 +200,12 @@ class KdParams(Section):
 class DistillParams(Section):
     """Optimisation of the student.
 
-    `compositing` says whether training batches are composited live from the library's layers, `merge` of them
-    with a second foreground, or cut from the stored composites.
+    `init_from` is the folder of a given student to fine-tune, seen from the root. `compositing` says whether
+    training batches are composited live from the library's layers, `merge` of them with a second foreground,
+    or cut from the stored composites.
     """
 
+    init_from: str | None
     compositing: Literal["live", "stored"]
     merge: Fraction
     steps: Count
@@ -247,6 +264,7 @@ class Params(Section):
     trimap: TrimapParams
     validate_: Annotated[ValidateParams, Field(alias="validate")]  # `validate` is a method of BaseModel
     baselines: BaselinesParams
+    wrong_trimaps: WrongTrimapsParams
     teacher: TeacherParams
     features: FeaturesParams
     student: StudentParams

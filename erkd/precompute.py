@@ -4,141 +4,86 @@ Images are read and resized by worker processes while the teacher runs. What is 
 until all is, batch after batch, so that a run that was killed goes on where it stopped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import move, rmtree
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from erkd.composite import composite
-from erkd.features import IDENTITY, TEXT, Kind, images_digest, row_id
+from erkd.features import IDENTITY, TEXT, Kind, array_names, level_names
 from erkd.files import InputError, atomic, read_json, sha256, write_json, write_text
-from erkd.images import Array, load_alpha, load_image
+from erkd.images import Array
 from erkd.parallel import progress
-from erkd.tables import CompositeRow, LayerRow, read_table, resolve
-
-WORKERS = 2
+from erkd.params import FeaturesParams
+from erkd.pictures import Pictures, prepared_batches
+from erkd.principal import mean_direction, principal_directions, project
 
 
 class Encoder(Protocol):
-    """What the cache needs of a teacher; `identity` tells it from any other and goes into the cache.
-
-    `ground` is the colour that a foreground is put on, RGB in [0, 1]: the one that the teacher's normalisation
-    turns to 0.
-    """
+    """What the cache needs of a teacher; `identity` tells it from any other and goes into the cache."""
 
     identity: dict[str, Any]
     prompts: list[str]
 
     @property
     def ground(self) -> tuple[float, ...]:
-        """RGB in [0, 1]."""
+        """The colour that foregrounds are put on, RGB in [0, 1]: what the teacher's normalisation turns to 0."""
 
     def prepare(self, image: Array) -> Tensor:
         """A whole image, H x W x 3 in [0, 1], resized for the teacher: 3 x S x S."""
 
-    def patches(self, images: Tensor) -> Tensor:
-        """B x 3 x S x S to B x D x Gh x Gw."""
+    def levels(self, images: Tensor, count: int) -> list[Tensor]:
+        """B x 3 x S x S to B x D x Gh x Gw, and with `count` 2 to B x C x 2 Gh x 2 Gw as well."""
 
     def text(self, phrases: Sequence[str]) -> Tensor:
         """Unit-length embeddings of phrases, K x D."""
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """The images of one kind of cache: rows of a table, in the cache's order."""
-
-    table: Path
-    rows: Sequence[CompositeRow] | Sequence[LayerRow]
-
-    def load(self, number: int, ground: tuple[float, ...]) -> Array:
-        """Image `number`, H x W x 3 in [0, 1]; a foreground layer lies on `ground`."""
-        row = self.rows[number]
-        image = load_image(resolve(self.table, row.image))
-        if isinstance(row, CompositeRow) or not row.alpha:
-            return image
-        alpha = load_alpha(resolve(self.table, row.alpha))
-        return composite(image, alpha, np.full_like(image, ground))
-
-
-def read_pictures(data: Path, kinds: Sequence[Kind]) -> dict[Kind, Pictures]:
-    """The training images of each of `kinds` below the project's folder `data`."""
-    composites, layers = data / "composites/manifest.csv", data / "library/library.csv"
-    return {
-        kind: Pictures(composites, read_table(composites, CompositeRow, "train"))
-        if kind == "composites"
-        else Pictures(layers, read_table(layers, LayerRow, "train"))
-        for kind in kinds
-    }
-
-
-@dataclass(frozen=True)
-class _Batches(Dataset[Tensor]):
-    """Prepared images, B x 3 x S x S, from each of `starts` on."""
-
-    pictures: Pictures
-    teacher: Encoder
-    starts: Sequence[int]
-    size: int
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def __getitem__(self, place: int) -> Tensor:
-        start = self.starts[place]
-        numbers = range(start, min(start + self.size, len(self.pictures.rows)))
-        return torch.stack(
-            [self.teacher.prepare(self.pictures.load(number, self.teacher.ground)) for number in numbers]
-        )
 
 
 def write_features(
     folder: Path,
     kinds: Mapping[Kind, Pictures],
     teacher: Encoder,
-    batch_size: int,
+    params: FeaturesParams,
     device: str,
     scratch: Path,
 ) -> None:
     """Run `teacher` on every whole image of every kind and write the cache to `folder`.
 
-    Row i of a kind's cache is its row i. `scratch` is a folder for what is finished so far; a later call with
-    the same teacher, images and settings goes on there, and any other starts afresh. Every file of the cache
-    is whole or absent, and `features.json` is the last: a cache that was interrupted is never taken for a
-    complete one. Raises InputError where a kind has no images.
+    Row i of a kind's cache is its row i. `scratch` is a folder for what is finished so far, at full channels; a
+    later call with the same teacher, images and settings goes on there, and any other starts afresh. Every
+    file of the cache is whole or absent, and `features.json` is the last: a cache that was interrupted is
+    never taken for a complete one. Raises InputError where a kind has no images.
     """
     for kind, pictures in kinds.items():
         if not pictures.rows:
             raise InputError(f"{pictures.table}: no {kind} of the split `train` to compute features of")
-    digests = {kind: images_digest(pictures.table, pictures.rows) for kind, pictures in kinds.items()}
-    settings = {"batch_size": batch_size, "device": device, "threads": torch.get_num_threads()}
+    digests = {kind: pictures.digest for kind, pictures in kinds.items()}
+    settings = {
+        "batch_size": params.batch_size,
+        "levels": params.levels,
+        "device": device,
+        "threads": torch.get_num_threads(),
+    }
     _resume({"teacher": teacher.identity, "images": digests, **settings}, scratch)
     (folder / IDENTITY).unlink(missing_ok=True)
     for kind, pictures in kinds.items():
-        _fill(scratch / f"{kind}.npy", pictures, teacher, batch_size, device, kind)
+        _fill(scratch, kind, pictures, teacher, params, device)
     text = teacher.text(teacher.prompts).cpu().numpy().astype(np.float32)
-    facts = {}
+    facts: dict[str, Any] = {}
+    names = [TEXT]
     for kind, pictures in kinds.items():
-        features = np.load(scratch / f"{kind}.npy", mmap_mode="r")
-        facts[kind] = {
-            "shape": list(features.shape),
-            "images": digests[kind],
-            "mean": [float(f"{value:.8g}") for value in mean_direction(features)],
+        levels = {
+            name: _publish(scratch, folder, name, params.pca) for name in level_names(kind, params.levels)
         }
-        with atomic(folder / f"{kind}.npy") as temporary:
-            move(scratch / f"{kind}.npy", temporary)
-        index = (f"{number},{name}\n" for number, name in enumerate(map(row_id, pictures.rows)))
+        facts[kind] = {"images": digests[kind], "levels": levels}
+        names += [f"{kind}.csv", *array_names(levels)]
+        index = (f"{number},{name}\n" for number, name in enumerate(pictures.ids))
         write_text("row,id\n" + "".join(index), folder / f"{kind}.csv")
     with atomic(folder / TEXT) as temporary:
         np.save(temporary, text)
-    names = [TEXT, *(f"{kind}{suffix}" for kind in kinds for suffix in (".npy", ".csv"))]
     identity = {
         "teacher": teacher.identity,
         "prompts": teacher.prompts,
@@ -146,15 +91,6 @@ def write_features(
         "sha256": {name: sha256(folder / name) for name in names},
     }
     write_json(identity, folder / IDENTITY)
-
-
-def mean_direction(features: NDArray[np.float16]) -> NDArray[np.float64]:
-    """The mean of all cells (N x D x Gh x Gw) after each was scaled to unit length: D."""
-    total = np.zeros(features.shape[1])
-    for maps in features:
-        cells = torch.from_numpy(maps.astype(np.float32))
-        total += F.normalize(cells, dim=0).double().sum(dim=(1, 2)).numpy()
-    return total / (len(features) * features.shape[2] * features.shape[3])
 
 
 def _resume(plan: dict[str, Any], scratch: Path) -> None:
@@ -167,24 +103,52 @@ def _resume(plan: dict[str, Any], scratch: Path) -> None:
     write_json(plan, path)
 
 
-def _fill(path: Path, pictures: Pictures, teacher: Encoder, size: int, device: str, title: str) -> None:
-    """Write the memory map of all features to `path`, from the first batch that is not in it yet."""
-    marks = path.with_suffix(".done")
-    done = int(marks.read_text()) if marks.is_file() and path.is_file() else 0
-    count = len(pictures.rows)
-    starts = range(0, count, size)
-    waiting = starts[done:]
-    batches = _prepared(_Batches(pictures, teacher, waiting, size))
-    for start, images in progress(zip(waiting, batches, strict=True), f"features of {title}", len(waiting)):
-        patches = teacher.patches(images.to(device)).float().cpu().numpy().astype(np.float16)
-        if start == 0:
-            store = np.lib.format.open_memmap(path, "w+", np.float16, (count, *patches.shape[1:]))
+def _fill(
+    scratch: Path, kind: Kind, pictures: Pictures, teacher: Encoder, params: FeaturesParams, device: str
+) -> None:
+    """Write the memory maps of all features of a kind, from the first batch that is not in them yet."""
+    paths = [scratch / f"{name}.npy" for name in level_names(kind, params.levels)]
+    marks, count = scratch / f"{kind}.done", len(pictures.rows)
+    done = int(marks.read_text()) if marks.is_file() and all(path.is_file() for path in paths) else 0
+    starts = range(0, count, params.batch_size)
+    groups = [range(start, min(start + params.batch_size, count)) for start in starts][done:]
+    batches = prepared_batches(pictures, teacher.prepare, teacher.ground, groups)
+    for numbers, images in progress(
+        zip(groups, batches, strict=True), f"features of {kind}", total=len(groups)
+    ):
+        for path, maps in zip(paths, teacher.levels(images.to(device), params.levels), strict=True):
+            if done == 0:
+                store = np.lib.format.open_memmap(path, "w+", np.float16, (count, *maps.shape[1:]))
+            else:
+                store = np.lib.format.open_memmap(path, "r+")
+            store[numbers.start : numbers.stop] = maps.float().cpu().numpy().astype(np.float16)
+            store.flush()
+        done += 1
+        write_text(f"{done}\n", marks)
+
+
+def _publish(scratch: Path, folder: Path, name: str, size: int | None) -> dict[str, Any]:
+    """Put one level's file into the cache, in `size` principal channels where that is fewer; what to know of it."""
+    partial, target = scratch / f"{name}.npy", folder / f"{name}.npy"
+    features = np.load(partial, mmap_mode="r")
+    mean = mean_direction(features)
+    directions, cosines = principal_directions(features, mean)
+    shape = list(features.shape)
+    reduced = size is not None and size < shape[1]
+    with atomic(target) as temporary:
+        if reduced:
+            shape[1] = size
+            store = np.lib.format.open_memmap(temporary, "w+", np.float16, tuple(shape))
+            project(features, mean, directions[:size], store)
+            store.flush()
         else:
-            store = np.lib.format.open_memmap(path, "r+")
-        store[start : start + len(patches)] = patches
-        store.flush()
-        write_text(f"{start // size + 1}\n", marks)
-
-
-def _prepared(batches: _Batches) -> Iterator[Tensor]:
-    return iter(DataLoader(batches, batch_size=None, num_workers=WORKERS if len(batches) > 1 else 0))
+            move(partial, temporary)
+    if reduced:
+        with atomic(folder / f"{name}.basis.npy") as temporary:
+            np.save(temporary, directions[:size])
+    return {
+        "shape": shape,
+        "mean": [float(f"{value:.8g}") for value in mean],
+        "basis": reduced,
+        "cosine_kept": cosines,
+    }

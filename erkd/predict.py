@@ -8,7 +8,8 @@ from torch.nn.functional import pad
 
 from erkd.files import InputError
 from erkd.images import Array
-from erkd.students.student import MULTIPLE, Student, load_student
+from erkd.students import MULTIPLE
+from erkd.students.student import Student, load_student
 
 Predictor = Callable[[Array, Array], Array]
 

@@ -63,15 +63,13 @@ def hashes(files: Mapping[str, Path]) -> list[tuple[str, str]]:
 
 
 def timings(folder: Path) -> list[tuple[str, str, str]]:
-    """(name, seconds, peak memory in MiB) from the files of `reports/timings/`; empty without the folder.
+    """(stage, seconds, peak memory in MiB) from the files of `reports/timings/`; empty without the folder.
 
-    A file holds `seconds` and `peak_mib` of a stage, or such a pair per method.
+    Files of costs by method (see `erkd.costs`) lie there too; they hold no `seconds` of their own.
     """
-    rows = []
-    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-        content = read_json(path)
-        parts = {"": content} if "seconds" in content else content
-        for part, values in parts.items():
-            name = f"{path.stem}: {part.replace('_', ' ')}" if part else path.stem
-            rows.append((name, str(values.get("seconds", "")), str(values.get("peak_mib", ""))))
-    return rows
+    contents = {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
+    return [
+        (stage, str(content["seconds"]), str(content.get("peak_mib", "")))
+        for stage, content in contents.items()
+        if "seconds" in content
+    ]

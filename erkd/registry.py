@@ -1,78 +1,20 @@
 """Versions of a student in the MLflow model registry, and which of them is the champion."""
 
-import hashlib
 import importlib.metadata
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from erkd.files import InputError, read_json, sha256
+from erkd.candidates import Candidate
+from erkd.files import InputError, sha256
+from erkd.model_card import model_card
 from erkd.runs import find_runs, flatten, log_evaluation
 from erkd.store import connect, locked, reason, store_uri
-from erkd.tables import CompositeRow, TrimapRow, read_table, resolve
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "pillow")  # what registry_model.py imports
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A trained, exported and scored student, and what is worth knowing about it.
-
-    `metrics` is the content of `reports/metrics.json`, `settings` what the model card lists.
-    """
-
-    onnx: Path
-    student_sha256: str
-    data_sha256: str
-    metrics: Mapping[str, Any]
-    licences: tuple[str, ...]
-    parameters: int
-    settings: Mapping[str, Any]
-
-    @property
-    def sad(self) -> float:
-        """Mean SAD over the validation images' unknown regions, thousands of pixels."""
-        return float(self.metrics["validation"]["student"]["sad"])
-
-
-def read_candidate(root: Path, settings: Mapping[str, Any]) -> Candidate:
-    """The student under `root`. Raises InputError when a file is missing or belongs to other weights."""
-    onnx = root / "models/onnx/student.onnx"
-    record = read_json(onnx.with_name("onnx.json"))
-    weights = sha256(root / "models/student/student.safetensors")
-    if (record["student_sha256"], record["sha256"]) != (weights, sha256(onnx)):
-        raise InputError(f"{onnx}: not the export of models/student; `dvc repro export` makes it anew")
-    manifest = root / "data/composites/manifest.csv"
-    return Candidate(
-        onnx=onnx,
-        student_sha256=weights,
-        data_sha256=validation_digest(manifest, root / "data/trimaps/trimaps.csv"),
-        metrics=read_json(root / "reports/metrics.json"),
-        licences=tuple(sorted({row.licence for row in read_table(manifest, CompositeRow)})),
-        parameters=record["parameters"],
-        settings=settings,
-    )
-
-
-def validation_digest(manifest: Path, trimaps: Path) -> str:
-    """SHA-256 over the validation rows of both tables and the bytes of the files that they name.
-
-    Two students were measured on the same data when it is equal. Raises InputError without such rows.
-    """
-    composites = read_table(manifest, CompositeRow, "validation")
-    if not composites:
-        raise InputError(f"{manifest}: no validation row, so students cannot be compared")
-    lines = []
-    for row in composites:
-        lines += [row.sample_id, *(sha256(resolve(manifest, name)) for name in (row.image, row.alpha))]
-    for trimap in read_table(trimaps, TrimapRow, "validation"):
-        lines += [trimap.sample_id, sha256(resolve(trimaps, trimap.trimap))]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def register(start: Path, name: str, candidate: Candidate, experiment: bool, rival: bool) -> str:
@@ -93,7 +35,8 @@ def register(start: Path, name: str, candidate: Candidate, experiment: bool, riv
                 verdict = f"it is the candidate ({why} never makes the champion)"
             else:
                 verdict = _contend(client, name, version, candidate)
-            client.update_model_version(name, version, model_card(name, candidate))
+            card = model_card(name, candidate.record, candidate.metrics, candidate.licences)
+            client.update_model_version(name, version, card)
             for run in find_runs(client, experiment_id, candidate.student_sha256):
                 log_evaluation(client, run, candidate.metrics)
     except InputError:
@@ -190,7 +133,7 @@ def _tags(candidate: Candidate) -> dict[str, str]:
         for metric, value in candidate.metrics.get(group, {}).get("student", {}).items()
         if metric in ("sad", "mse", "grad", "conn")
     }
-    settings = flatten({"kd": candidate.settings["kd"]})
+    settings = flatten({"kd": candidate.record["training"]["kd"]})
     return {
         "student_sha256": candidate.student_sha256,
         "data_sha256": candidate.data_sha256,
@@ -199,33 +142,3 @@ def _tags(candidate: Candidate) -> dict[str, str]:
         **metrics,
         **settings,
     }
-
-
-def model_card(name: str, candidate: Candidate) -> str:
-    """Markdown: what the model does, what it was trained on, how good it is."""
-    rows = [
-        f"| {group} ({content['n']} images) | {method} | {values['sad']:.2f} | {values['mse'] * 1000:.2f} |"
-        for group, content in candidate.metrics.items()
-        for method, values in content.items()
-        if isinstance(values, Mapping)
-    ]
-    kd = candidate.settings["kd"]
-    return "\n".join(
-        [
-            f"# {name}",
-            "",
-            "Estimates alpha from a photograph and a trimap (0 background, 128 unknown, 255 foreground). "
-            f"{candidate.parameters / 1e6:.2f} M parameters.",
-            "",
-            f"- Trained on: {candidate.settings['source']} composites, split by foreground and background",
-            f"- Licences of the data: {'; '.join(candidate.licences)}",
-            f"- Distillation: {', '.join(kd['methods']) or 'none'}, weight {kd['weight']:g}",
-            "- Input and output: base64 PNG",
-            "",
-            "Over the unknown region: SAD in thousands of pixels, MSE x 1000.",
-            "",
-            "| data | method | SAD | MSE |",
-            "|---|---|---|---|",
-            *rows,
-        ]
-    )

@@ -4,22 +4,26 @@ MLflow stores this file with the model and runs it where `erkd` is not installed
 """
 
 import base64
-import binascii
 import io
+import logging
+import warnings
 from typing import NoReturn
 
-import mlflow
 import numpy as np
 import onnxruntime
 import pandas as pd
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", UserWarning)  # MLflow warns of type hints of its own
+    import mlflow.pyfunc
+
 Array = NDArray[np.float32]
 MULTIPLE = 32  # height and width that the network takes
-MAX_PIXELS = 40_000_000
+MAX_PIXELS = 12_500_000  # 4032 x 3024 of a telephone; each million takes about 0.4 GiB
 
 
 class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
@@ -27,14 +31,21 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
 
     def load_context(self, context: mlflow.pyfunc.PythonModelContext) -> None:  # type: ignore[name-defined]
         """Open the network that lies beside the model."""
-        self.session = onnxruntime.InferenceSession(
-            context.artifacts["onnx"], providers=["CPUExecutionProvider"]
-        )
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # it warns of the input that has a default
+        path = context.artifacts["onnx"]
+        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def predict(self, context: object, model_input: pd.DataFrame, params: object = None) -> pd.DataFrame:
         """One alpha for each row of `model_input`, whose columns are `image` and `trimap`."""
         rows = zip(model_input["image"], model_input["trimap"], strict=True)
-        return pd.DataFrame({"alpha": [self._answer(image, trimap) for image, trimap in rows]})
+        try:
+            return pd.DataFrame({"alpha": [self._answer(image, trimap) for image, trimap in rows]})
+        except MlflowException:
+            raise
+        except Exception:  # a server would put its stack trace into the answer
+            logging.getLogger(__name__).exception("no alpha")
+            raise MlflowException("the model failed; the server's log says why", INTERNAL_ERROR) from None
 
     def _answer(self, image_text: str, trimap_text: str) -> str:
         image = np.asarray(decode(image_text, "image").convert("RGB"), np.float32) / np.float32(255)
@@ -62,14 +73,18 @@ def matte(session: onnxruntime.InferenceSession, image: Array, trimap: Array) ->
 def decode(text: str, name: str) -> Image.Image:
     """The image that base64 text holds; its size is checked before its pixels are read."""
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"])
+        content = base64.b64decode(text, validate=True)
+    except (TypeError, ValueError):
+        refuse(f"{name}: not base64 text")
+    try:
+        image = Image.open(io.BytesIO(content), formats=["PNG"])
         if image.width * image.height > MAX_PIXELS:
             refuse(f"{name}: {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are taken")
         image.load()
-    except (binascii.Error, TypeError, ValueError):
-        refuse(f"{name}: not base64 text")
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         refuse(f"{name}: not a readable PNG image")
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip
+        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
     return image
 
 

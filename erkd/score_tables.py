@@ -120,7 +120,15 @@ def score_table(group: Mapping[str, Any]) -> ScoreTable:
         low, high = methods[name].get("sad_low", mean), methods[name].get("sad_high", mean)
         at = [round(100 * value / end, 1) for value in (mean, low, high)]
         bars.append(
-            Bar(method_name(name), name == STUDENT, f"{mean:.2f}", _interval(low, high), at[0], at[1], at[2])
+            Bar(
+                method_name(name),
+                name == STUDENT,
+                f"{mean:.2f}",
+                score_interval(low, high),
+                at[0],
+                at[1],
+                at[2],
+            )
         )
     regions = tuple((name, len([*same])) for name, same in groupby(metrics, lambda metric: metric.region))
     return ScoreTable(int(group.get("n", 0)), metrics, regions, tuple(rows), tuple(bars))
@@ -135,14 +143,15 @@ def _column(metric: Metric, methods: Sequence[Mapping[str, float]]) -> list[Cell
             cells.append(Cell(NOTHING))
             continue
         low, high = values.get(f"{metric.key}_low"), values.get(f"{metric.key}_high")
-        interval = _interval(low, high, metric) if low is not None and high is not None else ""
+        interval = score_interval(low, high, metric) if low is not None and high is not None else ""
         cells.append(
             Cell(metric.text(values[metric.key]), interval, len(methods) > 1 and values[metric.key] == best)
         )
     return cells
 
 
-def _interval(low: float, high: float, metric: Metric = METRICS[0]) -> str:
+def score_interval(low: float, high: float, metric: Metric = METRICS[0]) -> str:
+    """An interval in words, in the unit of a metric."""
     return f"{metric.text(low)} {NOTHING} {metric.text(high)}"
 
 

@@ -1,26 +1,23 @@
-"""From files to tables of scores: one row per prediction, means, bootstrap intervals, paired differences."""
+"""From files to tables of scores: predictions are written and scored, one row for each."""
 
 import csv
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
+from erkd.costs import Clock, Cost, measured
 from erkd.files import InputError, atomic
 from erkd.images import Array, load_alpha, load_image, load_trimap, save_image
 from erkd.metrics import Scores, score
 from erkd.parallel import map_rows, progress
-from erkd.tables import Sample
+from erkd.tables import Sample, shorten
 
 STUDENT = "student"
 NAMES = tuple(field.name for field in fields(Scores))
-WITH_INTERVALS = ("sad", "mse", "grad", "conn")
-PERCENTILES = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
@@ -35,12 +32,19 @@ class ScoreRow:
 
 
 def predict_samples(
-    predictor: Callable[[Array, Array], Array], samples: Sequence[Sample], folder: Path
-) -> None:
-    """Write `predictor`(image, trimap) of every sample as `folder`/<sample_id>.png."""
+    predictor: Callable[[Array, Array], Array],
+    samples: Sequence[Sample],
+    folder: Path,
+    clock: Clock = time.process_time,
+) -> list[Cost]:
+    """Write `predictor`(image, trimap) of every sample as `folder`/<sample_id>.png; what each cost."""
+    costs = []
     for sample in progress(samples, f"predict {folder.name}", total=len(samples)):
-        alpha_pred = predictor(load_image(sample.image), load_trimap(sample.trimap))
+        image, trimap = load_image(sample.image), load_trimap(sample.trimap)
+        alpha_pred, cost = measured(predictor, image, trimap, clock=clock)
         save_image(alpha_pred, folder / f"{sample.sample_id}.png")
+        costs.append(cost)
+    return costs
 
 
 def score_file(prediction: Path, alpha: Path, trimap: Path) -> Scores:
@@ -63,75 +67,28 @@ def _score_sample(method: str, folder: Path, sample: Sample) -> ScoreRow:
     return ScoreRow(sample.group, sample.sample_id, method, sample.material, scores)
 
 
-def score_set(samples: Sequence[Sample], predictions: Path, baselines: Path) -> list[ScoreRow]:
-    """Score the student's predictions and those of every method that has a folder in `baselines`.
+def score_set(samples: Sequence[Sample], predictions: Path, methods: Mapping[str, Path]) -> list[ScoreRow]:
+    """Score the student's predictions, then those of every other method by its folder.
 
-    Methods come in alphabetical order after the student. Raises InputError that names a missing prediction.
+    Raises InputError that lists the files that a folder lacks, or that belong to no sample.
     """
-    methods = (
-        sorted(entry.name for entry in baselines.iterdir() if entry.is_dir()) if baselines.is_dir() else []
-    )
-    rows = score_samples(samples, STUDENT, predictions)
-    return rows + [row for method in methods for row in score_samples(samples, method, baselines / method)]
+    for folder in methods.values():
+        check_complete(samples, folder)
+    folders = {STUDENT: predictions, **methods}
+    return [row for method, folder in folders.items() for row in score_samples(samples, method, folder)]
 
 
-def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
-    """The mean of every score over images, each image counting the same."""
-    return {name: float(np.mean([getattr(row, name) for row in scores])) for name in NAMES}
-
-
-def resample(count: int, resamples: int, seed: int) -> NDArray[np.int64]:
-    """`resamples` x `count` positions drawn with replacement, the same for all methods: pairs stay pairs."""
-    return np.random.default_rng([seed, count]).integers(0, count, (resamples, count))
-
-
-def interval(values: NDArray[np.float64], positions: NDArray[np.int64]) -> tuple[float, float]:
-    """The 95 % percentile bootstrap interval of a mean over images (Efron and Tibshirani 1993)."""
-    low, high = np.percentile(values[positions].mean(axis=1), PERCENTILES)
-    return float(low), float(high)
-
-
-def summarise(rows: Sequence[ScoreRow], resamples: int, seed: int) -> dict[str, dict[str, Any]]:
-    """Per group: `n`, and per method its means with intervals; groups and methods in the order of `rows`.
-
-    Every other method also gets `difference`: student - method on the same images, with intervals. Each
-    method must have scored the same samples of its group; numbers are rounded to 6 significant digits.
-    """
-    summary: dict[str, dict[str, Any]] = {}
-    for group in dict.fromkeys(row.group for row in rows):
-        of_group = [row for row in rows if row.group == group]
-        methods = {
-            name: [row.scores for row in of_group if row.method == name]
-            for name in dict.fromkeys(row.method for row in of_group)
-        }
-        positions = resample(len(next(iter(methods.values()))), resamples, seed)
-        summary[group] = {"n": positions.shape[1]}
-        for name, scores in methods.items():
-            summary[group][name] = _with_intervals(mean_scores(scores), scores, None, positions)
-            if name != STUDENT and STUDENT in methods:
-                student = methods[STUDENT]
-                means = {key: mean_scores(student)[key] - mean_scores(scores)[key] for key in WITH_INTERVALS}
-                summary[group][name]["difference"] = _with_intervals(means, student, scores, positions)
-    return summary
-
-
-def _with_intervals(
-    means: dict[str, float],
-    scores: Sequence[Scores],
-    minus: Sequence[Scores] | None,
-    positions: NDArray[np.int64],
-) -> dict[str, float]:
-    """`means` with `_low` and `_high` after each score that has an interval, rounded."""
-    result = {}
-    for name, mean in means.items():
-        result[name] = significant(mean)
-        if name in WITH_INTERVALS:
-            values = np.array([getattr(row, name) for row in scores])
-            if minus is not None:
-                values = values - np.array([getattr(row, name) for row in minus])
-            low, high = interval(values, positions)
-            result |= {f"{name}_low": significant(low), f"{name}_high": significant(high)}
-    return result
+def check_complete(samples: Sequence[Sample], folder: Path) -> None:
+    """Raise InputError unless `folder` holds exactly one <sample_id>.png per sample."""
+    needed = {f"{sample.sample_id}.png" for sample in samples}
+    found = {path.name for path in folder.glob("*.png")}
+    odd = [
+        f"{title}: {shorten(sorted(names))}"
+        for title, names in (("missing", needed - found), ("extra", found - needed))
+        if names
+    ]
+    if odd:
+        raise InputError(f"{folder}: {'; '.join(odd)}; a prediction per sample is needed, no more, no less")
 
 
 def significant(value: float) -> float:

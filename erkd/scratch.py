@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -95,6 +95,13 @@ def stage_key(root: Path, stage: str, *further: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def file_states(paths: Iterable[Path]) -> str:
+    """Names, sizes and times of files outside the project, as one line to add to a stage's key."""
+    states = ((path, path.stat()) for path in paths)
+    lines = (f"{path} {state.st_size} {state.st_mtime_ns}\n" for path, state in states)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def _value(params: Any, dotted: str) -> Any:
     for part in dotted.split("."):
         params = params.get(part) if isinstance(params, dict) else None
@@ -116,3 +123,17 @@ def replace_folder(made: Path, target: Path) -> None:
         shutil.rmtree(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(made, target)  # a rename, or a copy where scratch lies on another disk
+
+
+@contextmanager
+def resumable(root: Path, stage: str, out_dir: Path, *further: str) -> Iterator[tuple[Path, Path]]:
+    """Yield two scratch folders: one for the stage's files, which becomes `out_dir` at the end, and `done`.
+
+    `done` is where finished rows are recorded (`erkd.parallel.map_rows`). Killed and started again with the
+    same key (`stage_key`), a stage finds both as they were; `out_dir` is whole or not touched.
+    """
+    with scratch(root, stage, stage_key(root, stage, *further)) as folder:
+        made, done = folder / "made", folder / "done"
+        yield made, done
+        shutil.rmtree(done, ignore_errors=True)  # first: no record may outlive the files that it speaks of
+        replace_folder(made, out_dir)

@@ -42,7 +42,6 @@ def connect(start: Path) -> tuple["MlflowClient", str]:
     A SQLite store is made under a lock, since two processes that migrate it at once break it. Artifacts lie
     in `mlartifacts` beside it, as an absolute address. Raises whatever MLflow does when it cannot be reached.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # small files, in no time
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a dead server must not hold anybody up
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")

@@ -58,7 +58,9 @@ def teacher_summary(path: Path) -> dict[str, Any]:
     probe = _probe(content)
     if probe:
         known = f"AUC {probe['teacher']:.3f} against {probe['student']:.3f}"
-        figures.append(("Probe gap, teacher - encoder", f"{probe['gap']:+.3f}", known))
+        figures.append(
+            ("Probe gap, teacher - encoder", f"{probe['gap']:+.3f}".replace("-", "\N{MINUS SIGN}"), known)
+        )
     if content.get("steps"):
         figures.append(("Tuning", str(content["steps"]), "steps"))
     curve = [row for row in content.get("loss") or [] if isinstance(row, Mapping)]

@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,10 +16,12 @@ from erkd.images import load_alpha, load_image, load_trimap
 from erkd.live import LiveBatches
 from erkd.metrics import mse, pair, sad
 from erkd.params import KdParams, Params
+from erkd.pictures import Pictures
 from erkd.predict import choose_device, limit_threads, predict_alpha
 from erkd.stored import StoredBatches
 from erkd.students.sizes import student_config
-from erkd.students.student import Student, build_student, save_student
+from erkd.students.start import given_student, student_maker
+from erkd.students.student import Student, save_student
 from erkd.tables import Sample, list_composites
 
 WORKERS = 2  # processes that make batches; on a GPU live ones are made where the layers lie
@@ -78,8 +79,14 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
     batches = build_batches(root, params, device)
     kind: Kind = "layers" if params.distill.compositing == "live" else "composites"
     cache = open_features(root / "data/features", kind, images=images_digest(batches.table, batches.rows))
-    config = student_config(params.student, cache.text.shape)
-    new_student = partial(build_student, config, torch.from_numpy(cache.text), params.student.pretrained)
+    if params.features.online:
+        from erkd.teachers.online import online_features  # open_clip, which training needs for this alone
+
+        pictures = Pictures(batches.table, batches.rows)
+        cache = online_features(cache, root / "models/teacher", pictures, str(device))
+    config, text = student_config(params.student, cache.text.shape), torch.from_numpy(cache.text)
+    given = given_student(root, params.distill.init_from)
+    new_student = student_maker(given, config, text, params.student.pretrained)
     student = new_student()
     methods = build_methods(
         student, cache, params.kd, laplacian=params.distill.laplacian, new_student=new_student, root=root
@@ -100,8 +107,10 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
         "best": fitted.best,
         "seed": params.seed,
         "data": params.data.model_dump(),
+        "student": params.student.model_dump(),
         "kd": params.kd.model_dump(),
         "distill": params.distill.model_dump(),
+        "init_from_sha256": None if given is None else sha256(given / "student.safetensors"),
         "matting_teacher_sha256": matting_teacher_hash(root, params.kd),
     }
     save_student(fitted.student, root / "models/student", training)

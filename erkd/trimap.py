@@ -1,20 +1,17 @@
 """Trimaps: drawn from alpha as people draw them, and taken apart again."""
 
 import math
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from erkd.files import InputError
-from erkd.images import Array, load_alpha, save_trimap
-from erkd.parallel import map_rows
-from erkd.params import TrimapParams
-from erkd.tables import CompositeRow, TrimapRow, read_table, resolve, write_table
+from erkd.images import Array
+
+if TYPE_CHECKING:  # the web page draws its samples where the pipeline's packages are missing
+    from erkd.params import TrimapParams
 
 REFERENCE_SIDE = 800  # radii are given in pixels of an image whose longer side is this
 MOST_UNKNOWN = 0.9  # a drawn trimap is narrowed until less than this is unknown
@@ -88,7 +85,7 @@ class Radii:
         return self.foreground <= 1 and self.background <= 1
 
 
-def draw_radii(params: TrimapParams, rng: np.random.Generator, scale: float) -> Radii:
+def draw_radii(params: "TrimapParams", rng: np.random.Generator, scale: float) -> Radii:
     """Radii drawn log-uniformly, in pixels of a picture `scale` times the reference of 800 pixels.
 
     With probability `params.whole_object` the porous parts will be unknown as a whole.
@@ -115,46 +112,6 @@ def trimap_from_radii(alpha: Array, radii: Radii) -> tuple[Array, Radii]:
         radii = narrow(radii)
 
 
-def draw_trimap(alpha: Array, params: TrimapParams, rng: np.random.Generator) -> tuple[Array, Radii]:
+def draw_trimap(alpha: Array, params: "TrimapParams", rng: np.random.Generator) -> tuple[Array, Radii]:
     """A trimap of a whole image as people draw them, H x W of 0, 0.5 and 1, and the radii used."""
     return trimap_from_radii(alpha, draw_radii(params, rng, max(alpha.shape) / REFERENCE_SIDE))
-
-
-@dataclass(frozen=True)
-class _Draw:
-    """Writes the trimap of one composite and returns its row."""
-
-    table: Path
-    out_dir: Path
-    params: TrimapParams
-    seed: int
-
-    def __call__(self, composite: CompositeRow) -> TrimapRow:
-        seed = (self.seed + zlib.crc32(f"trimap {composite.sample_id}".encode())) % 2**32
-        path = resolve(self.table, composite.alpha)
-        trimap, radii = draw_trimap(load_alpha(path), self.params, np.random.default_rng(seed))
-        unknown = float((trimap == 0.5).mean())
-        if unknown == 0:
-            raise InputError(f"{path}: no edge in this alpha, so its trimap would have no unknown region")
-        name = f"trimaps/{composite.sample_id}.png"
-        save_trimap(trimap, self.out_dir / name)
-        return TrimapRow(
-            composite.sample_id,
-            composite.split,
-            name,
-            radii.foreground,
-            radii.background,
-            round(unknown, 6),
-            seed,
-        )
-
-
-def write_trimaps(composites_dir: Path, out_dir: Path, params: TrimapParams, seed: int) -> list[TrimapRow]:
-    """Draw a trimap for every composite into `out_dir`, in parallel; the table is written last.
-
-    Raises InputError that names an alpha without any edge.
-    """
-    table = composites_dir / "manifest.csv"
-    rows = map_rows(_Draw(table, out_dir, params, seed), read_table(table, CompositeRow), "Drawing trimaps")
-    write_table(rows, out_dir / "trimaps.csv")
-    return rows

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from erkd.baselines import run_baselines
+from erkd.costs import costs_file
 from erkd.files import write_json
 from erkd.params import Params
 from pipeline.sets import list_set
@@ -15,7 +16,7 @@ def main(root: Path, params: Params, set: str) -> None:
     costs = run_baselines(
         list_set(root, params, set), params.baselines.methods, root / "data/baselines" / set
     )
-    write_json(costs, root / f"reports/timings/baselines-{set}-methods.json")
+    write_json(costs, costs_file(root / "reports", "baselines", set))
 
 
 if __name__ == "__main__":

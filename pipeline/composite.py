@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from erkd.composite import write_composites
+from erkd.composites import write_composites
 from erkd.params import Params
+from erkd.scratch import resumable
 from pipeline.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:
-    write_composites(root / "data/library", root / "data/composites", params.composite, params.seed)
+    with resumable(root, "composite", root / "data/composites") as (made, done):
+        write_composites(root / "data/library", made, params.composite, params.seed, done)
 
 
 if __name__ == "__main__":

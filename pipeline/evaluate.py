@@ -1,13 +1,14 @@
-"""Score the student beside the baselines. Reads models/student, data/baselines/<set> and the set's samples;
-writes data/predictions/<set>, metrics.json and per_image.csv under reports/ or reports/sets/<set>."""
+"""Score the student beside the baselines: data/predictions/<set>, and metrics.json and per_image.csv in reports/."""
 
 from pathlib import Path
 
+from erkd.costs import clock_of, costs_file, typical
 from erkd.files import write_json
+from erkd.intervals import summarise
 from erkd.params import Params
-from erkd.predict import limit_threads, load_predictor
-from erkd.scores import predict_samples, score_set, summarise, write_rows
-from pipeline.sets import list_set
+from erkd.predict import choose_device, limit_threads, load_predictor
+from erkd.scores import STUDENT, predict_samples, score_set, write_rows
+from pipeline.sets import list_methods, list_set
 from pipeline.stage import run_stage
 
 
@@ -17,8 +18,9 @@ def main(root: Path, params: Params, set: str) -> None:
     predictor, rows = load_predictor(root / "models/student", params.device), []
     for name in ("test", "validation") if set == "test" else (set,):
         samples, predictions = list_set(root, params, name), root / "data/predictions" / name
-        predict_samples(predictor, samples, predictions)
-        rows += score_set(samples, predictions, root / "data/baselines" / name)
+        costs = predict_samples(predictor, samples, predictions, clock_of(choose_device(params.device).type))
+        rows += score_set(samples, predictions, list_methods(root, name))
+        write_json({STUDENT: typical(costs)}, costs_file(root / "reports", "evaluate", name))
     reports = root / "reports" if set == "test" else root / "reports/sets" / set
     write_json(summarise(rows, params.evaluate.bootstrap, params.seed), reports / "metrics.json")
     write_rows(rows, reports / "per_image.csv")

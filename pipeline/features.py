@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from erkd.params import Params
-from erkd.precompute import read_pictures, write_features
+from erkd.pictures import read_pictures
+from erkd.precompute import write_features
 from erkd.predict import choose_device, limit_threads
 from erkd.scratch import scratch, stage_key
 from erkd.teachers.teacher import load_teacher
@@ -21,7 +22,7 @@ def main(root: Path, params: Params) -> None:
     key = stage_key(root, "features", device, str(torch.get_num_threads()))
     with scratch(root, "features", key) as unfinished:
         folder = root / "data/features"
-        write_features(folder, pictures, teacher, params.features.batch_size, device, unfinished / "cache")
+        write_features(folder, pictures, teacher, params.features, device, unfinished / "cache")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
-from erkd.library import write_library
+from erkd.library import list_layers, source_files, write_library
 from erkd.params import Params
+from erkd.scratch import file_states, resumable
 from pipeline.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:
-    write_library(params.data, params.seed, root / "data/library")
+    layers = list_layers(params.data, params.seed)
+    sources = file_states(source_files(layers))
+    with resumable(root, "library", root / "data/library", sources) as (made, done):
+        write_library(layers, made, done)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,15 @@
 import os
 from pathlib import Path
 
+from erkd.candidates import read_candidate
 from erkd.files import sha256, write_json
 from erkd.params import Params
-from erkd.registry import read_candidate, register
+from erkd.registry import register
 from pipeline.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:
-    settings = {"source": params.data.source, "kd": params.kd.model_dump()}
-    candidate = read_candidate(root, settings)
+    candidate = read_candidate(root)
     name = params.register_.name
     experiment = bool(os.environ.get("DVC_EXP_NAME"))
     print(register(root, name, candidate, experiment, rival=params.data.source != "alphamatting"))

@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
+from erkd.costs import read_costs
 from erkd.params import Params
 from erkd.report import ReportFiles, ScoredSet, write_report
-from pipeline.sets import list_set
+from pipeline.sets import list_methods, list_set, source_of
 from pipeline.stage import run_stage
 
 
 def scored_set(root: Path, params: Params, name: str) -> ScoredSet:
     """Where the set's results lie; it has samples only where it was evaluated."""
-    title, images = (
-        ("Test composites", "test composites") if name == "test" else (name.capitalize(), f"images of {name}")
-    )
-    reports = root / "reports" if name == "test" else root / "reports/sets" / name
-    metrics, per_image = reports / "metrics.json", reports / "per_image.csv"
-    samples = tuple(list_set(root, params, name)) if metrics.is_file() else ()
-    folders = root / "data/predictions" / name, root / "data/baselines" / name
-    return ScoredSet(title, images, samples, metrics, per_image, *folders)
+    test = name == "test"
+    title, images = ("Test composites", "test composites") if test else (name.title(), f"images of {name}")
+    folder = root / "reports" if test else root / "reports/sets" / name
+    paths = folder / "metrics.json", folder / "per_image.csv", root / "data/predictions" / name
+    samples = tuple(list_set(root, params, name)) if paths[0].is_file() else ()
+    methods, costs = list_methods(root, name), read_costs(root / "reports", name)
+    return ScoredSet(title, images, samples, *paths, methods, costs, source_of(params, name))
 
 
 def main(root: Path, params: Params) -> None:

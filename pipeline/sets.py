@@ -1,4 +1,5 @@
-"""Which samples a set holds: the composites of a split, or the photographs of `evaluate.sets`."""
+"""Which samples a set holds: the composites of a split, or the photographs of `evaluate.sets`; and which
+methods predicted it."""
 
 from pathlib import Path
 
@@ -18,3 +19,15 @@ def list_set(root: Path, params: Params, name: str) -> list[Sample]:
             f"--set {name}: no such set; params.yaml, evaluate.sets, and the splits make {known}"
         )
     return list_samples(root / params.evaluate.sets[name].root)
+
+
+def list_methods(root: Path, name: str) -> dict[str, Path]:
+    """The folder of every baseline of a set: those run here by name, then those taken in from elsewhere."""
+    run = sorted((root / "data/baselines" / name).glob("*/"))
+    taken_in = sorted((root / "data/baselines_folders").glob(f"*/{name}/"))
+    return {folder.name: folder for folder in run} | {folder.parent.name: folder for folder in taken_in}
+
+
+def source_of(params: Params, name: str) -> str:
+    """Which data a set is made of, as "procedural" or "composition1k"."""
+    return params.evaluate.sets[name].layout if name in params.evaluate.sets else params.data.source

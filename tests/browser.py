@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -95,6 +96,8 @@ class Browser:
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self.rest:
+            if not select.select([self.inlet], [], [], PATIENCE)[0]:
+                raise RuntimeError(f"Chromium has said nothing for {PATIENCE} seconds")
             chunk = os.read(self.inlet, 1 << 20)
             if not chunk:
                 raise RuntimeError("Chromium has ended")
@@ -124,7 +127,7 @@ class Browser:
             if event["method"] == "Network.requestWillBeSent"
         ]
         return Seen(
-            errors=[error for event in events if (error := _error(event))],
+            errors=[error for event in events if (error := error_of(event))],
             requests=[url for url in requested if url != address and not url.startswith("data:")],
             overflow=found.pop("content") - min(found.pop("window"), width),
             **found,
@@ -139,7 +142,7 @@ class Browser:
             time.sleep(0.05)
 
 
-def _error(event: dict[str, Any]) -> str | None:
+def error_of(event: dict[str, Any]) -> str | None:
     """The error that an event tells of, if it tells of one."""
     params = event["params"]
     if event["method"] == "Runtime.exceptionThrown":

@@ -16,6 +16,17 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """A clone with tiny parameters after `make repro`, which printed what output.txt holds."""
+    from project import TINY, clone, run
+
+    folder = clone(tmp_path_factory.mktemp("first") / "erkd", TINY)
+    folder.joinpath("output.txt").write_text(run("make repro", folder))
+    run("git add -A && git commit -qm results", folder)
+    return folder
+
+
 @pytest.fixture
 def realdata():
     """The nine photographs with measured alpha and the backgrounds, where they lie beside the checkout."""

@@ -1,12 +1,14 @@
 """Which local files a module runs when it is imported, followed through the source."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LOCAL = ("erkd", "pipeline")
 
 
+@cache
 def module_files(module: str) -> list[Path]:
     """The files that importing `module` runs: its own, and the `__init__.py` of every package above it."""
     parts = module.split(".")
@@ -15,6 +17,7 @@ def module_files(module: str) -> list[Path]:
     return [file for file in [*packages, own] if file.is_file()]
 
 
+@cache
 def imported_modules(file: Path, top_level_only: bool = False) -> set[str]:
     """The names of all modules that a file imports, local or not; imports for type checkers are left out."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -36,6 +39,7 @@ def imported_modules(file: Path, top_level_only: bool = False) -> set[str]:
     return modules
 
 
+@cache
 def local_files(module: str, top_level_only: bool = False) -> set[Path]:
     """All local files that `module` runs, itself included, relative to the project's root."""
     found: set[Path] = set()

@@ -18,6 +18,7 @@ TINY = {
     "teacher": {"image_size": 64, "embed_dim": 16, "steps": 3},
     "student": {"size": "nano"},
     "distill": {"steps": 4, "batch_size": 2, "crop": 64, "validate_every": 2},
+    "wrong_trimaps": {"images": 2, "methods": ["interpolation"]},
     "evaluate": {"bootstrap": 20},
     "report": {"cases": 1, "gallery": 4},
 }
@@ -55,6 +56,18 @@ def clone(folder: Path, changes: dict) -> Path:
     ):
         subprocess.run(command.split(), cwd=folder, check=True)
     run("git config user.name tester && git config user.email tester@localhost", folder)
+    return folder
+
+
+def copy_of(project: Path, folder: Path) -> Path:
+    """A git clone of a finished `project` in `folder`, with its results and run cache: nothing is run for it.
+
+    The MLflow store and what lies outside git and DVC stay behind.
+    """
+    run(f"git clone -q {project} {folder}", project)
+    shutil.copytree(project / ".dvc/cache", folder / ".dvc/cache")
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    run("git config user.name tester && git config user.email tester@localhost && dvc checkout", folder)
     return folder
 
 

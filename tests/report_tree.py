@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
+from erkd.costs import costs_file
 from erkd.files import write_json, write_text
 from erkd.images import save_image, save_trimap
-from erkd.scores import STUDENT, score_samples, summarise, write_rows
-from erkd.tables import CompositeRow, LayerRow, TrimapRow, list_composites, write_table
+from erkd.intervals import summarise
+from erkd.robustness import score_given, score_variants, summarise_variants
+from erkd.scores import STUDENT, score_samples, write_rows
+from erkd.tables import CompositeRow, LayerRow, Sample, TrimapRow, list_composites, write_table
+from erkd.wrong_trimaps import VARIANTS, write_variant
 
 SHAPE = (60, 80)
 MATERIALS = ("hair", "net")
@@ -110,8 +114,21 @@ def make_tree(root: Path, better: bool = True) -> Path:
     ]
     write_json(summarise(scores, 200, 0), root / "reports/metrics.json")
     write_rows(scores, root / "reports/per_image.csv")
+    _write_robustness(root, samples)
     _write_small_files(root)
     return root
+
+
+def _write_robustness(root: Path, samples: list[Sample]) -> None:
+    """Two samples under wrong trimaps, the student's alpha always the same ramp."""
+    wrong, predictions = root / "data/wrong_trimaps", root / "data/predictions/wrong_trimaps"
+    for variant in VARIANTS:
+        for sample in write_variant(samples[:2], variant, wrong / variant, 0):
+            save_image(ramp(12, 10), wrong / variant / f"closed_form/{sample.sample_id}.png")
+    varied = score_variants(lambda image, trimap: ramp(2), samples, wrong, predictions)
+    methods = {"closed_form": root / "data/baselines/test/closed_form"}
+    given = score_given(samples, varied, root / "data/predictions/test", methods)
+    write_json(summarise_variants(given + varied, 50, 0), root / "reports/robustness.json")
 
 
 def _write_small_files(root: Path) -> None:
@@ -151,7 +168,7 @@ def _write_small_files(root: Path) -> None:
     write_text("weights", root / "models/student/student.safetensors")
     write_json({"opset": 18, "sha256": "1" * 64}, root / "models/onnx/onnx.json")
     write_json({"seconds": 1.5, "peak_mib": 100}, root / "reports/timings/distill.json")
-    write_json(
-        {"closed_form": {"seconds": 2.5, "peak_mib": 300}},
-        root / "reports/timings/baselines-test-methods.json",
-    )
+    costs = {"evaluate": {STUDENT: {"seconds": 0.125, "peak_mib": 200}}}
+    costs["baselines"] = {"closed_form": {"seconds": 2.5, "peak_mib": 300}}
+    for stage, methods in costs.items():
+        write_json(methods, costs_file(root / "reports", stage, "test"))

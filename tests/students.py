@@ -9,6 +9,7 @@ from conftest import ROOT
 from torch.nn.functional import normalize
 
 from erkd.batches import Batch, View
+from erkd.centring import CentredSpace
 from erkd.distill.methods import build_methods
 from erkd.features import FeatureCache
 from erkd.params import KdParams, load_params
@@ -63,13 +64,27 @@ def layered_batch(size: int = 64, count: int = 2, **changes) -> Batch:
     return replace(batch, views=views, foreground=foreground, background=background)
 
 
-def random_cache(seed: int = 3) -> FeatureCache:
-    """Three images of 4 x 4 cells, as CLIP might describe them."""
+def random_cache(seed: int = 3, directions: int | None = None, shallow: int | None = None) -> FeatureCache:
+    """Three images of 4 x 4 cells, as CLIP might describe them.
+
+    In a basis of so many `directions`; with a second level of so many `shallow` channels.
+    """
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(3, DIMENSION, 4, 4)).astype(np.float16)
     mean = rng.normal(scale=0.05, size=DIMENSION).astype(np.float32)
     prompts = [str(i) for i in range(PROMPTS)]
-    return FeatureCache(features, ["a", "b", "c"], prompts, random_text().numpy(), mean)
+    cache = FeatureCache(features, ["a", "b", "c"], prompts, random_text().numpy(), mean)
+    if directions is not None:
+        basis = np.linalg.qr(rng.normal(size=(DIMENSION, DIMENSION)))[0][:directions]
+        cache = replace(cache, basis=basis.astype(np.float32))
+        stored = CentredSpace(cache).centre(torch.from_numpy(features).float())
+        cache = replace(cache, features=stored.numpy().astype(np.float16))
+    if shallow is not None:
+        maps = rng.normal(size=(3, shallow, 8, 8)).astype(np.float16)
+        cache = replace(
+            cache, shallow=replace(cache, features=maps, mean=np.zeros(shallow, np.float32), basis=None)
+        )
+    return cache
 
 
 def kd_params(*methods: str, **sections) -> KdParams:
@@ -79,9 +94,12 @@ def kd_params(*methods: str, **sections) -> KdParams:
     return params.model_copy(update={"methods": list(methods)} | changed)
 
 
-def small_methods(student: Student, *methods: str, root: Path = ROOT, **sections) -> torch.nn.ModuleDict:
-    """Methods beside a small student, taught by `random_cache`."""
+def small_methods(
+    student: Student, *methods: str, root: Path = ROOT, cache: FeatureCache | None = None, **sections
+) -> torch.nn.ModuleDict:
+    """Methods beside a small student, taught by `cache` or else by `random_cache`."""
     params = kd_params(*methods, **sections)
     return build_methods(
-        student, random_cache(), params, laplacian=0.2, new_student=lambda: small_student(seed=1), root=root
-    ).train()
+        student, cache or random_cache(), params,
+        laplacian=0.2, new_student=lambda: small_student(seed=1), root=root,
+    ).train()  # fmt: skip

@@ -4,16 +4,22 @@ import numpy as np
 import pytest
 from small_set import soft_disc, write_small_set
 
-from erkd.baselines import METHODS, estimate_alpha, run_baselines
+from erkd.baselines import MEAN, METHODS, estimate_alpha, run_baselines
+from erkd.elsewhere import TAKEN
 from erkd.files import InputError, sha256
 from erkd.images import load_alpha, save_trimap
 from erkd.params import BaselinesParams
+from erkd.scores import STUDENT
 from erkd.tables import list_composites
 
 
 def test_params_allow_the_methods_there_are():
     allowed = BaselinesParams.model_json_schema()["properties"]["methods"]["items"]["enum"]
     assert allowed == list(METHODS)
+
+
+def test_no_folder_from_elsewhere_takes_a_name_that_a_method_has():
+    assert set(TAKEN) == {STUDENT, MEAN, *METHODS}
 
 
 def test_interpolation_by_hand():
@@ -61,9 +67,11 @@ def test_a_set_is_predicted_with_the_mean_and_the_costs(tmp_path):
     samples = list_composites(tmp_path / "data/composites", tmp_path / "data/trimaps", "test")
     folder = tmp_path / "baselines"
     costs = run_baselines(samples, ["interpolation", "closed_form", "shared_sampling"], folder)
-    assert list(costs) == ["interpolation", "closed_form", "shared_sampling"]
+    assert list(costs) == ["interpolation", "closed_form", "shared_sampling", "mean"]
     assert all(cost["seconds"] > 0 and cost["peak_mib"] > 10 for cost in costs.values())
-    first = {method: load_alpha(folder / method / "s0.png") for method in (*costs, "mean")}
+    pymatting = costs["closed_form"]["seconds"] + costs["shared_sampling"]["seconds"]
+    assert costs["mean"]["seconds"] == pytest.approx(pymatting)
+    first = {method: load_alpha(folder / method / "s0.png") for method in costs}
     # rounded to 8 bits, as every file
     assert first["mean"] == pytest.approx(
         (first["closed_form"] + first["shared_sampling"]) / 2, abs=0.51 / 255

@@ -14,8 +14,8 @@ from erkd.tables import CompositeRow, write_table
 
 SIZE = (80, 100)
 DISTILL = DistillParams(
-    compositing="stored", merge=0.5, steps=4, batch_size=3, crop=64, learning_rate=1e-3, weight_decay=0.0,
-    warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
+    init_from=None, compositing="stored", merge=0.5, steps=4, batch_size=3, crop=64, learning_rate=1e-3,
+    weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
 )  # fmt: skip
 
 

@@ -1,9 +1,12 @@
 """Boundary and context distillation: by hand, at equality, and what it does not see."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from students import DIMENSION, edge_batch, random_cache, small_methods, small_student
 
 from erkd.distill.bcd import boundary_distance, boundary_map, context_divergence
 from erkd.distill.maps import activation, cosines, unit_distance
@@ -55,3 +58,16 @@ def test_equal_maps_cost_nothing_and_neither_does_another_basis():
 def test_large_maps_are_pooled_before_all_cells_are_compared():
     assert cosines(torch.rand(1, 4, 40, 40)).shape == (1, 400, 400)
     assert cosines(torch.rand(1, 4, 32, 32)).shape == (1, 1024, 1024)
+
+
+def test_it_does_not_matter_in_which_basis_a_cache_is_stored():
+    turned = random_cache(directions=DIMENSION)
+    plain = np.einsum("cd,nchw->ndhw", turned.basis, turned.features.astype(np.float32)).astype(np.float16)
+    unturned = replace(turned, features=plain, basis=np.eye(DIMENSION, dtype=np.float32))
+    student, batch = small_student(), edge_batch()
+    matte = student(batch.image, batch.trimap)
+    first, second = (
+        small_methods(student, "bcd", cache=cache)["bcd"](matte, batch, 0.0) for cache in (turned, unturned)
+    )
+    for name, loss in first.items():
+        assert second[name].item() == pytest.approx(loss.item(), rel=1e-3), name

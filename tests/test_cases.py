@@ -29,8 +29,8 @@ def tree(tmp_path_factory):
 def cases_of(tree, baselines="data/baselines/test"):
     samples = list_composites(tree / "data/composites", tree / "data/trimaps", "test")
     scores = read_scores(tree / "reports/per_image.csv")
-    folder = tree / baselines if baselines else None
-    return build_cases(samples, scores, tree / "data/predictions/test", folder, 1)
+    methods = {"closed_form": tree / baselines / "closed_form"} if baselines else {}
+    return build_cases(samples, scores, tree / "data/predictions/test", methods, 1)
 
 
 def test_a_case_shows_truth_student_and_best_baseline(tree):

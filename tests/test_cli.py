@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from small_set import HEIGHT, WIDTH, soft_disc
 
+from erkd.beside import parse_folders
 from erkd.evaluate import match_files
 from erkd.files import InputError
 from erkd.images import load_alpha, load_trimap, save_image, save_trimap
@@ -62,6 +63,54 @@ def test_latex(folders):
     assert run.stdout.startswith("\\begin{tabular}{llrr}")
     assert run.stdout.rstrip().endswith("\\end{tabular}")
     assert all(line.endswith("\\\\") for line in run.stdout.splitlines() if " & " in line)
+
+
+def test_baselines_are_scored_beside_with_paired_differences(folders, tmp_path):
+    for number, name in enumerate(("one", "two.x", "three")):
+        alpha = soft_disc(number)[0]
+        save_image(alpha * 0.5, tmp_path / f"half/{name}.png")
+        save_image(alpha, tmp_path / f"truth/{name}.png")
+    options = [f"--baseline-dir=a half={tmp_path / 'half'}", f"--baseline-dir={tmp_path / 'truth'}"]
+    outputs = ["--json", tmp_path / "scores.json", "--csv", tmp_path / "scores.csv"]
+    run = erkd("evaluate", *folders, *options, *outputs)
+    assert run.returncode == 0, run.stderr
+    found = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+    assert list(found["baselines"]) == ["a half", "truth"]
+    half = found["baselines"]["a half"]
+    gap = half["difference"]
+    assert gap["sad"] == pytest.approx(found["mean"]["sad"] - half["mean"]["sad"], rel=1e-4)
+    assert (
+        gap["sad_low"] <= gap["sad"] <= gap["sad_high"] < 0
+    )  # 0.9 of alpha is nearer than 0.5 on every image
+    assert f"{gap['sad']:+.2f}" in " ".join(run.stdout.split())
+    assert found["baselines"]["truth"]["images"]["one"]["sad"] == 0
+    with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [(line["image"], line["method"]) for line in lines][2:5] == [
+        ("two.x", "pred"), ("one", "a half"), ("three", "a half"),
+    ]  # fmt: skip
+    run = erkd("evaluate", *folders, *options, "--latex")
+    assert run.stdout.count("\\end{tabular}") == 2
+    assert " % interval" not in run.stdout.replace(r"\%", "")
+
+
+def test_a_baseline_with_missing_or_extra_files_is_refused(folders, tmp_path):
+    for name in ("one", "three", "other"):
+        save_image(np.zeros((HEIGHT, WIDTH), np.float32), tmp_path / f"base/{name}.png")
+    option = f"--baseline-dir=base={tmp_path / 'base'}"
+    run = erkd("evaluate", *folders, option)
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert f"missing in {tmp_path / 'base'}: two.x.png" in run.stderr
+    assert f"extra in {tmp_path / 'base'}: other.png" in run.stderr
+    run = erkd("evaluate", *folders, option, "--allow-missing")
+    assert run.returncode == 0, run.stderr
+    assert "Mean over 2 images" in run.stdout
+
+
+@pytest.mark.parametrize("option", ["student=DIR", "pred=DIR", "DIR"])
+def test_names_of_baselines_that_are_taken(option):
+    with pytest.raises(InputError, match="is taken; give another, as NAME=DIR"):
+        parse_folders(["DIR=elsewhere", option])
 
 
 def test_missing_and_extra_files_are_listed(folders, tmp_path):
@@ -142,5 +191,11 @@ def test_imports_stay_light(module, unwanted):
     assert run.stdout.split() == []
 
 
-def test_help_names_the_command():
-    assert "evaluate" in erkd("--help").stdout
+@pytest.mark.parametrize("command", ["matte", "export", "doctor", "evaluate"])
+def test_help_has_an_example(command):
+    assert command in erkd("--help").stdout
+    assert f"Example: erkd {command}" in erkd(command, "--help").stdout
+
+
+def test_help_documents_exit_codes():
+    assert "Exit codes: 0 done; 2 " in " ".join(erkd("--help").stdout.split())

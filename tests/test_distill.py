@@ -2,32 +2,63 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from students import edge_batch, layered_batch, random_cache, random_text, small_methods, small_student
+from students import (
+    DIMENSION,
+    edge_batch,
+    layered_batch,
+    random_cache,
+    random_text,
+    small_methods,
+    small_student,
+)
 from torch.nn.functional import normalize
 
-from erkd.distill.erkd import (
-    alpha_gradient,
-    centred_cosine_distance,
-    edge_l1,
-    text_divergence,
-    text_logits,
-    unknown_weight,
-)
+from erkd.centring import CentredSpace
+from erkd.distill.erkd import alpha_gradient, edge_l1, text_divergence, text_logits, unknown_weight
 from erkd.distill.targets import mixed_target
+from erkd.features import FeatureCache
+
+
+def space(mean, basis=None):
+    mean = np.array(mean, np.float32)
+    empty = np.zeros((0, len(mean), 1, 1), np.float16)
+    return CentredSpace(FeatureCache(empty, [], [], np.zeros((0, 2), np.float32), mean, basis))
 
 
 def test_cosine_distance_by_hand():
     a = torch.tensor([[1.0, 0.0]])[:, :, None, None]
     b = torch.tensor([[3.0, 3.0]])[:, :, None, None]
-    zero = torch.zeros(2)
-    assert centred_cosine_distance(a, b, zero).item() == pytest.approx(1 - math.cos(math.pi / 4), abs=1e-6)
-    assert centred_cosine_distance(a, 5 * a, zero).item() == pytest.approx(0, abs=1e-6)
+    plain = space([0, 0])
+    assert plain.distance(a, b).item() == pytest.approx(1 - math.cos(math.pi / 4), abs=1e-6)
+    assert plain.distance(a, 5 * a).item() == pytest.approx(0, abs=1e-6)
     # with (1, 0) / 2 taken off, (1, 0) keeps its direction and (0, 1) becomes (-0.5, 1)
-    mean = torch.tensor([0.5, 0.0])
     c = torch.tensor([[0.0, 1.0]])[:, :, None, None]
-    assert centred_cosine_distance(a, c, mean).item() == pytest.approx(1 + 0.5 / math.sqrt(1.25), abs=1e-6)
+    assert space([0.5, 0]).distance(a, c).item() == pytest.approx(1 + 0.5 / math.sqrt(1.25), abs=1e-6)
+
+
+def test_a_basis_of_all_directions_changes_nothing(rng):
+    """Features projected on a full basis are compared, and meet the texts, as the features themselves."""
+    basis, _ = np.linalg.qr(rng.normal(size=(DIMENSION, DIMENSION)))
+    mean = rng.normal(size=DIMENSION) * 0.1
+    plain, rotated = space(mean), space(mean, basis.astype(np.float32))
+    ours, theirs = torch.from_numpy(rng.normal(size=(2, 3, DIMENSION, 4, 4)).astype(np.float32))
+    stored = rotated.centre(theirs)
+    torch.testing.assert_close(
+        rotated.distance(ours, stored), plain.distance(ours, theirs), rtol=1e-4, atol=1e-5
+    )
+    torch.testing.assert_close(rotated.direction(stored), plain.direction(theirs), rtol=1e-4, atol=1e-5)
+
+
+def test_fewer_directions_lose_what_lies_outside_them():
+    half = space([0, 0], np.array([[1, 0]], np.float32))
+    slanted = torch.tensor([[0.6, 0.8]])[:, :, None, None]
+    stored = half.centre(slanted)
+    assert stored.flatten().tolist() == pytest.approx([0.6])
+    assert half.direction(stored).flatten().tolist() == pytest.approx([0.6, 0])
+    assert half.distance(slanted, stored).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_text_divergence_by_hand():
@@ -102,3 +133,16 @@ def test_the_target_of_a_live_composite_mixes_its_layers():
     # the leftmost cells are all foreground (image 0), the rightmost all background (image 2)
     torch.testing.assert_close(target[1, :, :, 0], features[0, :, :, 0])
     torch.testing.assert_close(target[1, :, :, 3], features[2, :, :, 3])
+
+
+def test_a_shallow_level_is_the_target_of_the_shallower_features():
+    student, batch = small_student(), edge_batch()
+    cache = random_cache(shallow=3)
+    methods = small_methods(student, "erkd", cache=cache)
+    assert methods["erkd"].projector.out_channels == 3
+    matte = student(batch.image, batch.trimap)
+    methods["erkd"].projector = torch.nn.Identity()
+    matte.features[8] = mixed_target(cache.shallow, batch, 8)
+    losses = methods["erkd"](matte, batch, 0.0)
+    assert losses["feature_8"].item() == pytest.approx(0, abs=1e-6)
+    assert losses["feature_16"] > 0.1

@@ -14,7 +14,7 @@ STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
 def test_the_stages_of_the_design_are_there():
     assert {
         "library", "composite", "trimap", "validate", "baselines", "teacher", "features", "distill",
-        "evaluate", "export", "register", "report",
+        "evaluate", "export", "register", "report", "wrong_trimaps", "robustness",
     } <= set(STAGES)  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def test_every_section_of_params_steers_a_stage():
 
 
 def test_everything_after_validation_depends_on_its_verdict():
-    for name in ("teacher", "features", "distill", "baselines"):
+    for name in ("teacher", "features", "distill", "baselines", "wrong_trimaps"):
         assert "reports/validation.json" in STAGES[name]["deps"], name
 
 

@@ -92,5 +92,5 @@ def test_an_unknown_set_is_refused(tmp_path, params):
 def test_a_baseline_that_lacks_a_sample_is_named(tmp_path, params, student):
     baselines.main(tmp_path, params, "test")
     (tmp_path / "data/baselines/test/interpolation/s1.png").unlink()
-    with pytest.raises(InputError, match=r"interpolation/s1\.png: no such file"):
+    with pytest.raises(InputError, match=r"interpolation: missing: s1\.png;"):
         evaluate.main(tmp_path, params, "test")

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,27 +14,39 @@ from torch import Tensor, nn
 from erkd.export import AlphaOnly, export_onnx, export_student, largest_difference, round_up
 from erkd.files import InputError, read_json, sha256
 from erkd.params import ExportParams
+from erkd.students.blocks import double
+from erkd.students.propagation import propagate
 
 PARAMS = ExportParams(opset=18, tolerance=1e-4)
 
 
 class SmallStudent(nn.Module):
-    """Halves, convolves, doubles; known regions as the trimap says."""
+    """Halves, convolves, doubles; known regions as the trimap says. The layers add a little."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.encoder = SimpleNamespace(strides=[2])
         self.down = nn.Sequential(nn.Conv2d(4, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU6())
         self.up = nn.Conv2d(8, 1, 3, padding=1)
 
-    def forward(self, image: Tensor, trimap: Tensor) -> SimpleNamespace:
+    def forward(self, image: Tensor, trimap: Tensor, layers: Tensor | None = None) -> SimpleNamespace:
+        layers = propagate(image, trimap) if layers is None else layers
         features = self.down(torch.cat([image, trimap], dim=1))
-        alpha = nn.functional.interpolate(self.up(features).sigmoid(), scale_factor=2, mode="bilinear")
+        features = features + double(layers).mean(1, keepdim=True)
+        alpha = double(self.up(features).sigmoid())
         return SimpleNamespace(alpha=torch.where(trimap == 0.5, alpha, trimap))
 
 
 def make_student() -> SmallStudent:
     torch.manual_seed(0)
     return SmallStudent().eval()
+
+
+def quiet_session(path: Path) -> onnxruntime.InferenceSession:
+    """ONNX Runtime warns of every input that has a default."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(path, options)
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +57,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_any_batch_and_size_equals_pytorch(exported: Path) -> None:
-    import onnxruntime
-
     student = make_student()
     assert largest_difference(AlphaOnly(student), exported) < 1e-5
-    session = onnxruntime.InferenceSession(exported)
+    session = quiet_session(exported)
     names = ["batch", 3, "height", "width"]
     assert [(one.name, one.shape) for one in session.get_inputs()] == [
         ("image", names),
@@ -58,6 +69,15 @@ def test_any_batch_and_size_equals_pytorch(exported: Path) -> None:
     trimap = torch.full((1, 1, 32, 416), 0.5)
     (alpha,) = session.run(["alpha"], {"image": image.numpy(), "trimap": trimap.numpy()})
     np.testing.assert_allclose(alpha, student(image, trimap).alpha.detach().numpy(), atol=1e-5)
+
+
+def test_layers_may_be_given(exported: Path) -> None:
+    image, trimap, layers = torch.rand(2, 3, 32, 64), torch.full((2, 1, 32, 64), 0.5), torch.rand(2, 8, 8, 16)
+    inputs = {"image": image.numpy(), "trimap": trimap.numpy(), "layers": layers.numpy()}
+    (alpha,) = quiet_session(exported).run(["alpha"], inputs)
+    expected = make_student()(image, trimap, layers).alpha.detach().numpy()
+    np.testing.assert_allclose(alpha, expected, atol=1e-5)
+    assert np.abs(expected - make_student()(image, trimap).alpha.detach().numpy()).max() > 1e-3
 
 
 def test_other_weights_are_noticed(exported: Path) -> None:
@@ -78,7 +98,14 @@ def test_record_names_size_rule_and_hashes(tmp_path: Path) -> None:
     assert record["parameters"] == 8 * 4 * 9 + 8 + 16 + 8 * 9 + 1
     assert difference <= record["largest_difference"] <= PARAMS.tolerance
     assert record["sha256"] == sha256(tmp_path / "student.onnx")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["onnx.json", "student.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "onnx.json",
+        "student.fp16.onnx",
+        "student.onnx",
+    ]
+    half = record["fp16"]
+    assert half["sha256"] == sha256(tmp_path / "student.fp16.onnx")
+    assert PARAMS.tolerance / 1000 < half["largest_difference"] < 0.01
 
 
 def test_a_difference_above_the_tolerance_is_refused(tmp_path: Path) -> None:

@@ -4,19 +4,26 @@ import json
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from erkd.centring import CentredSpace
 from erkd.features import images_digest, open_features
 from erkd.files import InputError, sha256
 from erkd.images import save_image
-from erkd.precompute import Pictures, write_features
+from erkd.params import FeaturesParams
+from erkd.pictures import Pictures
+from erkd.precompute import write_features
+from erkd.principal import principal_directions
 from erkd.tables import CompositeRow, LayerRow, write_table
+from erkd.teachers.online import OnlineMaps
 
 SIDE, GRID, WIDTH = 32, 8, 3
+PARAMS = FeaturesParams(kinds=["composites"], levels=1, pca=None, online=False, batch_size=2)
 
 
 class ColourTeacher:
@@ -31,8 +38,11 @@ class ColourTeacher:
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
         return F.interpolate(pixels, (SIDE, SIDE), mode="area")[0]
 
+    def levels(self, images, count):
+        return [F.adaptive_avg_pool2d(images, side) + 1 for side in (GRID, 2 * GRID)[:count]]
+
     def patches(self, images):
-        return F.adaptive_avg_pool2d(images, GRID) + 1
+        return self.levels(images, 1)[0]
 
     def text(self, phrases):
         return torch.eye(WIDTH)[: len(phrases)]
@@ -83,8 +93,26 @@ def layers(tmp_path, rng):
     return Pictures(table, rows)
 
 
-def write(folder, kinds, teacher=None, batch_size=2, scratch="scratch"):
-    write_features(folder, kinds, teacher or ColourTeacher(), batch_size, "cpu", folder.parent / scratch)
+def write(folder, kinds, teacher=None, **settings):
+    params = PARAMS.model_copy(update=settings)
+    write_features(folder, kinds, teacher or ColourTeacher(), params, "cpu", folder.parent / "scratch")
+
+
+@pytest.fixture
+def one_thread():
+    """The threads of torch's pool are not forked with their process, which would wait for them for ever."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def write_until_killed(folder, kinds, teacher):
+    """Writes in a process that `teacher` kills."""
+    child = multiprocessing.get_context("fork").Process(target=write, args=(folder, kinds, teacher))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
 
 
 @pytest.fixture
@@ -107,9 +135,7 @@ def test_the_cache_holds_every_image_in_order(composites, cache_folder):
     np.testing.assert_array_equal(cache.text, np.eye(WIDTH)[:2])
     header = 128
     assert (cache_folder / "composites.npy").stat().st_size == header + 5 * WIDTH * GRID * GRID * 2
-    unit = cache.features.astype(np.float64)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    np.testing.assert_allclose(cache.mean, unit.mean(axis=(0, 2, 3)), atol=1e-4)
+    np.testing.assert_allclose(cache.mean, unit(cache.features).mean(axis=(0, 2, 3)), atol=1e-4)
 
 
 def test_the_identity_crop_reads_the_stored_cells(cache_folder):
@@ -149,6 +175,71 @@ def test_layers_are_each_foreground_on_the_ground_and_each_background(composites
     ground = np.broadcast_to(np.float32([0.25, 0.5, 0.75])[:, None, None], (3, GRID, 4))
     np.testing.assert_allclose(cache.features[0, :, :, 4:], ground + 1, atol=1e-3)
     assert open_features(tmp_path / "features").sample_ids == [row.sample_id for row in composites.rows]
+
+
+def unit(features):
+    features = features.astype(np.float64)
+    return features / np.linalg.norm(features, axis=1, keepdims=True)
+
+
+def test_fewer_channels_are_the_centred_cells_in_the_stored_basis(composites, tmp_path):
+    write(tmp_path / "full/features", {"composites": composites})
+    write(tmp_path / "features", {"composites": composites}, pca=2)
+    full, cache = (open_features(tmp_path / name) for name in ("full/features", "features"))
+    assert cache.features.shape == (5, 2, GRID, GRID)
+    assert cache.basis.shape == (2, WIDTH)
+    np.testing.assert_allclose(cache.basis @ cache.basis.T, np.eye(2), atol=1e-6)
+    np.testing.assert_array_equal(cache.mean, full.mean)
+    centred = unit(full.features) - full.mean[:, None, None]
+    np.testing.assert_allclose(cache.features, np.einsum("cd,ndhw->nchw", cache.basis, centred), atol=1e-3)
+    assert cache.sample(torch.tensor([1]), identity_theta(1), (4, 4)).shape == (1, 2, 4, 4)
+
+
+def test_no_fewer_channels_than_there_are(composites, tmp_path):
+    write(tmp_path / "features", {"composites": composites}, pca=WIDTH)
+    cache = open_features(tmp_path / "features")
+    assert cache.basis is None
+    assert cache.features.shape[1] == WIDTH
+
+
+def test_principal_directions_find_the_plane_that_cells_lie_in(rng):
+    """64 channels of which 8 vary: the first 8 directions keep everything, and the first of them the most."""
+    mixing = np.linalg.qr(rng.normal(size=(64, 64)))[0][:8] * np.geomspace(8, 1, 8)[:, None]
+    cells = np.einsum("nkhw,kd->ndhw", rng.normal(size=(12, 8, 6, 6)), mixing).astype(np.float16)
+    directions, kept = principal_directions(cells, np.zeros(64, np.float32))
+    assert list(kept) == ["8", "16", "32"]
+    assert kept["8"] == pytest.approx(1, abs=1e-3)
+    np.testing.assert_allclose(directions @ directions.T, np.eye(64), atol=1e-5)
+    variances = ((unit(cells).transpose(0, 2, 3, 1).reshape(-1, 64) @ directions.T) ** 2).mean(axis=0)
+    assert (np.diff(variances[:8]) < 0).all()
+    assert variances[8:].max() < 1e-6
+
+
+def test_a_second_level_lies_beside_the_first(composites, tmp_path):
+    write(tmp_path / "features", {"composites": composites}, levels=2)
+    cache = open_features(tmp_path / "features")
+    assert cache.shallow.features.shape == (5, WIDTH, 2 * GRID, 2 * GRID)
+    assert cache.shallow.sample_ids == cache.sample_ids
+    halved = cache.shallow.features.astype(np.float32).reshape(5, WIDTH, GRID, 2, GRID, 2).mean(axis=(3, 5))
+    np.testing.assert_allclose(halved, cache.features, atol=2e-3)
+    write(tmp_path / "one/features", {"composites": composites})
+    assert open_features(tmp_path / "one/features").shallow is None
+    (tmp_path / "features/composites-shallow.npy").unlink()
+    with pytest.raises(InputError, match=r"composites-shallow\.npy: no such file"):
+        open_features(tmp_path / "features")
+
+
+@pytest.mark.parametrize("pca", [None, 2])
+def test_a_teacher_that_runs_online_gives_what_the_cache_holds(composites, layers, tmp_path, pca):
+    write(tmp_path / "features", {"composites": composites, "layers": layers}, pca=pca)
+    for kind, pictures in (("composites", composites), ("layers", layers)):
+        cache = open_features(tmp_path / "features", kind)
+        online = replace(cache, features=OnlineMaps(ColourTeacher(), pictures, CentredSpace(cache), "cpu"))
+        indices = torch.tensor([1, 0])
+        theta = torch.tensor([[[0.5, 0.1, 0.2], [0, 0.7, -0.1]]]).repeat(2, 1, 1)
+        expected = cache.sample(indices, theta, (5, 6))
+        torch.testing.assert_close(online.sample(indices, theta, (5, 6)), expected, rtol=2e-3, atol=2e-3)
+        assert expected.std() > 0.01
 
 
 def test_a_kind_that_was_not_computed_is_named(cache_folder):
@@ -198,11 +289,11 @@ class Dies(ColourTeacher):
         super().__init__()
         self.left = batch
 
-    def patches(self, images):
+    def levels(self, images, count):
         self.left -= 1
         if self.left < 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().patches(images)
+        return super().levels(images, count)
 
     def text(self, phrases):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -213,20 +304,19 @@ class Counts(ColourTeacher):
 
     asked = 0
 
-    def patches(self, images):
+    def levels(self, images, count):
         self.asked += 1
-        return super().patches(images)
+        return super().levels(images, count)
 
 
 @pytest.mark.parametrize(("batch", "left"), [(0, 4), (1, 3), (2, 2), (3, 1), (4, 0)])
-def test_killed_anywhere_and_started_again_the_cache_is_the_same(composites, layers, tmp_path, batch, left):
+def test_killed_anywhere_and_started_again_the_cache_is_the_same(
+    one_thread, composites, layers, tmp_path, batch, left
+):
     """Three batches of composites, one of layers; the last case dies when all are done and files are moved."""
     kinds = {"composites": composites, "layers": layers}
     folder = tmp_path / "killed/features"
-    child = multiprocessing.get_context("fork").Process(target=write, args=(folder, kinds, Dies(batch)))
-    child.start()
-    child.join()
-    assert child.exitcode == -signal.SIGKILL
+    write_until_killed(folder, kinds, Dies(batch))
     with pytest.raises(InputError, match=r"features\.json: no such file"):
         open_features(folder)
     again = Counts()
@@ -236,12 +326,9 @@ def test_killed_anywhere_and_started_again_the_cache_is_the_same(composites, lay
     assert sha256(folder) == sha256(tmp_path / "whole/features")
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_what_another_teacher_left_behind_is_not_taken_over(composites, tmp_path):
-    child = multiprocessing.get_context("fork").Process(
-        target=write, args=(tmp_path / "features", {"composites": composites}, Dies(1))
-    )
-    child.start()
-    child.join()
+    write_until_killed(tmp_path / "features", {"composites": composites}, Dies(1))
     other = Counts("others")
     write(tmp_path / "features", {"composites": composites}, other)
     assert other.asked == 3

@@ -7,9 +7,10 @@ import torch
 from students import DIMENSION, layered_batch, random_cache, random_text, small_methods, small_student
 from torch import nn
 
+from erkd.centring import CentredSpace
 from erkd.distill.erkd import text_logits
-from erkd.distill.layered import mixture_logits, regression_distance
-from erkd.distill.targets import centred, layer_targets, mixed_target
+from erkd.distill.layered import mixture_logits, regression_distance, unit_variance
+from erkd.distill.targets import layer_targets, mixed_target
 
 
 def column(*values):
@@ -30,28 +31,35 @@ def test_the_mixture_of_two_distributions_by_hand():
     torch.testing.assert_close(mixture.exp(), column(0.4 * 0.75 + 0.6 * 0.2, 0.4 * 0.25 + 0.6 * 0.8))
 
 
-def test_layers_are_described_each_by_itself_whatever_covers_them():
-    cache, batch = random_cache(), layered_batch()
-    foreground, background = layer_targets(cache, batch, 4)
-    features = nn.functional.normalize(torch.from_numpy(cache.features).float(), dim=1)
-    torch.testing.assert_close(foreground[0, :, :, :2], features[0, :, :, :2])
-    torch.testing.assert_close(background[0, :, :, 2:], features[2, :, :, 2:])
+def test_unit_variance_by_hand():
+    assert unit_variance(column(0.5, -0.5, 0.5, 0.5)).flatten().tolist() == [1, -1, 1, 1]
+
+
+@pytest.mark.parametrize("directions", [None, DIMENSION])
+def test_layers_are_described_each_by_itself_whatever_covers_them(directions):
+    cache, batch = random_cache(directions=directions), layered_batch()
+    targets = layer_targets(cache, batch, 4)
+    foreground, background = (CentredSpace(cache).direction(target) for target in targets)
+    features = nn.functional.normalize(torch.from_numpy(random_cache().features).float(), dim=1)
+    torch.testing.assert_close(foreground[0, :, :, :2], features[0, :, :, :2], rtol=0, atol=2e-3)
+    torch.testing.assert_close(background[0, :, :, 2:], features[2, :, :, 2:], rtol=0, atol=2e-3)
     # where no foreground is there is nothing to say of it
-    assert foreground[0, :, :, 3].abs().max() == 0
+    assert targets[0][0, :, :, 3].abs().max() == 0
 
 
-def test_heads_that_agree_with_the_teacher_cost_nothing():
-    student, batch, cache = small_student(), layered_batch(), random_cache()
-    methods = small_methods(student, "erkd", erkd={"target": "layered"})
+@pytest.mark.parametrize("directions", [None, 6])
+def test_heads_that_agree_with_the_teacher_cost_nothing(directions):
+    student, batch, cache = small_student(), layered_batch(), random_cache(directions=directions)
+    methods = small_methods(student, "erkd", cache=cache, erkd={"target": "layered"})
     matte = student(batch.image, batch.trimap)
-    method = methods["erkd"]
+    method, space = methods["erkd"], CentredSpace(cache)
 
     class Perfect(nn.Module):
         def forward(self, level):
             targets = layer_targets(cache, batch, level.shape[-1])
-            return torch.cat([4.0 * centred(target, method.mean) for target in targets], dim=1)
+            return torch.cat([unit_variance(space.centre_target(target)) for target in targets], dim=1)
 
-    assert DIMENSION == 16  # whose root is 4
+    assert method.heads[0].out_channels == 2 * (directions or DIMENSION)
     method.heads = nn.ModuleList([Perfect(), Perfect()])
     mixed = mixed_target(cache, batch, 4)
     losses = method(matte, batch, 0.0)
@@ -59,10 +67,10 @@ def test_heads_that_agree_with_the_teacher_cost_nothing():
     assert losses["feature_8"].item() == pytest.approx(0, abs=1e-6)
     assert losses["feature_16"].item() == pytest.approx(0, abs=1e-6)
     # of the text loss only the embedding's part is left
-    alone = losses["text"].item()
-    assert alone > 0
+    assert losses["text"].item() > 0
     torch.testing.assert_close(
-        method.logits(4.0 * centred(mixed, method.mean)), text_logits(mixed, random_text())
+        method.logits(unit_variance(space.centre_target(mixed))),
+        text_logits(space.direction(mixed), random_text()),
     )
 
 

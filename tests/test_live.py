@@ -15,8 +15,8 @@ from erkd.tables import LayerRow, write_table
 from erkd.trimap import Radii, _erode, trimap_from_radii
 
 DISTILL = DistillParams(
-    compositing="live", merge=0.5, steps=3, batch_size=4, crop=64, learning_rate=1e-3, weight_decay=0.0,
-    warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
+    init_from=None, compositing="live", merge=0.5, steps=3, batch_size=4, crop=64, learning_rate=1e-3,
+    weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
 )  # fmt: skip
 TRIMAP = TrimapParams(min_radius=10, max_radius=60, whole_object=0.25)
 CPU = torch.device("cpu")

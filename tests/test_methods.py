@@ -7,6 +7,7 @@ from students import (
     edge_batch,
     kd_params,
     layered_batch,
+    random_cache,
     small_methods,
     small_student,
     vertical_edge,
@@ -28,8 +29,8 @@ METHODS = {
     "matting": ["matting"],
 }
 DISTILL = DistillParams(
-    compositing="live", merge=0.5, steps=2, batch_size=2, crop=64, learning_rate=1e-3, weight_decay=0.0,
-    warmup=0.1, ema_decay=0.5, validate_every=2, laplacian=0.2,
+    init_from=None, compositing="live", merge=0.5, steps=2, batch_size=2, crop=64, learning_rate=1e-3,
+    weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=2, laplacian=0.2,
 )  # fmt: skip
 
 
@@ -76,6 +77,22 @@ def test_gradients_reach_the_student_and_what_is_trained_with_it_and_never_a_tea
         elif parameter.requires_grad and "edge_reserved.predict" not in name:  # a peer's edges have no judge
             assert parameter.grad is not None, name
     assert not any(buffer.requires_grad for buffer in methods.buffers())
+
+
+@pytest.mark.parametrize("name", ["erkd", "layered", "bcd"])
+def test_clip_teaches_from_few_directions_and_two_levels_as_well(name):
+    """`features.pca` 6 and `features.levels` 2."""
+    student = small_student().train()
+    methods = small_methods(
+        student, *METHODS[name],
+        cache=random_cache(directions=6, shallow=3),
+        erkd={"target": "layered" if name == "layered" else "mixed"},
+    )  # fmt: skip
+    losses = all_losses(student, methods, layered_batch())
+    assert all(torch.isfinite(loss) and loss > 0 for loss in losses.values())
+    sum(losses.values()).backward()
+    assert student.encoder.trunk.model.conv_stem.weight.grad.abs().sum() > 0
+    assert all(p.grad.abs().sum() > 0 for p in methods.parameters())
 
 
 @pytest.mark.parametrize("known", [0.0, 0.5, 1.0])

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from erkd.baselines import METHODS, estimate_alpha
 from erkd.files import InputError
-from erkd.images import load_alpha, load_trimap
+from erkd.images import load_alpha, load_image, load_trimap
 from erkd.metrics import (
     boundary_f_score,
     connectivity_error,
@@ -241,14 +242,21 @@ def test_strips_do_not_show(monkeypatch):
     compare_with_plain(pred, true, np.full((75, 9), 128, np.uint8))
 
 
-def test_the_plain_transcription_agrees_on_photographs(realdata):
+@pytest.mark.parametrize("name", ["GT03", "GT09"])
+@pytest.mark.parametrize("trimap_name", ["Trimap1", "Trimap2"])
+@pytest.mark.parametrize("method", METHODS)
+def test_the_plain_transcription_agrees_on_what_baselines_make_of_photographs(
+    realdata, method, trimap_name, name
+):
     root = realdata / "alphamatting"
-    true = np.rint(load_alpha(root / "gt_training_lowres/GT03.png") * 255).astype(np.uint8)
-    trimap = np.rint(load_trimap(root / "trimap_training_lowres/Trimap1/GT03.png") * 255).astype(np.uint8)
-    window = (slice(300, 460), slice(120, 330))
-    pred = cv2.GaussianBlur(true, (0, 0), 2)
-    assert (trimap[window] == 128).any()
-    compare_with_plain(pred[window], true[window], trimap[window])
+    trimap = load_trimap(root / f"trimap_training_lowres/{trimap_name}/{name}.png")
+    unknown = np.argwhere(trimap == 0.5)
+    row, column = unknown[len(unknown) // 3]
+    window = (slice(max(row - 60, 0), row + 60), slice(max(column - 80, 0), column + 80))
+    image, trimap = load_image(root / f"input_training_lowres/{name}.png")[window], trimap[window]
+    true = load_alpha(root / f"gt_training_lowres/{name}.png")[window]
+    pred = estimate_alpha(method, image, trimap)
+    compare_with_plain(*(np.rint(array * 255).astype(np.uint8) for array in (pred, true, trimap)))
 
 
 def test_the_truth_scores_nothing_and_memory_order_does_not_matter(rng):

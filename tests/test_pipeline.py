@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -10,25 +11,17 @@ import urllib.request
 import pytest
 import yaml
 from conftest import ROOT
+from documents import blocks, section
 from project import TINY, clone, run, stages_run
 
 from erkd.images import load_alpha, load_trimap
 
 pytestmark = pytest.mark.slow
 STAGES = [
-    "library", "composite", "trimap", "validate", "baselines", "teacher", "features", "distill",
-    "evaluate", "export", "register", "report",
+    "library", "composite", "trimap", "validate", "baselines", "teacher", "similarity", "features", "distill",
+    "evaluate", "export", "register", "report", "wrong_trimaps", "robustness",
 ]  # fmt: skip
-FROM_DISTILL = {"distill", "evaluate", "export", "register", "report"}
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A clone after `make repro`."""
-    folder = clone(tmp_path_factory.mktemp("first") / "erkd", TINY)
-    folder.joinpath("output.txt").write_text(run("make repro", folder))
-    run("git add -A && git commit -qm results", folder)
-    return folder
+FROM_DISTILL = {"distill", "evaluate", "robustness", "export", "register", "report"}
 
 
 def hashes(folder):
@@ -126,6 +119,9 @@ def test_queued_experiments(project):
     run("dvc exp show", project)
     run("dvc metrics diff", project)
     run("dvc plots diff", project)
+    run("dvc plots show", project)
+    shown = (project / "dvc_plots/index.html").read_text()
+    assert all(title in shown for title in ("Training losses", "Validation SAD", "SAD per image"))
 
 
 def test_a_run_that_mlflow_missed_is_logged_afterwards(project, tmp_path):
@@ -182,8 +178,22 @@ def test_mistakes_in_params_are_named_together(project):
 
 
 def test_predictions_of_any_program_are_scored(project):
-    command = next(line for line in readme_commands() if line.startswith("erkd evaluate"))
-    assert "SAD" in run(command, project)
+    commands = [line for line in readme_commands() if line.startswith("erkd evaluate")]
+    printed = [run(command, project) for command in commands]
+    assert all("SAD" in text for text in printed)
+    assert "closed_form" in printed[1]
+
+
+def test_predictions_made_elsewhere_become_a_baseline(project, tmp_path):
+    command = next(line for line in readme_commands() if "baselines.folders" in line)
+    shutil.copytree(project / "data/baselines/test/interpolation", tmp_path / "predictions")
+    ran = stages_run(run(command, project, PREDICTIONS=str(tmp_path / "predictions")))
+    assert {"baselines_folder@other_network", "evaluate", "report"} <= set(ran)
+    assert "distill" not in ran
+    metrics = json.loads((project / "reports/metrics.json").read_text())["test"]
+    assert metrics["other_network"]["sad"] == metrics["interpolation"]["sad"]
+    assert "other network" in (project / "reports/index.html").read_text()
+    run("git checkout -q . && dvc checkout", project)
 
 
 def test_photographs_are_scored_beside_the_test_set(project, realdata):
@@ -229,29 +239,62 @@ def test_the_user_interface_answers(project):
 
 def readme_commands():
     """Every line of the README's shell blocks."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
-    return [line for block in blocks for line in block.splitlines()]
+    return [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()]
 
 
 def test_every_command_of_the_readme_is_run_above():
     source = (ROOT / "tests/test_pipeline.py").read_text(encoding="utf-8")
     by_hand = {
+        "erkd demo": "tests/test_demo.py, at another port",
         "make ui": "test_the_user_interface_answers, at another port",
         "source .venv/bin/activate": "`run` puts the environment's bin first",
         "make test": "what runs this",
         "make test-fast": "a part of what runs this",
     }
+    served = "".join(section(ROOT / "README.md", "Serve")).splitlines()  # tests/test_walkthroughs.py
     for command in readme_commands():
         known = (
-            command in by_hand
+            command in served
+            or command in by_hand
             or f'"{command}' in source
-            or command.split(" -")[0] in ("erkd evaluate", "dvc exp run")
+            or command.startswith(
+                ("erkd evaluate", "dvc exp run", "erkd matte", "erkd export", "erkd doctor")
+            )
         )
         assert known, f"README.md: no test runs: {command}"
 
 
+def test_the_uses_of_the_readme_work(project, tmp_path):
+    """Its `erkd matte`, `erkd export` and `erkd doctor`, in a folder that holds what they name."""
+    images = sorted((project / "data/composites/images").iterdir())[:2]
+    for image in images:
+        for folder, source in (("photos", image), ("trimaps", project / "data/trimaps/trimaps" / image.name)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            shutil.copy(source, tmp_path / folder / image.name)
+    shutil.copy(images[0], tmp_path / "photo.jpg")  # the suffix does not matter to the reader
+    shutil.copy(images[1], tmp_path / "beach.jpg")
+    shutil.copy(tmp_path / "trimaps" / images[0].name, tmp_path / "trimap.png")
+    shutil.copytree(project / "models", tmp_path / "models")
+    (tmp_path / ".dvc").mkdir()  # by which a project is known
+    uses = "erkd matte", "erkd export", "erkd doctor"
+    commands = [command for command in readme_commands() if command.startswith(uses)]
+    assert len(commands) >= 6
+    for command in commands:
+        run(command, tmp_path, PYTHONPATH=str(project), MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db")
+    written = {path.name for path in tmp_path.glob("*.png")} | {
+        path.name for path in tmp_path.glob("cutouts/*")
+    }
+    assert written == {
+        "trimap.png",
+        "alpha.png",
+        "beach.png",
+        "champion.png",
+        *(image.name for image in images),
+    }
+
+
 def test_the_pythons_of_the_readme_work(project, tmp_path):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S).group(1)
+    code = blocks(ROOT / "README.md", "python")[0]
     image = next((project / "data/composites/images").iterdir())
     trimap = project / "data/trimaps/trimaps" / image.name
     names = {"photo.jpg": image, "trimap.png": trimap, "alpha.png": tmp_path / "alpha.png"}

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from test_export import AlphaOnly, export_onnx, make_student
+from test_model_card import training_record
 from test_registry_model import IMAGE, TRIMAP, png_text, read_png_text
 
+from erkd.candidates import Candidate, read_candidate, validation_digest
 from erkd.files import InputError, read_json, sha256, write_json
 from erkd.params import load_params
-from erkd.registry import Candidate, model_card, read_candidate, register, validation_digest
+from erkd.registry import register
 from erkd.runs import find_runs
 from erkd.store import connect
 from erkd.tables import CompositeRow, TrimapRow, write_table
@@ -19,6 +21,7 @@ from pipeline.register import main
 
 REPOSITORY = Path(__file__).parents[1]
 NAME = "erkd-student"
+RECORD = {"parameters": 1_250_000, "training": training_record()}
 
 
 def _scores(sad: float) -> dict[str, float]:
@@ -38,8 +41,7 @@ def candidate(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
             "validation": {"n": 2, "student": _scores(5)},
         },
         licences=("CC0-1.0", "MIT"),
-        parameters=1_250_000,
-        settings={"source": "procedural", "kd": {"methods": ["erkd"], "weight": 1.0, "erkd": {"edge": 0.5}}},
+        record=RECORD,
     )
 
 
@@ -95,7 +97,7 @@ def test_the_champion_moves_on_better_validation_alone(project: Path, candidate:
 
     version = client.get_model_version(NAME, "1")
     assert version.run_id == run.info.run_id
-    assert version.description == model_card(NAME, candidate)
+    assert version.description.startswith(f"# {NAME}\n")
     assert {
         "student_sha256": "a" * 64,
         "data_sha256": "d" * 64,
@@ -170,19 +172,20 @@ def results(tmp_path: Path, candidate: Candidate) -> Path:
     onnx = tmp_path / "models/onnx/student.onnx"
     onnx.parent.mkdir()
     onnx.write_bytes(candidate.onnx.read_bytes())
-    record = {"parameters": 9, "student_sha256": sha256(weights), "sha256": sha256(onnx)}
-    write_json(record, onnx.with_name("onnx.json"))
+    write_json(RECORD, weights.with_name("student.json"))
+    export = {"student_sha256": sha256(weights), "sha256": sha256(onnx)}
+    write_json(export, onnx.with_name("onnx.json"))
     write_json(candidate.metrics, tmp_path / "reports/metrics.json")
     return tmp_path
 
 
-def test_what_the_stage_reads_belongs_together(results: Path, candidate: Candidate) -> None:
-    found = read_candidate(results, candidate.settings)
-    assert (found.sad, found.parameters) == (5.0, 9)
+def test_what_the_stage_reads_belongs_together(results: Path) -> None:
+    found = read_candidate(results)
+    assert (found.sad, found.record) == (5.0, RECORD)
     assert found.licences == ("licence of train", "licence of validation")
     (results / "models/student/student.safetensors").write_bytes(b"other weights")
     with pytest.raises(InputError, match=r"student.onnx: not the export of models/student"):
-        read_candidate(results, candidate.settings)
+        read_candidate(results)
 
 
 def test_the_stage_records_hashes_alone(

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import warnings
 import zlib
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -37,9 +36,7 @@ def read_png_text(text: str) -> np.ndarray:
 def model(tmp_path_factory: pytest.TempPathFactory) -> "MattingModel":
     onnx = tmp_path_factory.mktemp("onnx") / "student.onnx"
     export_onnx(AlphaOnly(make_student()), onnx, opset=18)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow warns of its own type annotations
-        from erkd.registry_model import MattingModel
+    from erkd.registry_model import MattingModel
 
     model = MattingModel()
     model.load_context(SimpleNamespace(artifacts={"onnx": onnx}))
@@ -69,7 +66,15 @@ def test_a_trimap_in_three_equal_channels_is_taken(model: "MattingModel") -> Non
     np.testing.assert_array_equal(_ask(model, image, colour), _ask(model, image, png_text(TRIMAP)))
 
 
-def _huge_header() -> str:
+def test_sixteen_bits_are_scaled_not_clipped(model: "MattingModel") -> None:
+    grey = np.repeat(IMAGE[:, :, :1], 3, axis=2)
+    deep = png_text(grey[:, :, 0].astype(np.uint16) * 257)
+    np.testing.assert_array_equal(
+        _ask(model, deep, png_text(TRIMAP)), _ask(model, png_text(grey), png_text(TRIMAP))
+    )
+
+
+def huge_header() -> str:
     """The image's bytes with a header that promises 9000 x 9000 pixels."""
     png = bytearray(base64.b64decode(png_text(IMAGE)))
     png[16:24] = (9000).to_bytes(4, "big") * 2
@@ -82,7 +87,7 @@ BAD = {
     "image: not a readable PNG image": (base64.b64encode(b"junk").decode(), png_text(TRIMAP)),
     "trimap: not a readable PNG image": (png_text(IMAGE), png_text(TRIMAP)[:60]),
     "image: not a readable PNG": (png_text(IMAGE, "JPEG"), png_text(TRIMAP)),
-    "image: 9000 x 9000 pixels; at most": (_huge_header(), png_text(TRIMAP)),
+    "image: 9000 x 9000 pixels; at most": (huge_header(), png_text(TRIMAP)),
     "one size; found 70 x 50 and 70 x 49": (png_text(IMAGE), png_text(TRIMAP[:49])),
     "found 7 too": (png_text(IMAGE), png_text(np.where(TRIMAP == 128, np.uint8(7), TRIMAP))),
     "no pixel is unknown": (png_text(IMAGE), png_text(np.where(TRIMAP == 128, np.uint8(0), TRIMAP))),
@@ -97,3 +102,13 @@ def test_bad_input_is_the_callers_fault(model: "MattingModel", message: str) -> 
     with pytest.raises(MlflowException, match=message) as caught:
         _ask(model, *BAD[message])
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+
+
+def test_a_failure_of_ours_tells_no_paths(model: "MattingModel", monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.exceptions import MlflowException
+
+    monkeypatch.setattr(model, "session", None)
+    with pytest.raises(MlflowException, match="the server's log says why") as caught:
+        _ask(model, png_text(IMAGE), png_text(TRIMAP))
+    assert caught.value.error_code == "INTERNAL_ERROR"
+    assert "registry_model.py" not in caught.value.serialize_as_json()

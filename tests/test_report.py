@@ -7,10 +7,14 @@ from browser import Browser, find_chromium
 from conftest import ROOT
 from report_tree import IMAGES, make_tree
 
+from erkd.costs import read_costs
 from erkd.files import InputError, read_json, write_json
 from erkd.params import load_params
-from erkd.report import ReportFiles, ScoredSet, pick_materials, result_picture, write_report
+from erkd.report import ReportFiles, ScoredSet, write_report
+from erkd.similarity import save_similarity, write_index
+from erkd.strip import pick_materials, result_picture
 from erkd.tables import Sample, list_composites
+from pipeline.sets import list_methods
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +33,9 @@ def page_of(root, **changes):
         "metrics": root / "reports/metrics.json",
         "per_image": root / "reports/per_image.csv",
         "predictions": root / "data/predictions/test",
-        "baselines": root / "data/baselines/test",
+        "methods": list_methods(root, "test"),
+        "costs": read_costs(root / "reports", "test"),
+        "source": "procedural",
     }
     files = ReportFiles.under(root, (ScoredSet(**fields | changes),))
     path = root / "reports/index.html"
@@ -52,8 +58,47 @@ def test_the_page_holds_everything(tree):
     assert "1 of 2 expectations are met" in page
     assert "composites: split is one of &lt;three&gt;: not so in test-01" in page
     assert page.count('class="kind') == 6  # of eight images two best, two median, two worst
-    assert "baselines-test-methods: closed form" in page
     assert "Left out" not in page
+
+
+def test_costs_of_every_method_are_drawn_and_listed(tree):
+    page = page_of(tree)
+    assert "SAD against processor seconds per image: student" in page
+    assert "SAD against million parameters: student" in page
+    rows = re.findall(
+        r'<th scope="row">([\w ]+)</th><td>[\d.]+</td><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td></tr>', page
+    )
+    assert rows == [("student", "0.125", "200", "1.23"), ("closed form", "2.5", "300", "none")]
+
+
+def test_costs_that_were_not_measured_are_left_out(tree):
+    page = page_of(tree, costs={})
+    assert "against processor seconds" not in page
+    assert "SAD against million parameters" in page
+    assert "predictions came from the cache" in page
+
+
+def test_wrong_trimaps_are_compared_and_shown(tree):
+    page = page_of(tree)
+    section = page[page.index('id="trimaps"') : page.index('id="training"')]
+    assert "The same 2 test images" in section
+    assert [name for name in ("given", "narrow", "wide", "wrong") if f"<b>{name}</b>" in section] == [
+        "given", "narrow", "wide", "wrong",
+    ]  # fmt: skip
+    assert section.count("<img") == 4 * 3
+    change = read_json(tree / "reports/robustness.json")
+    wide = change["wide"]["student"]["sad_whole"] - change["given"]["student"]["sad_whole"]
+    assert f"wide {wide:+.2f}".replace("-", "\N{MINUS SIGN}") in section
+
+
+@pytest.mark.parametrize(("source", "sad"), [("composition1k", "17.53"), ("distinctions646", "17.05")])
+def test_published_numbers_stand_only_beside_results_on_their_data(tree, source, sad):
+    assert "Published numbers" not in page_of(tree)
+    page = page_of(tree, source=source)
+    table = page[page.index("Published numbers") :]
+    assert f"<td>{sad}</td>" in table
+    assert "readme" in table
+    assert '<tr class=student><th scope="row">student</th>' in table  # among them, by SAD
 
 
 def test_text_from_tables_is_escaped(tree):
@@ -96,7 +141,9 @@ def test_without_inputs_every_section_says_what_is_missing(tmp_path):
         "reports/teacher.json",
         "reports/history.csv",
         "reports/validation.json",
+        "reports/robustness.json",
         "reports/timings",
+        "data/wrong_trimaps",
         "data/predictions",
         "data/baselines",
         "data/library",
@@ -111,7 +158,7 @@ def test_one_absent_input_leaves_a_line_or_less(tree, tmp_path, absent):
     else:
         target.unlink()
     page = page_of(tmp_path / "tree")
-    assert "Left out" in page or absent == "data/baselines"
+    assert "Left out" in page or absent in ("data/baselines", "data/wrong_trimaps")
     assert len(page) > 20_000
 
 
@@ -176,8 +223,8 @@ def test_the_page_in_a_browser(tree, browser, width):
     assert seen.overflow == 0
     assert seen.broken == []
     assert seen.nameless == 0
-    # six cases of 1 given and 3 rows of 5; foregrounds; composites with trimaps; the strip
-    assert seen.pictures == 6 * 16 + IMAGES + 2 * IMAGES + 1
+    # six cases of 1 given and 3 rows of 5; wrong trimaps; foregrounds; composites with trimaps; the strip
+    assert seen.pictures == 6 * 16 + 4 * 3 + IMAGES + 2 * IMAGES + 1
 
 
 @pytest.mark.slow
@@ -195,3 +242,14 @@ def test_the_browser_sees_what_is_wrong(browser, tmp_path):
     assert seen.overflow > 1500
     assert seen.broken == ["gone"]
     assert (seen.pictures, seen.nameless) == (2, 1)
+
+
+def test_similarity_pictures_stand_in_the_teachers_section(tree, tmp_path):
+    shutil.copytree(tree, tmp_path / "tree")
+    folder, image = tmp_path / "tree/reports/similarity/test", np.full((24, 32, 3), 0.5, np.float32)
+    maps = np.float32([[[1, 0]], [[0, 1]]])
+    write_index([save_similarity(folder, "s1", image, ["a net", "a wall"], maps)], folder)
+    section = page_of(tmp_path / "tree").split('id="teacher"')[1].split("</section>")[0]
+    assert "a net · a wall" in section
+    assert 'alt="Similarity to: a wall"' in section
+    assert "a net · a wall" not in page_of(tree)

@@ -8,19 +8,16 @@ from small_set import write_small_set
 
 from erkd.files import InputError
 from erkd.images import save_image
+from erkd.intervals import interval, mean_scores, resample, summarise
 from erkd.metrics import Scores
 from erkd.scores import (
     NAMES,
     STUDENT,
     ScoreRow,
-    interval,
-    mean_scores,
     predict_samples,
-    resample,
     score_file,
     score_set,
     significant,
-    summarise,
     write_rows,
 )
 from erkd.tables import list_composites
@@ -58,10 +55,15 @@ def test_a_sample_without_a_trimap_is_named(samples, tmp_path):
 
 def test_predictions_are_scored_as_the_files_they_are(samples, tmp_path):
     """A prediction of 0.5 everywhere is 128 on disk; known regions are the trimap's."""
-    predict_samples(lambda image, trimap: np.full_like(trimap, 0.5), samples, tmp_path / "predictions")
+    costs = predict_samples(
+        lambda image, trimap: np.full_like(trimap, 0.5), samples, tmp_path / "predictions"
+    )
+    assert len(costs) == 3
+    assert all(cost.seconds >= 0 and cost.peak_mib > 10 for cost in costs)
+    folders = {name: tmp_path / "baselines" / name for name in ("a", "b")}
     for name in ("b", "a"):
-        predict_samples(lambda image, trimap: trimap, samples, tmp_path / "baselines" / name)
-    rows = score_set(samples, tmp_path / "predictions", tmp_path / "baselines")
+        predict_samples(lambda image, trimap: trimap, samples, folders[name])
+    rows = score_set(samples, tmp_path / "predictions", folders)
     assert [(row.method, row.sample_id) for row in rows] == [
         (method, f"s{number}") for method in (STUDENT, "a", "b") for number in range(3)
     ]
@@ -73,9 +75,15 @@ def test_predictions_are_scored_as_the_files_they_are(samples, tmp_path):
 
 def test_without_baselines_only_the_student_is_scored(samples, tmp_path):
     predict_samples(lambda image, trimap: trimap, samples, tmp_path / "predictions")
-    assert {row.method for row in score_set(samples, tmp_path / "predictions", tmp_path / "none")} == {
-        STUDENT
-    }
+    assert {row.method for row in score_set(samples, tmp_path / "predictions", {})} == {STUDENT}
+
+
+def test_a_baseline_has_a_file_per_sample_no_more_no_less(samples, tmp_path):
+    for folder in ("predictions", "other"):
+        predict_samples(lambda image, trimap: trimap, samples, tmp_path / folder)
+    (tmp_path / "other/s1.png").rename(tmp_path / "other/s9.png")
+    with pytest.raises(InputError, match=r"other: missing: s1\.png; extra: s9\.png; a prediction per sample"):
+        score_set(samples, tmp_path / "predictions", {"other": tmp_path / "other"})
 
 
 def test_a_file_that_cannot_be_scored_is_named(samples, tmp_path):

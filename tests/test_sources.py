@@ -8,7 +8,7 @@ from PIL import Image
 
 from erkd.files import InputError
 from erkd.images import load_alpha, load_image, save_image, save_trimap
-from erkd.library import SOURCES, write_library
+from erkd.library import SOURCES, list_layers, write_library
 from erkd.params import DataParams, Splits
 from erkd.sources import alphamatting, folder, procedural
 from erkd.synth.materials import MATERIALS
@@ -70,7 +70,7 @@ def test_more_layers_leave_the_first_ones_as_they_are():
 
 def test_write_library(tmp_path):
     params = data("procedural")
-    rows = write_library(params, 0, tmp_path / "a")
+    rows = write_library(list_layers(params, 0), tmp_path / "a")
     assert read_table(tmp_path / "a/library.csv", LayerRow) == rows
     assert sum(row.kind == "foreground" for row in rows) == 8
     for row in rows:
@@ -82,7 +82,7 @@ def test_write_library(tmp_path):
             assert load_alpha(tmp_path / "a" / row.alpha).shape == (row.height, row.width)
         else:
             assert row.alpha == ""
-    write_library(params, 0, tmp_path / "b")
+    write_library(list_layers(params, 0), tmp_path / "b")
     for file in sorted((tmp_path / "a").rglob("*.*")):
         assert file.read_bytes() == (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes(), (
             file.name
@@ -119,7 +119,7 @@ def test_folder_of_cutouts(tmp_path, rng, photos):
     np.testing.assert_array_equal(rendered.alpha, pixels[:, :, 3])
     assert rendered.caption.startswith("red hat")
     assert folder.list_foregrounds(params, 0) == layers
-    rows = write_library(params, 0, tmp_path / "library")
+    rows = write_library(list_layers(params, 0), tmp_path / "library")
     assert {row.kind for row in rows} == {"foreground", "background"}
 
 
@@ -134,6 +134,68 @@ def test_folder_of_foregrounds_and_alphas(tmp_path, rng, photos):
     (tmp_path / "own/alpha/2.png").unlink()
     with pytest.raises(InputError, match=r"no alpha for 1 foreground.*2\.jpg"):
         folder.list_foregrounds(params, 0)
+
+
+def test_a_folder_of_all_kinds_of_pictures(tmp_path, rng):
+    own, photos = tmp_path / "own", tmp_path / "Hintergründe 1"
+    rotated = Image.Exif()
+    rotated[0x0112] = 6
+    colours = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    levels = rng.integers(0, 65536, (20, 30)).astype(np.uint16)
+    foregrounds = {
+        "plain.png": Image.fromarray(colours),
+        "weiß und blau.jpg": Image.fromarray(colours).convert("CMYK"),
+        "palette.png": Image.fromarray(colours).convert("P", palette=Image.Palette.ADAPTIVE),
+        "grey 16.png": Image.fromarray(levels),
+    }
+    for folder_name in ("foreground", "alpha"):
+        (own / folder_name).mkdir(parents=True)
+    for name, image in foregrounds.items():
+        image.save(own / "foreground" / name)
+        Image.fromarray(levels).save(own / "alpha" / f"{name[:-4]}.png")
+    Image.fromarray(colours).save(own / "foreground/turned.jpg", exif=rotated)
+    Image.fromarray(levels.T.copy()).save(own / "alpha/turned.png")
+    (own / "foreground/._plain.png").write_bytes(b"of another system")
+    for index in range(5):
+        save_image(rng.random((9 + index, 14, 3), dtype=np.float32), photos / f"{index} größer.jpg")
+    Image.fromarray(colours).save(photos / "turned.jpg", exif=rotated)
+    params = data("folder", own, photos, (9, 1, 1), (9, 1, 1))
+    layers = list_layers(params, 0)
+    rows = {row.layer_id: row for row in write_library(layers, tmp_path / "library")}
+    assert len(rows) == 5 + 6
+    for layer in layers:
+        row = rows[layer.layer_id]
+        turned = layer.image.name == "turned.jpg"
+        assert (row.height, row.width) == (30, 20) or not turned
+        image = load_image(tmp_path / "library" / row.image)
+        assert image.shape == (row.height, row.width, 3)
+        np.testing.assert_allclose(image, load_image(layer.image), atol=0.5 / 255 + 1e-6)
+        if layer.alpha:
+            expected = (levels.T if turned else levels) / 65535
+            stored = load_alpha(tmp_path / "library" / row.alpha)
+            np.testing.assert_allclose(stored, expected, atol=0.5 / 255 + 1e-6)
+
+
+@pytest.mark.parametrize("damage", ["zero bytes", "cut", "text"])
+@pytest.mark.parametrize("where", ["cutouts/hüt 1.png", "photos/bild 2 ä.jpg"])
+def test_a_damaged_picture_is_named_and_nothing_is_written(tmp_path, rng, photos, where, damage):
+    for index in range(4):
+        save_image(rng.random((40, 30, 4), dtype=np.float32), tmp_path / f"cutouts/hüt {index}.png")
+    good = (tmp_path / where).read_bytes()
+    (tmp_path / where).write_bytes(
+        {"zero bytes": b"", "cut": good[: len(good) // 2], "text": b"hello"}[damage]
+    )
+    params = data("folder", tmp_path / "cutouts", photos, (9, 9, 9), (9, 9, 9))
+    with pytest.raises(InputError, match=rf"{where.rpartition('/')[2]}: not a readable image"):
+        write_library(list_layers(params, 0), tmp_path / "library")
+    assert not (tmp_path / "library/library.csv").exists()
+
+
+def test_two_foregrounds_of_one_name_are_refused(tmp_path, rng):
+    for name in ("foreground/a.png", "foreground/a.jpg", "alpha/a.png"):
+        save_image(rng.random((8, 8, 3), dtype=np.float32), tmp_path / name)
+    with pytest.raises(InputError, match=r"a\.png: a\.jpg has the same name"):
+        folder.list_foregrounds(data("folder", tmp_path), 0)
 
 
 def test_folder_mistakes_are_named(tmp_path, rng, photos):

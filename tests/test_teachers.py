@@ -1,6 +1,8 @@
 """Teachers: which towers are exact, how the grid follows the input, losses, scores, storing and loading."""
 
 import json
+import socket
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -13,20 +15,27 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
 from torch import nn
 
+from erkd.centring import CentredSpace
+from erkd.features import open_features
 from erkd.files import InputError, sha256
 from erkd.images import load_image, save_image, save_trimap
-from erkd.params import TeacherParams
+from erkd.params import FeaturesParams, TeacherParams
+from erkd.pictures import Pictures
+from erkd.precompute import write_features
 from erkd.tables import CompositeRow, TrimapRow, write_table
-from erkd.teachers import bootstrap
+from erkd.teachers import bootstrap, hub
 from erkd.teachers.contrast import cell_contrast, contrast, pool
-from erkd.teachers.dense import dense_features, describe_tower
+from erkd.teachers.dense import dense_features
 from erkd.teachers.make import make_teacher, report_teacher
+from erkd.teachers.phrases import COMMON, draw_phrases, invent
 from erkd.teachers.prompts import prompts_of
+from erkd.teachers.readout import split_trunk, standardise, write_readout
 from erkd.teachers.scores import auc, balanced_accuracy, patch_scores, unknown_cells
 from erkd.teachers.source import open_model
 from erkd.teachers.stride import set_output_stride
-from erkd.teachers.teacher import Preprocessing, load_teacher, preprocessing_of, save_teacher
-from erkd.teachers.views import VIEWS, frozen_views, learned_patches
+from erkd.teachers.teacher import Preprocessing, Teacher, load_teacher, preprocessing_of, save_teacher
+from erkd.teachers.towers import describe_tower
+from erkd.teachers.views import VIEWS, frozen_views
 
 PARAMS = TeacherParams(
     source="bootstrap",
@@ -39,6 +48,7 @@ PARAMS = TeacherParams(
     batch_size=2,
     learning_rate=1e-3,
     region_weight=1.0,
+    cell_weight=4.0,
 )
 
 
@@ -104,6 +114,35 @@ def test_the_grid_follows_the_input(name, stride):
     features = dense_features(tower, images)
     assert features.patches.shape == (1, 8, 96 // stride, 160 // stride)
     assert features.embedding.shape == (1, 8)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("timm linear", 112), ("ModifiedResNet", 128)])
+def test_a_convolutional_tower_has_a_map_on_a_grid_twice_as_fine(name, channels):
+    tower, images = TOWERS[name](), torch.randn(1, 3, 96, 160)
+    features = dense_features(tower, images)
+    assert features.shallow.shape == (1, channels, 6, 10)
+    if isinstance(tower, TimmModel):
+        expected = tower.trunk.forward_intermediates(images, intermediates_only=True)[-2]
+        torch.testing.assert_close(features.shallow, expected)
+    set_output_stride(tower, 16)
+    dense = dense_features(tower, images)
+    assert dense.patches.shape[2:] == (6, 10)
+    assert dense.shallow.shape[2:] == (12, 20)
+
+
+def test_a_vit_has_one_level_and_says_so(tmp_path):
+    assert dense_features(vit(), random_images(64)).shallow is None
+    model = bootstrap.build(PARAMS, seed=0)
+    model.visual = vit()
+    open_clip.model.set_model_preprocess_cfg(
+        model, {"size": 64, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"}
+    )
+    teacher = Teacher(model, None, {"prompts": [], "output_stride": None}, {})
+    assert len(teacher.levels(random_images(64), 1)) == 1
+    with pytest.raises(
+        InputError, match=r"VisionTransformer has no map .* \(4, 4\); set features.levels to 1"
+    ):
+        teacher.levels(random_images(64), 2)
 
 
 def test_the_last_block_of_a_vit_lets_each_token_attend_to_itself_alone():
@@ -300,6 +339,25 @@ def test_a_teacher_survives_saving(tmp_path):
     assert preprocess.transforms[-1].mean == [0.5, 0.5, 0.5]
 
 
+def test_cached_features_are_the_live_ones(composites, tmp_path):
+    """Through the file, float16 and `grid_sample`: the same directions, centred, as the teacher gives live."""
+    model = bootstrap.build(PARAMS, seed=0)
+    settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["a photo of hair"]}
+    save_teacher(tmp_path / "teacher", model, bootstrap.model_config(PARAMS), settings)
+    teacher = load_teacher(tmp_path / "teacher")
+    params = FeaturesParams(kinds=["composites"], levels=1, pca=None, online=False, batch_size=3)
+    kinds = {"composites": Pictures(*composites)}
+    write_features(tmp_path / "cache", kinds, teacher, params, "cpu", tmp_path / "scratch")
+    cache = open_features(tmp_path / "cache")
+    data = 4 * 16 * 4 * 4 * 2
+    assert (tmp_path / "cache/composites.npy").stat().st_size == 128 + data
+    assert teacher.ground == (0.5, 0.5, 0.5)
+    for number, found in enumerate(composites[1]):
+        live = teacher.patches(teacher.prepare(load_image(composites[0].parent / found.image))[None])
+        read = cache.sample(torch.tensor([number]), torch.eye(2, 3)[None], (4, 4))
+        assert CentredSpace(cache).distance(live, read).mean() < 1e-3
+
+
 @pytest.fixture
 def composites(tmp_path, rng):
     """A table of four training composites: two materials, two backdrops."""
@@ -314,16 +372,64 @@ def composites(tmp_path, rng):
     return table, rows
 
 
-def test_training_sees_the_patches_that_the_teacher_gives(composites):
+def test_a_readout_written_into_the_tower_is_what_the_tower_gives(composites):
+    """The last block and the head carry standardised features through their ReLU6s, and nothing else."""
+    model = bootstrap.build(PARAMS, seed=0).requires_grad_(False)
+    images = torch.stack(
+        [preprocessing_of(model).prepare(load_image(p)) for p in composites[0].parent.glob("?.png")]
+    )
+    maps = split_trunk(model.visual.trunk)((images - 0.5) / 0.5)
+    mean, deviation = maps.mean((0, 2, 3)), maps.std((0, 2, 3))
+    weight = torch.randn(16, len(mean), generator=torch.Generator().manual_seed(0))
+    write_readout(model.visual, weight, mean, deviation)
+    expected = torch.einsum("dc,bchw->bdhw", weight, standardise(maps, mean, deviation))
+    found = dense_features(model.visual, (images - 0.5) / 0.5)
+    torch.testing.assert_close(found.patches, expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found.embedding, expected.mean((2, 3)), rtol=1e-3, atol=1e-3)
+    assert describe_tower(model.visual).startswith("exact")
+
+
+def test_views_are_what_the_frozen_blocks_give(composites):
     model = bootstrap.build(PARAMS, seed=0).requires_grad_(False)
     views = frozen_views(model, *composites, 0, "cpu")
     assert len(views.maps) == len(views.alphas) == VIEWS * 4
     image = preprocessing_of(model).prepare(load_image(composites[0].parent / "2.png"))
-    eight_bit = (image[None] * 255).round() / 255
-    expected = dense_features(model.visual, (eight_bit - 0.5) / 0.5).patches
-    found = learned_patches(model, views.maps[2:3].float())
-    torch.testing.assert_close(found, expected, rtol=0.01, atol=0.01)  # maps are float16
+    expected = split_trunk(model.visual.trunk)(((image[None] * 255).round() / 255 - 0.5) / 0.5)
+    torch.testing.assert_close(views.maps[2:3].float(), expected, rtol=0.01, atol=0.01)  # float16
     np.testing.assert_allclose(views.alphas[2].mean(0), [0.125, 0.375, 0.625, 0.875], atol=0.01)
+    mean, deviation = views.statistics()
+    cells = views.maps[:4].float()
+    torch.testing.assert_close(mean, cells.mean((0, 2, 3)), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        deviation, cells.std((0, 2, 3), correction=0).clamp(min=1e-3), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_materials_take_turns_in_a_batch(rng):
+    rows = [row("hair", "a wall")] * 97 + [row("net", "a wall"), row("lace", "a wall"), row("fur", "a wall")]
+    drawn = [rows[i].material for i in bootstrap.draw_batch(rows, 8, rng)]
+    assert sorted(drawn) == sorted(["hair", "net", "lace", "fur"] * 2)
+    assert len(bootstrap.draw_batch(rows[:3], 8, rng)) == 3
+
+
+def test_invented_backdrops_keep_their_small_words(rng):
+    said = {invent("a brick wall out of focus", rng) for _ in range(40)}
+    assert "a brick wall out of focus" in said
+    assert len(said) > 10
+    for phrase in said:
+        words = phrase.split()
+        assert len(words) == 6
+        assert [word for word in words if word in COMMON] == ["a", "out", "of", "focus"]
+
+
+def test_everything_that_is_said_of_a_batch_is_said_once(rng):
+    rows = [row("net", "a wall"), row("hair", "a lawn"), row("net", "a wall")]
+    phrases = draw_phrases(rows, ["hair", "lace", "net"], rng)
+    said = phrases.distinct()
+    assert len(said) == len(set(said))
+    assert {*phrases.captions, *phrases.invented, *phrases.materials} <= set(said)
+    assert len(phrases.foregrounds) == len(phrases.backdrops) == len(phrases.invented) == 3
+    assert sum("lace" in phrase for phrase in said) == 1
 
 
 def test_tuning_learns_and_gives_the_same_bytes_twice(composites, tmp_path):
@@ -395,6 +501,34 @@ def test_without_network_one_line_says_what_to_put_where(model, tag, monkeypatch
     with pytest.raises(InputError, match=r"connection refused\).*local-dir:FOLDER") as error:
         open_model(params)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("model", "tag"), [("ViT-B-32", "openai"), ("hf-hub:nobody/nothing", None)])
+def test_an_unreachable_hub_is_given_up_at_once_and_quietly(model, tag, monkeypatch, caplog, tmp_path):
+    """Against a real closed port: the hub's client alone would retry for a minute, a warning each time."""
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(hub, "getproxies", dict)
+    monkeypatch.setattr(hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    params = PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": tag})
+    start = time.monotonic()
+    with pytest.raises(InputError, match="local-dir:FOLDER") as error:
+        open_model(params)
+    assert "\n" not in str(error.value)
+    assert time.monotonic() - start < 30  # building the model comes first
+    assert not caplog.records
+    assert not hub.constants.HF_HUB_OFFLINE
+
+
+def test_reachable_asks_the_port(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr(hub, "getproxies", dict)
+        assert hub.reachable(address, 1)
+    assert not hub.reachable(address, 1)
+    monkeypatch.setattr(hub, "getproxies", lambda: {"http": "proxy"})
+    assert hub.reachable(address, 1)
 
 
 def test_a_local_folder_is_a_teacher_at_another_size(tmp_path):

@@ -17,8 +17,8 @@ from erkd.trimap import (
     trimap_from_alpha,
     trimap_set,
     whole_object_trimap,
-    write_trimaps,
 )
+from erkd.trimaps import write_trimaps
 
 PARAMS = TrimapParams(min_radius=2, max_radius=60, whole_object=0.25)
 

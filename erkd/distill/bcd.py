@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from erkd.batches import Batch
+from erkd.centring import CentredSpace
 from erkd.distill.maps import activation, cosines, unit_distance
-from erkd.distill.targets import centred, mixed_target
+from erkd.distill.targets import both_levels, mixed_target
 from erkd.features import FeatureCache
 from erkd.params import BcdParams
 from erkd.students.student import Matte
@@ -47,19 +48,18 @@ def context_divergence(student_features: Tensor, teacher_features: Tensor, tempe
 class Bcd(nn.Module):
     """The BCD losses of one batch; has no weights of its own."""
 
-    mean: Tensor
-
     def __init__(self, cache: FeatureCache, params: BcdParams) -> None:
         super().__init__()
-        self.cache = cache
+        self.caches = both_levels(cache)
+        self.shallow_space, self.space = (CentredSpace(level) for level in self.caches)
         self.params = params
-        self.register_buffer("mean", torch.from_numpy(cache.mean))
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Losses by name, scaled by their weights; gradients reach the student alone."""
         boundary, context = [], []
-        for ours in list(matte.levels.values())[-2:]:
-            theirs = centred(mixed_target(self.cache, batch, ours.shape[-1]), self.mean)
+        spaces, levels = (self.shallow_space, self.space), list(matte.levels.values())[-2:]
+        for ours, cache, space in zip(levels, self.caches, spaces, strict=True):
+            theirs = space.centre_target(mixed_target(cache, batch, ours.shape[-1]))
             boundary.append(boundary_distance(ours, theirs))
             context.append(context_divergence(ours, theirs, self.params.temperature))
         return {

@@ -18,20 +18,14 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, normalize
 
 from erkd.batches import Batch
-from erkd.distill.targets import centred, mixed_target
+from erkd.centring import CentredSpace
+from erkd.distill.targets import both_levels, mixed_target
 from erkd.features import FeatureCache
 from erkd.losses import masked_mean
 from erkd.params import ErkdParams
 from erkd.students.edge_reserved import gradient_kernels
 from erkd.students.multimodal_fusion import TEMPERATURE
 from erkd.students.student import Matte, Student
-
-
-def centred_cosine_distance(student_features: Tensor, teacher_features: Tensor, mean: Tensor) -> Tensor:
-    """1 - cosine of both, B x D x h x w, after `mean` (D) is taken off the unit-length vectors; B x 1 x h x w."""
-    student_features = normalize(centred(student_features, mean), dim=1)
-    teacher_features = normalize(centred(teacher_features, mean), dim=1)
-    return 1 - (student_features * teacher_features).sum(1, keepdim=True)
 
 
 def text_logits(features: Tensor, text: Tensor) -> Tensor:
@@ -55,31 +49,32 @@ def alpha_gradient(alpha: Tensor, stride: int) -> Tensor:
 class Erkd(nn.Module):
     """The ERKD losses of one batch. Holds the projector of the shallower level, which is not saved."""
 
-    mean: Tensor
     text: Tensor
 
     def __init__(self, student: Student, cache: FeatureCache, params: ErkdParams) -> None:
         super().__init__()
-        self.cache = cache
+        self.shallow_cache, self.cache = both_levels(cache)
         self.params = params
-        self.register_buffer("mean", torch.from_numpy(cache.mean))
+        self.space, self.shallow_space = CentredSpace(cache), CentredSpace(self.shallow_cache)
         self.register_buffer("text", torch.from_numpy(cache.text))
         self.shallow_stride = student.encoder.strides[-2]
-        self.projector = nn.Conv2d(student.encoder.channels[-2], len(cache.mean), 1)
+        self.projector = nn.Conv2d(student.encoder.channels[-2], len(self.shallow_cache.mean), 1)
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Losses by name, scaled by their weights; gradients reach the student and the projector alone."""
         losses = {}
         for stride, features in matte.features.items():
             shallow = stride == self.shallow_stride
+            cache, space = (self.shallow_cache, self.shallow_space) if shallow else (self.cache, self.space)
             if shallow:
                 features = self.projector(features)
-            target = mixed_target(self.cache, batch, features.shape[-1]).to(features)
+            target = mixed_target(cache, batch, features.shape[-1]).to(features)
             weight = unknown_weight(batch, stride, self.params.unknown_gain)
-            distance = centred_cosine_distance(features, target, self.mean)
+            distance = space.distance(features, target)
             losses[f"feature_{stride}"] = 0.5 * self.params.feature * masked_mean(distance, weight)
             if not shallow:  # where the logits live
-                divergence = text_divergence(text_logits(features, self.text), text_logits(target, self.text))
+                theirs = text_logits(space.direction(target), self.text)
+                divergence = text_divergence(text_logits(features, self.text), theirs)
                 losses["text"] = self.params.text * masked_mean(divergence, weight)
         losses["edge"] = self.params.edge * edge_l1(matte.edges, batch)
         return {name: self.params.weight * loss for name, loss in losses.items()}

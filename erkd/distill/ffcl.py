@@ -6,8 +6,9 @@ cross-entropy replaced by the alpha losses and KL at T = 3 by the Charbonnier di
   sum of alpha losses of student, peer and fusion
   + r [d(fusion -> student) + d(fusion -> peer) + d(mean of both -> fusion)],
 targets detached, r = exp(-5 (1 - t)^2) over the first part of training. FFL's nets share a trunk up to stage 2; here
-the peer is a whole student of other initial weights, so that the saved one is an ordinary student. The student's own
-alpha loss is the training loop's.
+the peer is a whole student of other initial weights, so that the saved one is an ordinary student. (Of
+`distill.init_from` both have the same: then the fusion alone, which weighs them unequally, parts them.) The student's
+own alpha loss is the training loop's.
 """
 
 import torch

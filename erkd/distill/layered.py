@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cosine_similarity, smooth_l1_loss
 
 from erkd.batches import Batch
+from erkd.centring import CentredSpace
 from erkd.distill.erkd import edge_l1, text_divergence, text_logits, unknown_weight
-from erkd.distill.targets import centred, layer_targets
+from erkd.distill.targets import both_levels, layer_targets
 from erkd.features import FeatureCache
 from erkd.losses import masked_mean
 from erkd.params import ErkdParams
@@ -36,20 +37,20 @@ def regression_distance(predicted: Tensor, target: Tensor) -> Tensor:
 class LayeredErkd(nn.Module):
     """The ERKD losses of one live batch. Holds two heads per stride, which are not saved."""
 
-    mean: Tensor
     text: Tensor
 
     def __init__(self, student: Student, cache: FeatureCache, params: ErkdParams) -> None:
         super().__init__()
-        self.cache = cache
+        self.caches = both_levels(cache)
+        self.shallow_space, self.space = (CentredSpace(level) for level in self.caches)
         self.params = params
-        self.register_buffer("mean", torch.from_numpy(cache.mean))
         self.register_buffer("text", torch.from_numpy(cache.text))
         self.strides = student.encoder.strides[-2:]
-        dimension = len(cache.mean)
-        self.scale = math.sqrt(dimension)  # of unit vectors to unit variance
         self.heads = nn.ModuleList(
-            nn.Conv2d(channels, 2 * dimension, 1) for channels in student.encoder.channels[-2:]
+            nn.Conv2d(channels, 2 * space.channels, 1)
+            for channels, space in zip(
+                student.encoder.channels[-2:], (self.shallow_space, self.space), strict=True
+            )
         )
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
@@ -58,23 +59,25 @@ class LayeredErkd(nn.Module):
         Raises InputError for stored composites.
         """
         losses = {}
-        for stride, head in zip(self.strides, self.heads, strict=True):
+        spaces = self.shallow_space, self.space
+        for stride, head, cache, space in zip(self.strides, self.heads, self.caches, spaces, strict=True):
             predicted = head(matte.levels[stride]).float().chunk(2, dim=1)
-            targets = layer_targets(self.cache, batch, predicted[0].shape[-1])
+            targets = layer_targets(cache, batch, predicted[0].shape[-1])
             alpha = avg_pool2d(batch.alpha, stride)
             unknown = unknown_weight(batch, stride, self.params.unknown_gain)
             layers = list(zip(predicted, targets, (alpha * unknown, (1 - alpha) * unknown), strict=True))
             distances = [
-                masked_mean(regression_distance(ours, self.scale * centred(theirs, self.mean)), weight)
+                masked_mean(regression_distance(ours, unit_variance(space.centre_target(theirs))), weight)
                 for ours, theirs, weight in layers
             ]
             losses[f"feature_{stride}"] = 0.25 * self.params.feature * torch.stack(distances).sum()
             if stride == self.strides[-1]:
+                said = [text_logits(space.direction(target), self.text) for target in targets]
                 divergences = [
-                    masked_mean(text_divergence(self.logits(ours), text_logits(theirs, self.text)), weight)
-                    for ours, theirs, weight in layers
+                    masked_mean(text_divergence(self.logits(ours), theirs), weight)
+                    for (ours, _, weight), theirs in zip(layers, said, strict=True)
                 ]
-                mixture = mixture_logits(alpha, *(text_logits(target, self.text) for target in targets))
+                mixture = mixture_logits(alpha, *said)
                 embedding = text_logits(matte.features[stride].float(), self.text)
                 divergences.append(masked_mean(text_divergence(embedding, mixture), unknown))
                 losses["text"] = self.params.text * torch.stack(divergences).mean()
@@ -82,8 +85,13 @@ class LayeredErkd(nn.Module):
         return {name: self.params.weight * loss for name, loss in losses.items()}
 
     def logits(self, predicted: Tensor) -> Tensor:
-        """Logits over the prompts of a head's output, B x D x h x w, which is scaled and centred."""
-        return text_logits(predicted / self.scale + self.mean[None, :, None, None], self.text)
+        """Logits over the prompts of a deep head's output, B x C x h x w, which is scaled and centred."""
+        return text_logits(self.space.restore(predicted / math.sqrt(predicted.shape[1])), self.text)
+
+
+def unit_variance(features: Tensor) -> Tensor:
+    """Vectors of about unit length, B x C x h x w, scaled to about unit variance of each channel."""
+    return features * math.sqrt(features.shape[1])
 
 
 def mixture_logits(alpha: Tensor, foreground: Tensor, background: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, normalize
+from torch.nn.functional import avg_pool2d
 
 from erkd.batches import Batch, View
 from erkd.features import FeatureCache
@@ -12,7 +12,7 @@ from erkd.files import InputError
 
 
 def mixed_target(cache: FeatureCache, batch: Batch, cells: int) -> Tensor:
-    """CLIP's features of the crops, B x D x cells x cells.
+    """CLIP's features of the crops, B x C x cells x cells, as `cache` stores them.
 
     Of a live composite they are mixed from its layers' features by what each contributes to a cell, so that
     the teacher need not see the composite.
@@ -21,9 +21,9 @@ def mixed_target(cache: FeatureCache, batch: Batch, cells: int) -> Tensor:
 
 
 def layer_targets(cache: FeatureCache, batch: Batch, cells: int) -> tuple[Tensor, Tensor]:
-    """CLIP's features of the foreground (all its layers, by their shares) and of the background.
+    """CLIP's features of the foreground (the mean of its layers by their shares) and of the background.
 
-    Both B x D x cells x cells, of unit length; 0 where no foreground is. Raises InputError for stored
+    Both B x C x cells x cells, as `cache` stores them; 0 where no foreground is. Raises InputError for stored
     composites, whose layers are not known.
     """
     if len(batch.views) < 2:
@@ -31,19 +31,22 @@ def layer_targets(cache: FeatureCache, batch: Batch, cells: int) -> tuple[Tensor
             "kd.erkd.target layered: stored composites have no layers; set distill.compositing to live"
         )
     foreground = _mix(cache, batch.views[:-1], cells)
-    background = _mix(cache, batch.views[-1:], cells)
-    return normalize(foreground, dim=1), normalize(background, dim=1)
+    share = torch.stack([_shares(view, cells) for view in batch.views[:-1]]).sum(0)
+    return foreground / share.clamp(min=1e-6), _sampled(cache, batch.views[-1], cells)
 
 
-def centred(features: Tensor, mean: Tensor) -> Tensor:
-    """Directions of B x D x h x w less `mean` (D): what all cells share would make any two look alike."""
-    return normalize(features, dim=1) - mean[None, :, None, None]
+def both_levels(cache: FeatureCache) -> tuple[FeatureCache, FeatureCache]:
+    """The targets of the student's two deepest strides, finest first: a ViT has one level, which is then both."""
+    return cache.shallow or cache, cache
+
+
+def _shares(view: View, cells: int) -> Tensor:
+    return avg_pool2d(view.share, view.share.shape[-1] // cells)
+
+
+def _sampled(cache: FeatureCache, view: View, cells: int) -> Tensor:
+    return cache.sample(view.index, view.theta, (cells, cells))
 
 
 def _mix(cache: FeatureCache, views: Sequence[View], cells: int) -> Tensor:
-    parts = [
-        avg_pool2d(view.share, view.share.shape[-1] // cells)
-        * cache.sample(view.index, view.theta, (cells, cells))
-        for view in views
-    ]
-    return torch.stack(parts).sum(0)
+    return torch.stack([_shares(view, cells) * _sampled(cache, view, cells) for view in views]).sum(0)

@@ -7,10 +7,8 @@ BACKGROUNDS/**/*                        photographs
 
 from pathlib import Path
 
-import numpy as np
-
 from erkd.files import InputError
-from erkd.images import load_alpha, load_image, open_image
+from erkd.images import load_alpha, load_cutout, load_image
 from erkd.params import DataParams
 from erkd.sources.layers import Layer, Rendered, list_photographs, list_pictures, split_layers
 
@@ -21,12 +19,23 @@ def _folder(value: str | None, key: str) -> Path:
     return Path(value)
 
 
+def _by_name(folder: Path) -> dict[Path, Path]:
+    """Pictures by their place in the folder, without the suffix. Raises InputError for two of one name."""
+    files: dict[Path, Path] = {}
+    for file in list_pictures(folder):
+        name = file.relative_to(folder).with_suffix("")
+        if name in files:
+            raise InputError(f"{file}: {files[name].name} has the same name; which of the two is meant?")
+        files[name] = file
+    return files
+
+
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
     """The cut-outs below `data.root`, split by `seed`. Raises InputError that says what is missing."""
     root = _folder(data.root, "root")
     if (root / "foreground").is_dir():
-        alphas = {file.stem: file for file in list_pictures(root / "alpha")}
-        pairs = [(file, alphas.get(file.stem)) for file in list_pictures(root / "foreground")]
+        files, alphas = (_by_name(root / kind) for kind in ("foreground", "alpha"))
+        pairs = [(file, alphas.get(name)) for name, file in files.items()]
         lonely = [file.name for file, alpha in pairs if alpha is None]
         if lonely:
             raise InputError(
@@ -68,12 +77,4 @@ def render(layer: Layer) -> Rendered:
         if image.shape[:2] != alpha.shape:
             raise InputError(f"{layer.alpha}: {alpha.shape} pixels; its foreground has {image.shape[:2]}")
         return Rendered(image, alpha, layer.caption)
-    cutout = open_image(layer.image)
-    if "A" not in cutout.getbands() and "transparency" not in cutout.info:
-        raise InputError(
-            f"{layer.image}: no alpha channel; give RGBA cut-outs, or folders foreground/ and alpha/"
-        )
-    pixels = np.asarray(cutout.convert("RGBA"), np.float32) / 255
-    return Rendered(
-        np.ascontiguousarray(pixels[:, :, :3]), np.ascontiguousarray(pixels[:, :, 3]), layer.caption
-    )
+    return Rendered(*load_cutout(layer.image), layer.caption)

@@ -8,10 +8,9 @@ from typing import Literal
 import numpy as np
 
 from erkd.files import InputError
-from erkd.images import Array
+from erkd.images import SUFFIXES, Array
 
 SPLITS = ("train", "validation", "test")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,11 @@ def list_pictures(root: Path) -> list[Path]:
     """The picture files below a folder, sorted by name. Raises InputError when there are none."""
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; a folder of photographs is needed")
-    files = sorted(file for file in root.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
+    files = sorted(
+        file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    )
     if not files:
-        raise InputError(f"{root}: no pictures ({', '.join(PICTURE_SUFFIXES)}) in it")
+        raise InputError(f"{root}: no pictures ({', '.join(SUFFIXES)}) in it")
     return files
 
 

@@ -2,19 +2,19 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from erkd.files import InputError, atomic, read_json, sha256, write_json
+from erkd.students import REACH
 from erkd.students.decoder import Decoder, Head
 from erkd.students.edge_reserved import EdgeReserved
 from erkd.students.encoder import Encoder, load_imagenet
 from erkd.students.multimodal_fusion import MultimodalFusion, build_dictionary
 from erkd.students.propagation import CHANNELS, project, propagate
-
-MULTIPLE = 32  # height and width that the network takes
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,12 @@ class Student(nn.Module):
         shallow, deep = self.encoder.strides[-2:]
         features = {shallow: by_stride[shallow], deep: embedding}
         return Matte(alpha, features, logits, edges, by_stride, decoded, cues)
+
+
+def margin(student: nn.Module) -> int:
+    """Pixels around it that an alpha depends on, layers apart: a tile has to see so many."""
+    encoder: Any = student.encoder
+    return REACH * int(encoder.strides[-1])
 
 
 def build_student(config: StudentConfig, text: Tensor, pretrained: bool) -> Student:

@@ -1,7 +1,8 @@
-"""A small CLIP made here, offline: an ImageNet tower tuned on captions, regions and cells.
+"""A small CLIP made here, offline: an ImageNet tower read out linearly, tuned on captions, regions and cells.
 
-Only the last blocks, the projection and the text tower learn. What the frozen blocks give for each image (and
-for a few augmented views of it) is computed once, so that a step costs a fraction of a full pass.
+The tower stays as ImageNet left it up to its last block; what is learned is a linear readout of the features
+before that block (`erkd/teachers/readout.py`) and the text tower. What the frozen blocks give for each image
+(and for a few augmented views of it) is computed once, so that a step costs next to nothing.
 """
 
 import math
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from erkd.files import InputError
@@ -20,11 +22,14 @@ from erkd.parallel import progress
 from erkd.params import TeacherParams
 from erkd.tables import CompositeRow
 from erkd.teachers.contrast import cell_contrast, contrast, pool
-from erkd.teachers.prompts import TEMPLATES, material_phrase
+from erkd.teachers.phrases import Phrases, draw_phrases
+from erkd.teachers.prompts import materials_of
+from erkd.teachers.readout import standardise, write_readout
 from erkd.teachers.stride import set_output_stride
-from erkd.teachers.views import VIEWS, Views, frozen_views, learned_patches, split_trunk
+from erkd.teachers.views import VIEWS, frozen_views
 
 CELL_SCALE = 8.0  # softer than the contrast between images: most cells are mixed
+MOST = 4096
 TEXT = {"context_length": 24, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 2}
 
 
@@ -64,28 +69,40 @@ def tune(
 ) -> list[dict[str, float]]:
     """Tune `model` in place on the composites of `rows` and return the losses, one record per step.
 
-    Three terms: whole images against captions (and materials), regions pooled by alpha and 1 - alpha against
-    the phrases of foreground and backdrop, and every cell between its own two phrases, the last two times
-    `params.region_weight`. BatchNorm keeps its ImageNet statistics.
+    Three terms: whole images against captions and all materials; regions pooled by alpha and 1 - alpha against
+    the phrases of foreground and backdrop and all materials, times `params.region_weight`; and every cell
+    between its own two phrases, times `params.cell_weight`. Materials take turns in a batch. Of a large table
+    `MOST` rows are used, evenly spaced: what the frozen blocks give is held in memory (0.3 MB per image).
     """
     if not rows:
         raise InputError(f"{table}: no composites of the split `train` for the teacher to learn from")
+    rows = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, MOST, dtype=int))]
     model.to(device, memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
     views = frozen_views(model, table, rows, seed, device)
-    learning = _learning_groups(model, params.learning_rate)
-    optimizer = torch.optim.AdamW(learning, weight_decay=0.05)
+    mean, deviation = (statistic.to(device) for statistic in views.statistics())
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        readout = nn.Conv2d(len(mean), params.embed_dim, 1, bias=False).to(device)
+    optimizer = torch.optim.AdamW(_learning(model, readout), params.learning_rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, params.steps))
     tokenizer = open_clip.SimpleTokenizer(context_length=TEXT["context_length"])
     history = []
     for step in progress(range(params.steps), "tuning the teacher"):
         random = np.random.default_rng([seed, 1, step])
-        losses = _step_losses(model, tokenizer, views, rows, params, random)
-        total = losses["caption"] + params.region_weight * (losses["region"] + losses["cell"])
+        chosen = draw_batch(rows, params.batch_size, random)
+        slots = torch.from_numpy(chosen + len(rows) * random.integers(VIEWS, size=len(chosen)))
+        maps = standardise(views.maps[slots].to(device, torch.float32), mean, deviation)
+        phrases = draw_phrases([rows[i] for i in chosen], materials_of(rows), random)
+        losses = _losses(model, tokenizer, readout(maps), views.alphas[slots].to(device), phrases)
+        total = (
+            losses["caption"] + params.region_weight * losses["region"] + params.cell_weight * losses["cell"]
+        )
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
         schedule.step()
         history.append({name: loss.item() for name, loss in losses.items()})
+    write_readout(model.visual, readout.weight[:, :, 0, 0], mean, deviation)
     model.requires_grad_(False).to(memory_format=torch.contiguous_format)
     return history
 
@@ -98,66 +115,50 @@ def _rate(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def _learning_groups(model: Any, learning_rate: float) -> list[dict[str, Any]]:
-    """Parameter groups: fresh parts at the full rate, ImageNet's last blocks at a fifth."""
-    pretrained = split_trunk(model.visual.trunk)[1]
-    # random token vectors tell words apart as well as learned ones, and 6 M numbers need not be trained
+def _learning(model: Any, readout: nn.Module) -> list[nn.Parameter]:
+    """What is tuned: the readout, the temperature and the text tower less its words.
+
+    Random token vectors tell words apart as well as learned ones, and 6 M numbers need not be trained.
+    """
     words = model.text.token_embedding.weight
     text = [parameter for parameter in model.text.parameters() if parameter is not words]
-    fresh = [*model.visual.head.parameters(), *text, model.logit_scale]
-    groups: list[dict[str, Any]] = [
-        {"params": list(pretrained.parameters()), "lr": learning_rate / 5},
-        {"params": fresh, "lr": learning_rate},
-    ]
-    for group in groups:
-        for parameter in group["params"]:
-            parameter.requires_grad_(True)
-    return groups
+    return [parameter.requires_grad_(True) for parameter in (*text, model.logit_scale, *readout.parameters())]
 
 
-def _step_losses(
-    model: Any,
-    tokenizer: Any,
-    views: Views,
-    rows: Sequence[CompositeRow],
-    params: TeacherParams,
-    random: np.random.Generator,
+def draw_batch(rows: Sequence[CompositeRow], size: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Numbers of `size` rows, as many of each material as can be: the rare ones count like the common."""
+    by_material: dict[str, list[int]] = {}
+    for number, row in enumerate(rows):
+        by_material.setdefault(row.material, []).append(number)
+    names = sorted(by_material)
+    turns = random.permutation(len(names))
+    picks = [by_material[names[turns[place % len(names)]]] for place in range(min(size, len(rows)))]
+    return np.array([random.choice(numbers) for numbers in picks])
+
+
+def _losses(
+    model: Any, tokenizer: Any, patches: Tensor, alpha: Tensor, phrases: Phrases
 ) -> dict[str, Tensor]:
-    """The loss terms of one batch."""
-    size = min(params.batch_size, len(rows))
-    chosen = random.choice(len(rows), size, replace=False)
-    slots = torch.from_numpy(chosen + len(rows) * random.integers(VIEWS, size=size))
-    maps, alpha = views.maps[slots], views.alphas[slots]
-    device = next(model.parameters()).device
-    maps = maps.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
-    patches = learned_patches(model, maps)
-    alpha = alpha.to(device)
-    captions = [rows[i].caption if random.random() < 0.5 else _say(rows[i].material, random) for i in chosen]
-    ours = [
-        rows[i].foreground_phrase if random.random() < 0.5 else material_phrase(rows[i].material)
-        for i in chosen
-    ]
-    theirs = [rows[i].background_phrase for i in chosen]
-    template = TEMPLATES[random.integers(len(TEMPLATES))]
-    whole, whole_labels = _distinct(captions)
-    parts, part_labels = _distinct([*ours, *theirs])
-    texts = model.encode_text(tokenizer([*whole, *(template.format(part) for part in parts)]).to(device))
-    whole_texts, part_texts = texts[: len(whole)], texts[len(whole) :]
+    """The loss terms of one batch of patches, B x D x G x G. Every phrase goes through the text tower once."""
+    device = patches.device
+    said = phrases.distinct()
+    texts = model.encode_text(tokenizer(said).to(device))
+    place = {phrase: number for number, phrase in enumerate(said)}
     scale = model.logit_scale.exp().clamp(max=100)
+
+    def against(vectors: Tensor, own: Sequence[str]) -> Tensor:
+        """Contrast of vectors with their own phrases, the batch's others and all materials."""
+        known = sorted({*own, *phrases.materials})
+        labels = torch.tensor([known.index(phrase) for phrase in own], device=device)
+        return contrast(vectors, texts[[place[phrase] for phrase in known]], labels, scale)
+
+    def embedded(wanted: Sequence[str]) -> Tensor:
+        return texts[[place[phrase] for phrase in wanted]]
+
     regions = torch.cat([pool(patches, alpha), pool(patches, 1 - alpha)])
-    own, other = part_texts[part_labels[:size]], part_texts[part_labels[size:]]
+    ours, theirs = embedded(phrases.foregrounds), embedded(phrases.invented)
     return {
-        "caption": contrast(patches.mean(dim=(2, 3)), whole_texts, whole_labels.to(device), scale),
-        "region": contrast(regions, part_texts, part_labels.to(device), scale),
-        "cell": cell_contrast(patches, own, other, alpha, CELL_SCALE),
+        "caption": against(patches.mean(dim=(2, 3)), phrases.captions),
+        "region": against(regions, [*phrases.foregrounds, *phrases.backdrops]),
+        "cell": cell_contrast(patches, ours, theirs, alpha, CELL_SCALE),
     }
-
-
-def _say(material: str, random: np.random.Generator) -> str:
-    return TEMPLATES[random.integers(len(TEMPLATES))].format(material_phrase(material))
-
-
-def _distinct(phrases: Sequence[str]) -> tuple[list[str], Tensor]:
-    """The distinct phrases, sorted, and each phrase's place among them."""
-    distinct = sorted(set(phrases))
-    return distinct, torch.tensor([distinct.index(phrase) for phrase in phrases])

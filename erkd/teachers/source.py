@@ -8,8 +8,9 @@ from torch import nn
 
 from erkd.files import InputError
 from erkd.params import TeacherParams
-from erkd.teachers.dense import describe_tower
+from erkd.teachers.hub import quiet_hub
 from erkd.teachers.stride import set_output_stride
+from erkd.teachers.towers import describe_tower
 
 
 def open_model(params: TeacherParams) -> tuple[nn.Module, dict[str, Any]]:
@@ -26,7 +27,8 @@ def open_model(params: TeacherParams) -> tuple[nn.Module, dict[str, Any]]:
     if tag.get("quick_gelu"):  # weights trained with QuickGELU give wrong features without it, silently
         options["force_quick_gelu"] = True
     try:
-        model = open_clip.create_model(params.model, params.pretrained, **options)
+        with quiet_hub():
+            model = open_clip.create_model(params.model, params.pretrained, **options)
     except (
         Exception
     ) as error:  # hubs and loaders raise many kinds; all of them mean: not here, or not readable

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from erkd.files import InputError, atomic, read_json, sha256, write_json
 from erkd.images import Array
-from erkd.teachers.dense import TeacherFeatures, dense_features, describe_tower
+from erkd.teachers.dense import TeacherFeatures, dense_features
 from erkd.teachers.stride import set_output_stride
+from erkd.teachers.towers import describe_tower
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
@@ -80,6 +81,21 @@ class Teacher:
     def patches(self, images: Tensor) -> Tensor:
         """The patches alone, B x D x Gh x Gw."""
         return self(images).patches
+
+    def levels(self, images: Tensor, count: int) -> list[Tensor]:
+        """The patches and, with `count` 2, the tower's map on a grid twice as fine: B x C x 2 Gh x 2 Gw.
+
+        Raises InputError where the tower has no such map, as a ViT.
+        """
+        features = self(images)
+        if count == 1:
+            return [features.patches]
+        if features.shallow is None:
+            raise InputError(
+                f"features.levels: {type(self.model.visual).__name__} has no map on a grid twice as fine as "
+                f"its patches' {tuple(features.patches.shape[2:])}; set features.levels to 1"
+            )
+        return [features.patches, features.shallow]
 
     @torch.no_grad()
     def text(self, phrases: Sequence[str]) -> Tensor:

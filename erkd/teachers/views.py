@@ -1,4 +1,4 @@
-"""What the frozen part of the bootstrapped tower gives, computed once: a training step then runs the rest alone."""
+"""What the frozen part of the bootstrapped tower gives for every training image, computed once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from erkd.images import load_alpha, load_image
 from erkd.parallel import progress
 from erkd.tables import CompositeRow, resolve
+from erkd.teachers.readout import split_trunk
 from erkd.teachers.teacher import Preprocessing, preprocessing_of
 
-LEARNING_BLOCKS = (
-    3  # inverted residuals at the trunk's end that learn; those before stay as ImageNet left them
-)
-VIEWS = 2
+VIEWS = 3
 
 
 @dataclass(frozen=True)
@@ -28,27 +26,22 @@ class Views:
     maps: Tensor
     alphas: Tensor
 
-
-def split_trunk(trunk: Any) -> tuple[nn.Sequential, nn.Sequential]:
-    """The trunk up to the learning blocks, and from them to its last map."""
-    blocks = [block for stage in trunk.blocks for block in stage]
-    frozen, learning = blocks[:-LEARNING_BLOCKS], blocks[-LEARNING_BLOCKS:]
-    return (
-        nn.Sequential(trunk.conv_stem, trunk.bn1, *frozen),
-        nn.Sequential(*learning, trunk.conv_head, trunk.bn2),
-    )
-
-
-def learned_patches(model: Any, maps: Tensor) -> Tensor:
-    """Patches B x D x G x G from what the frozen part gave."""
-    cells = split_trunk(model.visual.trunk)[1](maps)
-    return torch.einsum("bchw,dc->bdhw", cells, model.visual.head.proj.weight)
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of every channel over all cells of the images as they are: C each."""
+        total, squares, count = torch.zeros(()), torch.zeros(()), 0
+        for maps in self.maps[: len(self.maps) // VIEWS].split(64):
+            cells = maps.double()
+            total, squares = total + cells.sum((0, 2, 3)), squares + cells.square().sum((0, 2, 3))
+            count += cells[:, 0].numel()
+        mean = total / count
+        deviation = (squares / count - mean.square()).clamp(min=0).sqrt().clamp(min=1e-3)
+        return mean.float(), deviation.float()
 
 
 @torch.no_grad()
 def frozen_views(model: Any, table: Path, rows: Sequence[CompositeRow], seed: int, device: str) -> Views:
     """Run the frozen part on every image as it is and on augmented views of it."""
-    preprocessing, frozen = preprocessing_of(model), split_trunk(model.visual.trunk)[0]
+    preprocessing, frozen = preprocessing_of(model), split_trunk(model.visual.trunk)
     images, alphas = _load(table, rows, preprocessing)
     maps, grids = [], []
     starts = range(0, VIEWS * len(rows), 16)
@@ -60,7 +53,7 @@ def frozen_views(model: Any, table: Path, rows: Sequence[CompositeRow], seed: in
         ]
         batch = preprocessing.normalise(torch.stack([image for image, _ in pairs]).to(device))
         cells = frozen(batch.contiguous(memory_format=torch.channels_last))
-        maps.append(cells.half().cpu())
+        maps.append(cells.half().cpu().contiguous())
         grids.append(
             F.adaptive_avg_pool2d(
                 torch.stack([alpha for _, alpha in pairs]), (cells.shape[2], cells.shape[3])
@@ -83,20 +76,25 @@ def _load(table: Path, rows: Sequence[CompositeRow], preprocessing: Preprocessin
 def _augment(image: Tensor, alpha: Tensor, view: int, seed: list[int]) -> tuple[Tensor, Tensor]:
     """A view of an 8-bit image and its alpha in [0, 1]; view 0 is the image itself.
 
-    Others are cropped to 60-100 % of the side, flipped, and changed in gain, contrast and colour balance.
+    Others are cropped to 50-100 % of the side, flipped, and changed in gain, contrast and colour balance; in
+    half of them the channels change places, since a material may have any colour.
     """
     picture, matte = image / 255, alpha / 255
     if view == 0:
         return picture, matte
     random = np.random.default_rng(seed)
     side = picture.shape[-1]
-    crop = int(side * random.uniform(0.6, 1))
+    crop = int(side * random.uniform(0.5, 1))
     top, left = random.integers(side - crop + 1, size=2)
     both = torch.cat([picture, matte])[None, :, top : top + crop, left : left + crop]
     both = F.interpolate(both, (side, side), mode="bilinear", align_corners=False)[0]
     if random.random() < 0.5:
         both = both.flip(-1)
-    gains = torch.tensor(random.uniform(0.8, 1.2) * random.uniform(0.9, 1.1, (3, 1, 1)), dtype=torch.float32)
-    contrast_gain = float(random.uniform(0.8, 1.2))
-    picture = ((both[:3] * gains - 0.5) * contrast_gain + 0.5).clamp(0, 1)
+    picture = both[:3]
+    if random.random() < 0.5:
+        picture = picture[torch.from_numpy(random.permutation(3))]
+    gains = torch.tensor(
+        random.uniform(0.8, 1.2) * random.uniform(0.85, 1.15, (3, 1, 1)), dtype=torch.float32
+    )
+    picture = ((picture * gains - 0.5) * float(random.uniform(0.75, 1.25)) + 0.5).clamp(0, 1)
     return picture, both[3:]

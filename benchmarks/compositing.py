@@ -1,0 +1,169 @@
+"""What compositing costs: drawing, the official rule with its files, and memory.
+
+`python -m benchmarks.compositing` prints a JSON object as its last line:
+- `procedural_s`: CPU seconds, on one core, to draw a 512 x 512 foreground and background and composite them;
+  mean over whole decks of materials. `slowest` names the three dearest materials.
+- `official_mp_per_s`: megapixels of Composition-1k's rule per second by the clock, on all cores, from files
+  to files; `official_mp_per_core_s` the same per CPU second of one process.
+- `peak_mib_100`, `peak_mib_1000`: highest resident memory of the stage's process and its workers together.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+from joblib import parallel_config
+
+from erkd.composite import composite, place_background
+from erkd.composites import write_composites
+from erkd.images import Array, save_image
+from erkd.params import CompositeParams, DataParams, Splits
+from erkd.sources.procedural import DECK, list_backgrounds, list_foregrounds, load_picture, render
+from erkd.tables import LayerRow, write_table
+
+SIDE = 512
+DECKS = 2
+SPLITS = ("train", "validation", "test")
+
+
+def procedural() -> dict[str, object]:
+    """CPU seconds of one composite, and the materials that take longest."""
+    count = DECKS * len(DECK)
+    splits = Splits(train=count, validation=1, test=1)
+    data = DataParams(
+        source="procedural",
+        root=None,
+        backgrounds_root=None,
+        size=SIDE,
+        foregrounds=splits,
+        backgrounds=splits,
+    )
+    pairs = [*zip(list_foregrounds(data, 0)[:count], list_backgrounds(data, 0)[:count], strict=True)]
+    for layer in (layer for pair in pairs for layer in pair if layer.picture):
+        load_picture(layer.picture)
+    seconds = defaultdict(list)
+    for foreground, background in pairs:
+        start = time.process_time()
+        front, behind = render(foreground), render(background)
+        assert front.alpha is not None
+        height, width = front.alpha.shape
+        placed = place_background(behind.image, height, width, np.random.default_rng(0))
+        composite(front.image, front.alpha, placed)
+        pixels = height * width / SIDE**2  # shapes differ; per square of SIDE x SIDE
+        seconds[foreground.material].append((time.process_time() - start) / pixels)
+    times = [value for values in seconds.values() for value in values]
+    means = {name: round(float(np.mean(values)), 3) for name, values in seconds.items()}
+    slowest = dict(sorted(means.items(), key=lambda item: -item[1])[:3])
+    return {"procedural_s": round(float(np.mean(times)), 4), "slowest": slowest}
+
+
+def photograph(name: str, height: int, width: int) -> Array:
+    """A bundled photograph in another size."""
+    return np.clip(cv2.resize(load_picture(name), (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+
+
+def disc(height: int, width: int) -> Array:
+    """A body with a soft edge over a quarter of the image."""
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    distance = np.hypot(rows - height / 2, columns - width / 2)
+    return np.clip((0.35 * height - distance) / (0.1 * height) + 0.5, 0, 1)
+
+
+def write_layers(
+    folder: Path, source: str, foregrounds: int, backgrounds: int, size: tuple[int, int]
+) -> None:
+    """A library of `foregrounds` x `backgrounds` training layers, and one of each for the other splits."""
+    base = LayerRow("", "foreground", "", source, "-", "photograph", "", "", *size, 0, "a picture")
+    rows = []
+    for split in SPLITS:
+        for k in range(foregrounds if split == "train" else 1):
+            front = replace(base, layer_id=f"{split}-{k}", split=split, seed=k)
+            front = replace(front, image=f"{front.layer_id}.png", alpha=f"{front.layer_id}-alpha.png")
+            save_image(photograph("coffee", *size), folder / front.image)
+            save_image(disc(*size), folder / front.alpha)
+            rows.append(front)
+            for copy in range(backgrounds if split == "train" else 1):
+                name = f"{front.layer_id}_{copy}"
+                save_image(photograph("china", 375, 500), folder / f"{name}.jpg")
+                behind = replace(
+                    front, layer_id=f"{name}-bg", kind="background", image=f"{name}.jpg", alpha=""
+                )
+                rows.append(replace(behind, height=375, width=500))
+    write_table(rows, folder / "library.csv")
+
+
+def official(folder: Path) -> dict[str, float]:
+    """Megapixels per second of the official rule over 80 composites of 1.5 megapixels."""
+    write_layers(folder / "library", "composition1k", 4, 20, (1000, 1500))
+    params = CompositeParams(per_foreground=Splits(train=20, validation=1, test=1), effects=0.0)
+    megapixels = 82 * 1.5
+    start = time.perf_counter()
+    write_composites(folder / "library", folder / "parallel", params, 0, folder / "done")
+    by_clock = time.perf_counter() - start
+    start = time.process_time()
+    with parallel_config(backend="sequential"):
+        write_composites(folder / "library", folder / "serial", params, 0)
+    by_core = time.process_time() - start
+    return {
+        "official_mp_per_s": round(megapixels / by_clock, 1),
+        "official_mp_per_core_s": round(megapixels / by_core, 1),
+    }
+
+
+def peak(rows: int, folder: Path) -> int:
+    """MiB at the peak of a process that makes `rows` composites, with its workers."""
+    command = [sys.executable, "-m", "benchmarks.compositing", "--rows", str(rows), "--folder", str(folder)]
+    process = psutil.Popen(command, stderr=subprocess.DEVNULL)
+    highest = 0
+    while process.poll() is None:
+        highest = max(highest, resident(process))
+        time.sleep(0.05)
+    assert process.returncode == 0
+    return round(highest / 2**20)
+
+
+def resident(process: psutil.Popen) -> int:
+    """Bytes of a process and all below it."""
+    total = 0
+    try:
+        for one in (process, *process.children(recursive=True)):
+            total += one.memory_info().rss
+    except psutil.NoSuchProcess:  # it ended between the two lines
+        pass
+    return total
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, help="only make so many composites in --folder")
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    if arguments.rows:
+        params = CompositeParams(
+            per_foreground=Splits(train=arguments.rows // 10, validation=1, test=1), effects=0.5
+        )
+        library, out = arguments.folder / "library", arguments.folder / f"out-{arguments.rows}"
+        write_composites(library, out, params, 0, arguments.folder / f"done-{arguments.rows}")
+        return
+    figures: dict[str, object] = procedural()
+    with tempfile.TemporaryDirectory() as name:
+        figures |= official(Path(name))
+    with tempfile.TemporaryDirectory() as name:
+        write_layers(Path(name) / "library", "folder", 10, 1, (SIDE, SIDE))
+        figures |= {f"peak_mib_{rows}": peak(rows, Path(name)) for rows in (100, 1000)}
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""A matte of any size in bounded memory: the image stays as it is, and tiles of it become float.
+
+What sees the whole image is colour propagation, once, at a quarter of the size. Everything else in the
+network is local, so that tiles which overlap by its reach give what the whole would give. Only what the trimap
+leaves unknown is run.
+"""
+
+import contextlib
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from erkd.engines import Engine
+from erkd.images import BACKGROUND, FOREGROUND, UNKNOWN, Array, Bytes, trimap_unit, unit
+from erkd.students import MULTIPLE, STRIDE
+
+TILE = 768
+STRIP = 256  # rows that are reduced at a time
+EPSILON = 1e-6  # as in students/propagation.py
+
+
+@dataclass(frozen=True)
+class Box:
+    """Rows top..bottom and columns left..right of an image; the ends are excluded."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def of(self, array: NDArray[Any], stride: int = 1) -> NDArray[Any]:
+        """This part of `array` (H x W x ...), or of its reduction by `stride`."""
+        rows = slice(self.top // stride, self.bottom // stride)
+        return array[rows, self.left // stride : self.right // stride]
+
+    def grown(self, margin: int, height: int, width: int) -> "Box":
+        """This box and `margin` pixels around it, as far as the image goes."""
+        top, left = max(self.top - margin, 0), max(self.left - margin, 0)
+        return Box(top, min(self.bottom + margin, height), left, min(self.right + margin, width))
+
+
+def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[Any], tile: int) -> None:
+    """Write the alpha of `image` H x W x 3 (uint8, or floats in [0, 1]) into `alpha` H x W.
+
+    `trimap` H x W holds 0, 128 and 255; `alpha` is uint8 (0..255) or floating (0..1). The network is given at
+    most `tile` x `tile` pixels (of any proportions) at once, margins included.
+    """
+    scale = 255 if alpha.dtype == np.uint8 else 1
+    layers = whole_layers(engine, image, trimap)
+    release()
+    np.multiply(trimap == FOREGROUND, scale, out=alpha, casting="unsafe")
+    for kept, seen in tiles(trimap, tile, engine.margin):
+        inputs = (
+            unit(padded(image, seen)),
+            trimap_unit(padded(trimap, seen))[:, :, None],
+            seen.of(layers, STRIDE),
+        )
+        found = engine.network(*(channels_first(part) for part in inputs))[0, 0]
+        target = kept.of(alpha)
+        inner = Box(
+            kept.top - seen.top, kept.bottom - seen.top, kept.left - seen.left, kept.right - seen.left
+        )
+        found = inner.of(found)[: target.shape[0], : target.shape[1]]
+        target[:] = np.rint(found * 255) if scale == 255 else found
+
+
+def whole_layers(engine: Engine, image: NDArray[Any], trimap: Bytes) -> Array:
+    """`propagate`'s layers of the whole image, H/4 x W/4 x 8, H and W rounded up to multiples of 32."""
+    height, width = (-(-size // MULTIPLE) * MULTIPLE // STRIDE for size in trimap.shape)
+    layers = np.empty((8, height, width), np.float32)
+    for index, value in enumerate((FOREGROUND, BACKGROUND)):
+        layers[4 * index : 4 * index + 4] = engine.fill(reduced(image, trimap, value))[0]
+    return layers.transpose(1, 2, 0)
+
+
+def reduced(image: NDArray[Any], trimap: Bytes, value: int) -> Array:
+    """Mean colour and share of the pixels that the trimap calls `value`, 1 x 4 x H/4 x W/4, strip by strip."""
+    height, width = (-(-size // MULTIPLE) * MULTIPLE for size in trimap.shape)
+    result = np.empty((1, 4, height // STRIDE, width // STRIDE), np.float32)
+    for top in range(0, height, STRIP):
+        strip = Box(top, min(top + STRIP, height), 0, width)
+        known = (padded(trimap, strip) == value).astype(np.float32)
+        colours = unit(padded(image, strip)) * known[:, :, None]
+        size = width // STRIDE, (strip.bottom - top) // STRIDE
+        share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+        means = cv2.resize(colours, size, interpolation=cv2.INTER_AREA) / (share[:, :, None] + EPSILON)
+        rows = slice(top // STRIDE, strip.bottom // STRIDE)
+        result[0, :3, rows], result[0, 3, rows] = means.transpose(2, 0, 1), share
+    return result
+
+
+def tiles(trimap: Bytes, tile: int, margin: int) -> Iterator[tuple[Box, Box]]:
+    """What is kept of each tile and what it sees, in pixels of the image rounded up to multiples of 32."""
+    height, width = (-(-size // MULTIPLE) * MULTIPLE for size in trimap.shape)
+    whole = unknown_box(trimap, Box(0, height, 0, width))
+    if whole is None:
+        return
+    seen = whole.grown(margin, height, width)
+    if (seen.bottom - seen.top) * (seen.right - seen.left) <= tile * tile:
+        yield whole, seen
+        return
+    for top, bottom in spans(whole.top, whole.bottom, height, tile, margin):
+        for left, right in spans(whole.left, whole.right, width, tile, margin):
+            kept = unknown_box(trimap, Box(top, bottom, left, right))
+            if kept is not None:
+                yield kept, kept.grown(margin, height, width)
+
+
+def spans(start: int, end: int, size: int, tile: int, margin: int) -> list[tuple[int, int]]:
+    """start..end cut into pieces that with their margins fit into `tile`; all are multiples of 32."""
+    if min(end + margin, size) - max(start - margin, 0) <= tile:
+        return [(start, end)]
+    step = (tile - 2 * margin) // MULTIPLE * MULTIPLE
+    return [(at, min(at + step, end)) for at in range(start, end, step)]
+
+
+def unknown_box(trimap: Bytes, box: Box) -> Box | None:
+    """The smallest part of `box` that holds all its unknown pixels, in multiples of 32; None without any."""
+    unknown = box.of(trimap) == UNKNOWN
+    rows, columns = np.flatnonzero(unknown.any(axis=1)), np.flatnonzero(unknown.any(axis=0))
+    if not len(rows):
+        return None
+    (top, bottom), (left, right) = (
+        (ends[0] // MULTIPLE * MULTIPLE, (ends[-1] // MULTIPLE + 1) * MULTIPLE) for ends in (rows, columns)
+    )
+    return Box(box.top + int(top), box.top + int(bottom), box.left + int(left), box.left + int(right))
+
+
+def padded(array: NDArray[Any], box: Box) -> NDArray[Any]:
+    """A part of an image whose border is repeated where `box` goes beyond it."""
+    part = box.of(array)
+    bottom, right = box.bottom - box.top - part.shape[0], box.right - box.left - part.shape[1]
+    if not (bottom or right):
+        return part
+    return np.pad(part, ((0, bottom), (0, right), (0, 0))[: part.ndim], "edge")
+
+
+def channels_first(array: NDArray[Any]) -> Array:
+    """H x W x C as 1 x C x H x W, contiguous."""
+    return np.ascontiguousarray(array.transpose(2, 0, 1)[None], np.float32)
+
+
+def release() -> None:
+    """Give freed memory back to the system, where the C library can (glibc): decoding and reducing leave much."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

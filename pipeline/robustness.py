@@ -1,0 +1,28 @@
+"""Score the student with wrong trimaps beside the baselines. Reads models/student, data/wrong_trimaps and what
+evaluate read and wrote of the test set; writes reports/robustness.json and data/predictions/wrong_trimaps."""
+
+from pathlib import Path
+
+from erkd.files import write_json
+from erkd.params import Params
+from erkd.predict import limit_threads, load_predictor
+from erkd.robustness import score_given, score_variants, summarise_variants
+from pipeline.sets import list_methods, list_set
+from pipeline.stage import run_stage
+
+
+def main(root: Path, params: Params) -> None:
+    """The trimaps as drawn, on the same images, come first."""
+    limit_threads(params.threads)
+    predictor = load_predictor(root / "models/student", params.device)
+    samples, data = list_set(root, params, "test"), root / "data"
+    wrong = data / "wrong_trimaps"
+    varied = score_variants(predictor, samples, wrong, data / "predictions/wrong_trimaps")
+    rows = score_given(samples, varied, data / "predictions/test", list_methods(root, "test")) + varied
+    write_json(
+        summarise_variants(rows, params.evaluate.bootstrap, params.seed), root / "reports/robustness.json"
+    )
+
+
+if __name__ == "__main__":
+    run_stage("robustness", main)

@@ -1,0 +1,27 @@
+"""Show where the teacher sees what is said. Reads models/teacher and images of a set; writes reports/similarity/."""
+
+from pathlib import Path
+
+from erkd.params import Params
+from erkd.predict import choose_device, limit_threads
+from erkd.similarity import write_index
+from erkd.teachers.similarity import show_composites, show_photographs
+from erkd.teachers.teacher import load_teacher
+from pipeline.sets import list_set
+from pipeline.stage import run_stage
+
+
+def main(root: Path, params: Params, set: str) -> None:
+    """Test composites against their own two phrases, photographs against the prompts nearest to them."""
+    limit_threads(params.threads)
+    teacher = load_teacher(root / "models/teacher", str(choose_device(params.device)))
+    folder = root / "reports/similarity" / set
+    if set == "test":
+        shown = show_composites(teacher, root / "data/composites/manifest.csv", folder)
+    else:
+        shown = show_photographs(teacher, list_set(root, params, set), folder)
+    write_index(shown, folder)
+
+
+if __name__ == "__main__":
+    run_stage("similarity", main, set="test")

@@ -1,0 +1,24 @@
+"""Draw wrong trimaps for some test images and predict with them by methods without training. Reads
+data/composites and data/trimaps; writes data/wrong_trimaps/<variant>."""
+
+from pathlib import Path
+
+from erkd.baselines import run_baselines
+from erkd.params import Params
+from erkd.wrong_trimaps import VARIANTS, spread, write_variant
+from pipeline.sets import list_set
+from pipeline.stage import run_stage
+
+
+def main(root: Path, params: Params) -> None:
+    """Once per data set: the student's part is the stage robustness."""
+    folder = root / "data/wrong_trimaps"
+    folder.mkdir(parents=True, exist_ok=True)  # an output of the stage, even when empty
+    samples = spread(list_set(root, params, "test"), params.wrong_trimaps.images)
+    for variant in VARIANTS if samples else ():
+        varied = write_variant(samples, variant, folder / variant, params.seed)
+        run_baselines(varied, params.wrong_trimaps.methods, folder / variant)
+
+
+if __name__ == "__main__":
+    run_stage("wrong_trimaps", main)

@@ -1,0 +1,144 @@
+"""Tiles give what the whole gives, whatever the size."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from onnx_student import write_student
+from students import small_student
+from test_matter import photo
+
+from erkd.engines import Engine, flipping, onnx_engine, torch_engine
+from erkd.images import trimap_unit, unit
+from erkd.predict import predict_alpha
+from erkd.students.propagation import propagate
+from erkd.students.student import save_student
+from erkd.tiles import Box, estimate, padded, spans, tiles, unknown_box, whole_layers
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory):
+    """A small network with random weights, and the engine that runs it."""
+    network = small_student().eval()
+    folder = tmp_path_factory.mktemp("student")
+    save_student(network, folder, {})
+    return network, torch_engine(folder, "cpu")
+
+
+def run(engine, image, trimap, tile):
+    alpha = np.empty(trimap.shape, np.float32)
+    estimate(engine, image, trimap, alpha, tile)
+    return alpha
+
+
+def smooth_photo(height, width):
+    """A photo with structure at several scales, and a trimap with an unknown ring."""
+    rng = np.random.default_rng(0)
+    image = sum(
+        cv2.resize(rng.random((height // step, width // step, 3), np.float32), (width, height))
+        for step in (4, 16, 64)
+    )
+    return np.uint8(image * 85), photo(height, width)[1]
+
+
+@pytest.mark.parametrize("size", [(64, 96), (70, 101), (33, 20)])
+def test_layers_are_those_of_propagation(student, size):
+    image, trimap = photo(*size)
+    padding = [(0, -side % 32) for side in size]
+    inputs = np.pad(unit(image), [*padding, (0, 0)], "edge"), np.pad(trimap_unit(trimap), padding, "edge")
+    expected = propagate(
+        torch.from_numpy(inputs[0]).permute(2, 0, 1)[None], torch.from_numpy(inputs[1])[None, None]
+    )
+    found = whole_layers(student[1], image, trimap).transpose(2, 0, 1)[None]
+    np.testing.assert_allclose(found, expected.numpy(), atol=2e-5)
+
+
+def test_strips_do_not_show(student):
+    image, trimap = photo(600, 40)  # more than one strip
+    both = whole_layers(student[1], image, trimap), whole_layers(student[1], unit(image), trimap)
+    np.testing.assert_allclose(*both, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (70, 101)])
+def test_one_tile_is_the_whole(student, size):
+    network, engine = student
+    image, trimap = photo(*size)
+    expected = predict_alpha(network, unit(image), trimap_unit(trimap))
+    np.testing.assert_allclose(run(engine, image, trimap, 1024), expected, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_many_tiles_are_the_whole(student):
+    """The bars: a mean difference of 0.002 at most, 0.03 at any pixel."""
+    network, engine = student
+    image, trimap = smooth_photo(900, 1010)
+    expected = predict_alpha(network, unit(image), trimap_unit(trimap))
+    difference = np.abs(run(engine, image, trimap, 544) - expected)[trimap == 128]
+    assert difference.mean() <= 0.002
+    assert difference.max() <= 0.03
+    narrow = np.abs(run(replace(engine, margin=0), image, trimap, 160) - expected)[trimap == 128]
+    assert narrow.max() > difference.max()  # without a margin the seams would show
+
+
+def test_what_sees_the_whole_is_the_same_in_every_tile(tmp_path):
+    engine = onnx_engine(write_student(tmp_path / "student.onnx"))
+    image, trimap = photo(500, 400)
+    np.testing.assert_allclose(run(engine, image, trimap, 96), run(engine, image, trimap, 1024), atol=1e-6)
+
+
+@pytest.mark.parametrize("tile", [96, 128, 160, 1024])
+def test_tiles_cover_the_unknown_once_and_fit(tile):
+    _, trimap = photo(301, 420)
+    covered = np.zeros((320, 448), int)
+    for kept, seen in tiles(trimap, tile, margin=32):
+        covered[kept.top : kept.bottom, kept.left : kept.right] += 1
+        assert (seen.bottom - seen.top) * (seen.right - seen.left) <= tile * tile
+        assert all(edge % 32 == 0 for edge in (seen.top, seen.bottom, seen.left, seen.right))
+        assert seen.top in (0, kept.top - 32)
+        assert seen.bottom in (320, kept.bottom + 32)
+    assert covered.max() == 1
+    assert (covered[:301, :420][trimap == 128] == 1).all()
+
+
+def test_tiles_without_unknown_pixels_are_not_run(tmp_path):
+    engine = onnx_engine(write_student(tmp_path / "student.onnx"))
+    seen = []
+    counting = Engine(
+        lambda *inputs: seen.append(inputs[0].shape) or engine.network(*inputs), engine.fill, 32, ""
+    )
+    trimap = np.zeros((640, 640), np.uint8)
+    trimap[5:9, 5:9] = trimap[600:604, 630:634] = 128
+    run(counting, np.zeros((640, 640, 3), np.uint8), trimap, 128)
+    assert seen == [(1, 3, 64, 64), (1, 3, 96, 64)]
+
+
+def test_spans_end_where_the_image_does():
+    assert spans(0, 320, 320, 1024, 192) == [(0, 320)]
+    assert spans(64, 320, 960, 96, 32) == [(start, start + 32) for start in range(64, 320, 32)]
+
+
+def test_box_and_border():
+    trimap = np.zeros((50, 70), np.uint8)
+    assert unknown_box(trimap, Box(0, 64, 0, 96)) is None
+    trimap[49, 69] = 128
+    box = unknown_box(trimap, Box(0, 64, 0, 96))
+    assert box == Box(32, 64, 64, 96)
+    part = padded(trimap, box)
+    assert part.shape == (32, 32)
+    assert (part[17:, 5:] == 128).all()
+    assert (part[:17] == 0).all()
+
+
+def test_mirror_images_are_averaged(tmp_path):
+    engine = onnx_engine(write_student(tmp_path / "student.onnx"))
+    image, trimap = photo(64, 64)
+    lopsided = replace(
+        engine, network=lambda i, t, _: np.where(t == 0.5, np.linspace(0, 1, 64, dtype=np.float32), t)
+    )
+    alpha = run(flipping(lopsided), image, trimap, 1024)
+    np.testing.assert_allclose(alpha[trimap == 128], 0.5, atol=1e-6)
+    with torch.no_grad():
+        symmetric = run(flipping(engine), image, trimap, 1024)
+    np.testing.assert_allclose(symmetric, run(engine, image, trimap, 1024), atol=1e-5)
