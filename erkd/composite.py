@@ -8,6 +8,8 @@ from PIL import Image
 
 from erkd.images import Array, Bytes, to_bytes
 
+LIKENED = 0.25  # of the composites get a background in about the foreground's colours
+
 
 def composite(foreground: Array, alpha: Array, background: Array) -> Array:
     """I = alpha F + (1 - alpha) B: H x W x 3 from colours (H x W x 3) and alpha (H x W), all in [0, 1].

@@ -11,15 +11,13 @@ from typing import Literal
 
 import numpy as np
 
-from erkd.composite import camera_effects, composite, composite_official, liken, place_background
+from erkd.composite import LIKENED, camera_effects, composite, composite_official, liken, place_background
 from erkd.files import InputError, atomic
 from erkd.images import Array, Bytes, load_alpha, load_bytes, load_image, save_image
 from erkd.parallel import map_rows
 from erkd.params import CompositeParams
 from erkd.plans import Plan, make_plans
 from erkd.tables import CompositeRow, LayerRow, read_table, resolve, write_table
-
-LIKENED = 0.25  # of the composites get a background in about the foreground's colours
 
 
 @dataclass(frozen=True)

@@ -246,7 +246,7 @@ def _one_channel(image: Image.Image, path: Path) -> Array:
 def is_plain_jpeg(path: Path) -> bool:
     """Whether a file is a JPEG whose stored pixels are what `load_image` gives, so that a copy serves as well."""
     with Image.open(path) as image:
-        return image.format == "JPEG" and image.mode == "RGB" and image.getexif().get(0x0112, 1) == 1
+        return image.format == "JPEG" and image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1
 
 
 def to_bytes(array: NDArray[Any]) -> Bytes:

@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 
 from erkd import photometry
 from erkd.batches import Batch, View
+from erkd.composite import LIKENED
 from erkd.crops import normalised, random_affine, zoom_of
 from erkd.images import load_alpha, load_image, resize_area, to_bytes
 from erkd.live_trimap import draw_trimaps
@@ -30,7 +31,6 @@ LONGEST = 1280  # larger layers are reduced to this side
 KEPT = 1024  # layers kept in memory
 POINTS = 4096  # edge pixels remembered per layer
 BLURRED_BACKGROUNDS = 0.3
-LIKENED = 0.25
 
 Generators = Sequence[np.random.Generator]
 
@@ -57,7 +57,7 @@ class LiveBatches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """The batch of one step."""
         rngs = [np.random.default_rng([self.seed, step, i]) for i in range(self.distill.batch_size)]
-        first, first_alpha, first_view, zooms = self._cut(rngs, self.foregrounds)
+        first, first_alpha, first_view, sides = self._cut(rngs, self.foregrounds)
         second, second_alpha, second_view, _ = self._cut(rngs, self.foregrounds)
         background, _, background_view, _ = self._cut(rngs, self.backgrounds)
         merged = self._choose(rngs, self.distill.merge)[:, None, None, None]
@@ -67,7 +67,7 @@ class LiveBatches(Dataset[Batch]):
         foreground = torch.where(alpha > 0, foreground, first)
         background = self._relate(rngs, background, foreground, alpha)
         image = self._camera(rngs, alpha * foreground + (1 - alpha) * background)
-        trimap = draw_trimaps(alpha, self.trimap, rngs, zooms)
+        trimap = draw_trimaps(alpha, self.trimap, rngs, sides)
         views = tuple(
             View(index, theta, share)
             for (index, theta), share in zip(
@@ -94,8 +94,8 @@ class LiveBatches(Dataset[Batch]):
     def _cut(
         self, rngs: Generators, indices: Sequence[int]
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor], list[float]]:
-        """One random crop per generator: colours and alpha, (index, theta), and pixels per 800th of the layer."""
-        crop, chosen, thetas, zooms, pieces = self.distill.crop, [], [], [], []
+        """A random crop per generator: colours, alpha, (index, theta), and the layer's longer side in crop pixels."""
+        crop, chosen, thetas, sides, pieces = self.distill.crop, [], [], [], []
         for rng in rngs:
             index = indices[int(rng.integers(len(indices)))]
             layer, points = self.load(index)
@@ -111,12 +111,12 @@ class LiveBatches(Dataset[Batch]):
             )
             chosen.append(index)
             thetas.append(theta)
-            zooms.append(zoom_of(to_image) * max(height, width))
+            sides.append(zoom_of(to_image) * max(height, width))
         pixels = torch.cat(pieces) / 255
         gain = self._draw(rngs, lambda rng: rng.uniform(0.7, 1.3) * rng.uniform(0.9, 1.1, 3))
         colours = photometry.tone(pixels[:, :3], gain, self._draw(rngs, lambda rng: rng.uniform(0.75, 1.33)))
         view = torch.tensor(chosen, device=self.device), torch.stack(thetas)
-        return colours, pixels[:, 3:], view, zooms
+        return colours, pixels[:, 3:], view, sides
 
     def _relate(self, rngs: Generators, background: Tensor, foreground: Tensor, alpha: Tensor) -> Tensor:
         """Some backgrounds out of focus, some in about the foreground's colours."""

@@ -21,8 +21,10 @@ from erkd.images import (
     trimap_bytes,
 )
 from erkd.matter import Matter
+from erkd.tables import shorten
 
 Finish = Callable[[Bytes, Bytes], NDArray[Any]]  # from a photo and its alpha to what is written
+SHOWN = 5  # file names in a message
 OPAQUE = (".jpg", ".jpeg", ".bmp")  # files without an alpha channel
 
 
@@ -48,7 +50,7 @@ def find_jobs(images: Sequence[Path], trimap: Path, output: Path, force: bool) -
         trimaps = images_by_name(trimap)
         missing = [path.name for stem, path in photos.items() if stem not in trimaps]
         if missing:
-            raise InputError(f"{trimap}: no trimap of the same name for {_shorten(missing)}")
+            raise InputError(f"{trimap}: no trimap of the same name for {shorten(missing, SHOWN)}")
     elif single:
         trimaps = dict.fromkeys(photos, trimap)
     else:
@@ -66,7 +68,7 @@ def find_jobs(images: Sequence[Path], trimap: Path, output: Path, force: bool) -
             raise InputError(f"{job.output}: this is an input; write to another name or folder")
     existing = [str(job.output) for job in jobs if job.output.exists()]
     if existing and not force:
-        raise InputError(f"{_shorten(existing)} exists already; --force overwrites")
+        raise InputError(f"{shorten(existing, SHOWN)} exists already; --force overwrites")
     return jobs
 
 
@@ -81,11 +83,6 @@ def _photos(images: Iterable[Path]) -> dict[str, Path]:
                 raise InputError(f"{photos[stem]} and {photo} have one name; matte them one at a time")
             photos[stem] = photo
     return photos
-
-
-def _shorten(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
 
 
 def write_mattes(matter: Matter, jobs: Iterable[Job], finish: Finish) -> Iterator[str]:

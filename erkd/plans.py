@@ -1,15 +1,14 @@
 """Which layers meet: by chance from the seed, or by a benchmark's official lists."""
 
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from erkd.files import InputError
 from erkd.params import CompositeParams
-from erkd.tables import LayerRow
+from erkd.sources.layers import SPLITS
+from erkd.tables import LayerRow, row_seed
 
-SPLITS = ("train", "validation", "test")
 BENCHMARKS = ("composition1k", "distinctions646")  # sources with official pairs
 
 
@@ -40,8 +39,8 @@ def _pair_by_chance(
             order.remove(chosen)
             seen.add(chosen)
             sample_id = f"{foreground.layer_id}-{copy:02d}"
-            row_seed = (seed + zlib.crc32(f"composite {sample_id}".encode())) % 2**32
-            plans.append(Plan(sample_id, foreground, backgrounds[chosen], row_seed))
+            own_seed = row_seed(seed, f"composite {sample_id}")
+            plans.append(Plan(sample_id, foreground, backgrounds[chosen], own_seed))
     return plans
 
 

@@ -3,6 +3,7 @@
 Paths in a table are relative to the table's folder and may not leave it.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -109,6 +110,11 @@ def read_table(path: Path, row_type: type[Row], split: str | None = None) -> lis
         raise InputError(f"{path}: expected the columns {', '.join(names)}; found {', '.join(table.columns)}")
     rows = [row_type(**record) for record in table.to_dict("records")]
     return [row for row in rows if split is None or row.split == split]
+
+
+def row_seed(seed: int, name: str) -> int:
+    """The seed of one row, from the run's and from what the row is called: no other row can change it."""
+    return (seed + zlib.crc32(name.encode())) % 2**32
 
 
 def resolve(table: Path, relative: str) -> Path:

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from erkd.engines import Engine
 from erkd.images import BACKGROUND, FOREGROUND, UNKNOWN, Array, Bytes, trimap_unit, unit
-from erkd.students import MULTIPLE, STRIDE
+from erkd.students import EPSILON, MULTIPLE, STRIDE
 
 TILE = 768
 STRIP = 256  # rows that are reduced at a time
-EPSILON = 1e-6  # as in students/propagation.py
 
 
 @dataclass(frozen=True)

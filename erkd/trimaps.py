@@ -1,7 +1,6 @@
 """The stored trimaps: drawn for every composite, or taken as a benchmark gives them."""
 
 import hashlib
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from erkd.files import InputError
 from erkd.images import Array, load_alpha, load_trimap, save_trimap
 from erkd.parallel import map_rows
 from erkd.params import TrimapParams
-from erkd.tables import CompositeRow, TrimapRow, read_table, resolve, write_table
+from erkd.tables import CompositeRow, TrimapRow, read_table, resolve, row_seed, write_table
 from erkd.trimap import draw_trimap, trimap_from_alpha
 
 Given = Path | tuple[int, int]  # a trimap's file, or its two radii in pixels of the image
@@ -29,7 +28,7 @@ class _Draw:
 
     def __call__(self, task: tuple[CompositeRow, Given | None]) -> TrimapRow:
         composite, given = task
-        seed = (self.seed + zlib.crc32(f"trimap {composite.sample_id}".encode())) % 2**32
+        seed = row_seed(self.seed, f"trimap {composite.sample_id}")
         path = resolve(self.table, composite.alpha)
         alpha, radii = load_alpha(path), (0, 0)
         if isinstance(given, Path):

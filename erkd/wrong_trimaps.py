@@ -3,7 +3,6 @@
 A variant of a set has the same images and alphas, trimaps of its own, and predictions made with these.
 """
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from erkd.images import Array, load_alpha, load_trimap, save_trimap
 from erkd.parallel import map_rows
-from erkd.tables import Sample
+from erkd.tables import Sample, row_seed
 from erkd.trimap import MOST_UNKNOWN, REFERENCE_SIDE, trimap_from_alpha
 
 TRIMAPS = "trimaps"
@@ -58,8 +57,7 @@ class _Vary:
 
     def __call__(self, sample: Sample) -> None:
         alpha, trimap = load_alpha(sample.alpha), load_trimap(sample.trimap)
-        name = f"{self.variant} {sample.sample_id}"
-        rng = np.random.default_rng((self.seed + zlib.crc32(name.encode())) % 2**32)
+        rng = np.random.default_rng(row_seed(self.seed, f"{self.variant} {sample.sample_id}"))
         varied = vary_trimap(self.variant, alpha, trimap, rng)
         save_trimap(varied, self.folder / TRIMAPS / f"{sample.sample_id}.png")
 

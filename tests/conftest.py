@@ -27,6 +27,18 @@ def project(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
+    from browser import Browser, find_chromium
+
+    program = find_chromium()
+    if program is None:
+        pytest.skip("Chromium is not installed")
+    with Browser(program) as opened:
+        yield opened
+
+
 @pytest.fixture
 def realdata():
     """The nine photographs with measured alpha and the backgrounds, where they lie beside the checkout."""

@@ -13,7 +13,6 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from browser import Browser, find_chromium
 from demo_site import MAX_MB, photo_and_trimap, pixels, png, running_site
 from page import Page
 from PIL import Image
@@ -33,15 +32,6 @@ def site():
         yield running
         written = [file.name for folder in running.written for file in folder.rglob("*")]
         assert set(written) <= {".ses"}  # ONNX Runtime's own, as it is loaded
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium here")
-    with Browser(program) as opened:
-        yield opened
 
 
 # ---- the services

@@ -3,7 +3,6 @@ import shutil
 
 import numpy as np
 import pytest
-from browser import Browser, find_chromium
 from conftest import ROOT
 from report_tree import IMAGES, make_tree
 
@@ -202,15 +201,6 @@ def test_result_picture_has_a_row_per_sample(tree):
     assert shown.max() <= 1
     # the known foreground, right of the middle, keeps its colour on the new ground
     np.testing.assert_allclose(shown[100, 3 * 368 + 350], [0.8, 0.2, 0.1], atol=0.02)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = find_chromium()
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    with Browser(program) as opened:
-        yield opened
 
 
 @pytest.mark.slow

@@ -4,11 +4,11 @@ import io
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from erkd.composite import composite
+from erkd.cutouts import cover
 from erkd.images import Array, to_bytes
 from erkd.synth.backdrops import draw_background
 from erkd.synth.materials import draw_foreground
@@ -41,19 +41,9 @@ def draw_sample(name: str) -> tuple[bytes, bytes]:
     sample = SAMPLES[name]
     drawing = draw_foreground(sample.material, sample.seed, SIZE)
     backdrop, _ = draw_background(sample.backdrop, sample.seed, 2 * SIZE)
-    image = composite(drawing.foreground, drawing.alpha, _middle(backdrop, *drawing.alpha.shape))
+    image = composite(drawing.foreground, drawing.alpha, cover(backdrop, *drawing.alpha.shape))
     trimap = trimap_from_alpha(drawing.alpha, RADIUS, RADIUS)
     return _file(image, "JPEG", quality=92), _file(trimap, "PNG", optimize=True)
-
-
-def _middle(backdrop: Array, height: int, width: int) -> Array:
-    """A backdrop shrunk until it just covers height x width, and its middle cut out."""
-    rows, columns = backdrop.shape[:2]
-    scale = max(height / rows, width / columns)
-    size = (max(width, round(columns * scale)), max(height, round(rows * scale)))
-    covering = np.asarray(cv2.resize(backdrop, size, interpolation=cv2.INTER_AREA), np.float32)
-    top, left = (covering.shape[0] - height) // 2, (covering.shape[1] - width) // 2
-    return np.asarray(covering[top : top + height, left : left + width], np.float32)
 
 
 def _file(array: Array, kind: str, **settings: object) -> bytes:

@@ -3,5 +3,6 @@
 MULTIPLE = 32  # height and width that the network takes
 REACH = 10  # cells of the deepest stride: an alpha hardly depends on what is farther away, layers apart
 STRIDE = 4  # of the layers that colour propagation makes
+EPSILON = 1e-6  # keeps the mean colour of no known pixels finite
 PROPAGATION = "erkd.propagation"  # entries of a student.onnx's metadata: colour propagation as ONNX, base64
 MARGIN = "erkd.margin"  # and the pixels by which tiles overlap

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate
 
-from erkd.students import STRIDE
+from erkd.students import EPSILON, STRIDE
 
 HALVINGS = 3  # down to stride 32, which divides every size that the student takes
 DILATIONS = (1, 2, 4, 8, 16)  # then blurs of growing reach at stride 32: 31 cells, about 1,000 pixels
-EPSILON = 1e-6
 CHANNELS = 5  # of `project`'s cues
 
 
