@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,15 @@ from torch import Tensor, nn
 
 from erkd.batches import Batch, View
 from erkd.centring import CentredSpace
-from erkd.distill import build_methods
+from erkd.distill.methods import build_methods
 from erkd.features import FeatureCache, open_features
 from erkd.fit import total_loss
 from erkd.images import load_image
 from erkd.params import Params, load_params
 from erkd.pictures import Pictures
 from erkd.precompute import write_features
-from erkd.students.student import Student, StudentConfig, build_student
+from erkd.students.sizes import student_config
+from erkd.students.student import build_student
 from erkd.tables import CompositeRow, read_table, resolve
 from erkd.teachers.dense import dense_features
 from erkd.teachers.teacher import Teacher, load_teacher
@@ -85,20 +87,25 @@ class OnlineViT:
 def step_of(params: Params, cache: FeatureCache, methods: list[str], batch: Batch) -> Callable[[], None]:
     """One optimisation step, ready to be timed."""
     text = torch.from_numpy(cache.text)
-    config = StudentConfig(
-        backbone=params.student.backbone, stages=params.student.stages, width=params.student.width,
-        edge_module=params.student.edge_module, dictionary=params.student.dictionary,
-        prompts=len(text), embed_dim=text.shape[1],
-    )  # fmt: skip
+    new_student = partial(
+        build_student, student_config(params.student, cache.text.shape), text, pretrained=False
+    )
     torch.manual_seed(0)
-    student: Student = build_student(config, text, pretrained=False)
+    student = new_student()
     student.train().to(memory_format=torch.channels_last)
-    losses = build_methods(student, cache, params.kd.model_copy(update={"methods": methods})).train()
+    losses = build_methods(
+        student,
+        cache,
+        params.kd.model_copy(update={"methods": methods}),
+        laplacian=params.distill.laplacian,
+        new_student=new_student,
+        root=Path("."),
+    ).train()
     trained = [p for p in [*student.parameters(), *losses.parameters()] if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, 1e-4)
 
     def step() -> None:
-        loss = torch.stack([*total_loss(student, losses, batch, params.distill, 1.0).values()]).sum()
+        loss = torch.stack([*total_loss(student, losses, batch, params.distill, 1.0, 0.0).values()]).sum()
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)

@@ -10,6 +10,7 @@ best classical method's, per trimap.
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from erkd.params import Params
 from erkd.predict import predict_alpha
 from erkd.scores import predict_samples, score_file, score_samples
 from erkd.sources.alphamatting import GROUPS, list_samples
-from erkd.students.student import StudentConfig, build_student, save_student
+from erkd.students.sizes import student_config
+from erkd.students.student import build_student, save_student
 from erkd.tables import LayerRow, Sample, read_table, write_table
 
 LIBRARY = {
@@ -105,15 +107,14 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     text = normalize(torch.randn(20, 128), dim=1)
-    config = StudentConfig(
-        params.student.backbone, params.student.stages, params.student.width, params.student.edge_module,
-        "learned", *text.shape,
-    )  # fmt: skip
+    config = replace(student_config(params.student, text.shape), dictionary="learned")
     student = build_student(config, text, params.student.pretrained)
     device = torch.device("cpu")
     batches = LiveBatches(table, params.trimap, distill, args.seed, device)
     start = time.process_time()
-    fitted = fit(student, nn.ModuleDict(), batches, distill, 0.0, lambda _: {"sad": 0.0}, device, workers=0)
+    fitted = fit(
+        student, nn.ModuleDict(), batches, distill, lambda _: 0.0, lambda _: {"sad": 0.0}, device, workers=0
+    )
     minutes = (time.process_time() - start) / 60
 
     name = "-".join([f"seed{args.seed}-{args.steps}", *args.without, *args.set]).replace(" ", "_")

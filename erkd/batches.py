@@ -31,8 +31,8 @@ class Batch:
     """B crops of S x S pixels.
 
     `image` B x 3 x S x S in [0, 1]; `trimap` B x 1 x S x S of 0, 0.5, 1; `alpha` B x 1 x S x S in [0, 1];
-    `views`: of a stored composite one, of a live one a view of every layer; `foreground` and `background`
-    B x 3 x S x S in [0, 1] are known for live composites alone.
+    `views`: of a stored composite one, of a live one a view of every layer, the background last;
+    `foreground` and `background` B x 3 x S x S in [0, 1] are known for live composites alone.
     """
 
     image: Tensor

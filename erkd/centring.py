@@ -18,6 +18,7 @@ class CentredSpace(nn.Module):
 
     def __init__(self, cache: FeatureCache) -> None:
         super().__init__()
+        self.channels = len(cache.mean if cache.basis is None else cache.basis)  # of what the cache stores
         self.register_buffer("mean", torch.from_numpy(cache.mean)[None, :, None, None])
         basis = None if cache.basis is None else torch.from_numpy(cache.basis)
         self.register_buffer("basis", basis)
@@ -33,9 +34,13 @@ class CentredSpace(nn.Module):
 
     def direction(self, target: Tensor) -> Tensor:
         """What a cache gave in the joint space, where texts live: B x D x h x w, of about unit length."""
-        if self.basis is None:
-            return normalize(target, dim=1)
-        return self.mean + torch.einsum("cd,bchw->bdhw", self.basis, target)
+        return normalize(target, dim=1) if self.basis is None else self.restore(target)
+
+    def restore(self, centred: Tensor) -> Tensor:
+        """Centred features, B x C x h x w, back in the joint space: B x D x h x w."""
+        return self.mean + (
+            centred if self.basis is None else torch.einsum("cd,bchw->bdhw", self.basis, centred)
+        )
 
     def distance(self, features: Tensor, target: Tensor) -> Tensor:
         """1 - cosine of the student's features (B x D x h x w) and a cache's target, centred: B x 1 x h x w."""

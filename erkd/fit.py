@@ -53,16 +53,21 @@ def update_average(average: nn.Module, model: nn.Module, decay: float, step: int
 
 
 def total_loss(
-    student: Student, methods: nn.ModuleDict, batch: Batch, params: DistillParams, kd_weight: float
+    student: Student,
+    methods: nn.ModuleDict,
+    batch: Batch,
+    params: DistillParams,
+    kd_weight: float,
+    progress: float,
 ) -> dict[str, torch.Tensor]:
-    """Named losses of one batch; their sum is what is minimised."""
+    """Named losses of one batch, at step / steps = `progress`; their sum is what is minimised."""
     matte = student(batch.image, batch.trimap)
     losses = {
         "alpha": alpha_l1(matte.alpha, batch.alpha, batch.unknown),
         "laplacian": params.laplacian * laplacian(matte.alpha, batch.alpha, batch.unknown),
     }
     for name, method in methods.items():
-        for part, loss in method(matte, batch).items():
+        for part, loss in method(matte, batch, progress).items():
             losses[f"{name}_{part}"] = kd_weight * loss
     return losses
 
@@ -72,7 +77,7 @@ def fit(
     methods: nn.ModuleDict,
     batches: Dataset[Batch],
     params: DistillParams,
-    kd_weight: float,
+    kd_weight: Callable[[float], float],
     validate: Callable[[Student], Record],
     device: torch.device,
     workers: int,
@@ -81,11 +86,12 @@ def fit(
     """Train for `params.steps` steps and return the weight average that validates best (lowest `sad`).
 
     `validate` maps a student to named values, `sad` among them; it runs every `validate_every` steps and at the
-    end. `workers` processes make batches ahead. On CUDA the forward pass runs in bfloat16.
+    end. `kd_weight` is the weight of all `methods` at step / steps. `workers` processes make batches ahead. On
+    CUDA the forward pass runs in bfloat16.
     """
     student.to(device).to(memory_format=torch.channels_last)  # a third faster on the CPU
     student.train()
-    methods.to(device).train()
+    methods.to(device).to(memory_format=torch.channels_last).train()
     average = copy.deepcopy(student).eval()
     trained = [p for p in [*student.parameters(), *methods.parameters()] if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, params.learning_rate, weight_decay=params.weight_decay)
@@ -97,11 +103,13 @@ def fit(
         task = bar.add_task("distill", total=params.steps)
         for step, batch in enumerate(training_batches(batches, workers)):
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                losses = total_loss(student, methods, batch.to(device), params, kd_weight)
+                progress = step / params.steps
+                losses = total_loss(student, methods, batch.to(device), params, kd_weight(progress), progress)
             loss = torch.stack([*losses.values()]).sum()
             optimiser.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(trained, 1.0)
+            for part in (student, methods):  # each by itself: a peer must not shorten the student's steps
+                nn.utils.clip_grad_norm_([*part.parameters()], 1.0)
             optimiser.step()
             schedule.step()
             update_average(average, student, params.ema_decay, step)

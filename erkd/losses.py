@@ -36,6 +36,18 @@ def laplacian(alpha_pred: Tensor, alpha_true: Tensor, unknown: Tensor, levels: i
     return total / (5 * unknown.sum().clamp(min=1))
 
 
+def alpha_loss(alpha_pred: Tensor, alpha_true: Tensor, unknown: Tensor, laplacian_weight: float) -> Tensor:
+    """What every alpha is trained by: `alpha_l1` + `laplacian_weight` x `laplacian`."""
+    detail = laplacian(alpha_pred, alpha_true, unknown)
+    return alpha_l1(alpha_pred, alpha_true, unknown) + laplacian_weight * detail
+
+
+def charbonnier(alpha_pred: Tensor, alpha_true: Tensor, unknown: Tensor) -> Tensor:
+    """Mean of sqrt(d^2 + 1e-12) over the unknown region: L1 that is smooth at 0 (DIM, CVPR 2017)."""
+    difference = (alpha_pred - alpha_true).float()
+    return masked_mean((difference**2 + 1e-12).sqrt(), unknown)
+
+
 def _blur(values: Tensor) -> Tensor:
     """5 x 5 binomial blur with replicated borders, one channel."""
     row = torch.tensor([1, 4, 6, 4, 1], dtype=values.dtype, device=values.device) / 16

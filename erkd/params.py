@@ -109,32 +109,92 @@ class FeaturesParams(Section):
 
 
 class StudentParams(Section):
-    """`backbone` is any timm feature network, cut after `stages` levels; `dictionary` is what MFFM attends to."""
+    """`backbone` is any timm feature network, `size` how much of it is used and how wide the rest is
+    (`erkd/students/sizes.py`); `dictionary` is what MFFM attends to.
+    """
 
     backbone: str
     pretrained: bool
-    stages: Annotated[int, Field(ge=3, le=5)]
-    width: Annotated[int, Field(ge=8, le=256)]
+    size: Literal["nano", "small", "base"]
     edge_module: bool
     dictionary: Literal["text", "learned", "shuffled", "none"]
 
 
 class ErkdParams(Section):
-    """Weights of ERKD's parts: feature cosine, patch-text KL, edges; and the gain of unknown cells."""
+    """Weights of ERKD's parts: feature cosine, patch-text KL, edges; and the gain of unknown cells.
+
+    `target` says whether CLIP speaks of the crop, as mixed from its layers, or of each layer by itself.
+    """
 
     weight: NonNegative
+    target: Literal["mixed", "layered"]
     feature: NonNegative
     text: NonNegative
     edge: NonNegative
     unknown_gain: Annotated[float, Field(ge=1)]
 
 
-class KdParams(Section):
-    """Distillation: the methods, and the global weight over all of them."""
+class BcdParams(Section):
+    """Weights of boundaries and of context, and the temperature of the latter's softmax."""
 
-    methods: list[Literal["erkd"]]
     weight: NonNegative
+    boundary: NonNegative
+    context: NonNegative
+    temperature: Positive
+
+
+class FrskdParams(Section):
+    """Weights of the self-teacher's alpha and attention, which rise from the share `start` of all steps on."""
+
+    weight: NonNegative
+    response: NonNegative
+    attention: NonNegative
+    start: Annotated[float, Field(ge=0, lt=1)]
+
+
+class FfclParams(Section):
+    """Weight of what peers and fusion teach each other, in full force after the share `ramp` of all steps."""
+
+    weight: NonNegative
+    mutual: NonNegative
+    ramp: Fraction
+
+
+class FbParams(Section):
+    """The gain of unknown cells, as in `erkd`."""
+
+    weight: NonNegative
+    unknown_gain: Annotated[float, Field(ge=1)]
+
+
+class MattingParams(Section):
+    """A matting teacher: the folder of a trained student, and the radius of its narrower trimap in pixels of a
+    crop (null: the pupil's trimap); weights of similarities at stride 8 and of its alpha.
+    """
+
+    weight: NonNegative
+    teacher: str | None
+    narrow: Annotated[int, Field(ge=0, le=64)] | None
+    similarity: NonNegative
+    alpha: NonNegative
+
+
+class KdParams(Section):
+    """Distillation: the methods (none is plain training), and the global weight over all of them.
+
+    It rises over the share `warmup` of all steps and falls to 0 over the last share `ramp_down`.
+    """
+
+    methods: list[Literal["erkd", "bcd", "frskd", "ffcl", "fb", "matting"]]
+    weight: NonNegative
+    warmup: Fraction
+    ramp_down: Fraction
     erkd: ErkdParams
+    bcd: BcdParams
+    frskd: FrskdParams
+    ffcl: FfclParams
+    fb: FbParams
+    matting: MattingParams
 
 
 class DistillParams(Section):

@@ -7,19 +7,21 @@ from pathlib import Path
 
 import torch
 
-from erkd.distill import build_methods
+from erkd.distill.methods import build_methods
+from erkd.distill.schedule import envelope
 from erkd.features import Kind, images_digest, open_features
 from erkd.files import sha256, write_text
 from erkd.fit import Record, fit
 from erkd.images import load_alpha, load_image, load_trimap
 from erkd.live import LiveBatches
 from erkd.metrics import mse, pair, sad
-from erkd.params import Params
+from erkd.params import KdParams, Params
 from erkd.pictures import Pictures
 from erkd.predict import choose_device, limit_threads, predict_alpha
 from erkd.stored import StoredBatches
-from erkd.students.start import given_student, start_from
-from erkd.students.student import Student, StudentConfig, build_student, save_student
+from erkd.students.sizes import student_config
+from erkd.students.start import given_student, student_maker
+from erkd.students.student import Student, save_student
 from erkd.tables import Sample, list_composites
 
 WORKERS = 2  # processes that make batches; on a GPU live ones are made where the layers lie
@@ -62,6 +64,13 @@ def build_batches(root: Path, params: Params, device: torch.device) -> StoredBat
     return StoredBatches(manifest, params.trimap, params.distill, params.seed)
 
 
+def matting_teacher_hash(root: Path, params: KdParams) -> str | None:
+    """Which weights taught, where a matting teacher did."""
+    if "matting" not in params.methods or params.matting.teacher is None:
+        return None
+    return sha256(root / params.matting.teacher / "student.safetensors")
+
+
 def train_student(root: Path, params: Params, log: Callable[[int, Record], None]) -> None:
     """Train as `params` say and write `models/student/` and `reports/history.csv` under `root`."""
     limit_threads(params.threads)
@@ -75,28 +84,19 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
 
         pictures = Pictures(batches.table, batches.rows)
         cache = online_features(cache, root / "models/teacher", pictures, str(device))
-    config = StudentConfig(
-        backbone=params.student.backbone,
-        stages=params.student.stages,
-        width=params.student.width,
-        edge_module=params.student.edge_module,
-        dictionary=params.student.dictionary,
-        prompts=cache.text.shape[0],
-        embed_dim=cache.text.shape[1],
-    )
-    text = torch.from_numpy(cache.text)
+    config, text = student_config(params.student, cache.text.shape), torch.from_numpy(cache.text)
     given = given_student(root, params.distill.init_from)
-    if given is None:
-        student = build_student(config, text, params.student.pretrained)
-    else:
-        student = start_from(given, config, text)
-    methods = build_methods(student, cache, params.kd)
+    new_student = student_maker(given, config, text, params.student.pretrained)
+    student = new_student()
+    methods = build_methods(
+        student, cache, params.kd, laplacian=params.distill.laplacian, new_student=new_student, root=root
+    )
     fitted = fit(
         student,
         methods,
         batches,
         params.distill,
-        params.kd.weight,
+        lambda progress: params.kd.weight * envelope(progress, params.kd.warmup, params.kd.ramp_down),
         validation(list_composites(root / "data/composites", root / "data/trimaps", "validation")),
         device,
         WORKERS if device.type == "cpu" or params.distill.compositing == "stored" else 0,
@@ -111,5 +111,6 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
         "kd": params.kd.model_dump(),
         "distill": params.distill.model_dump(),
         "init_from_sha256": None if given is None else sha256(given / "student.safetensors"),
+        "matting_teacher_sha256": matting_teacher_hash(root, params.kd),
     }
     save_student(fitted.student, root / "models/student", training)

@@ -16,7 +16,7 @@ TINY = {
     },
     "composite": {"per_foreground": {"train": 1, "validation": 1, "test": 1}},
     "teacher": {"image_size": 64, "embed_dim": 16, "steps": 3},
-    "student": {"width": 16},
+    "student": {"size": "nano"},
     "distill": {"steps": 4, "batch_size": 2, "crop": 64, "validate_every": 2},
     "wrong_trimaps": {"images": 2, "methods": ["interpolation"]},
     "evaluate": {"bootstrap": 20},

@@ -24,7 +24,17 @@ def one_batch(monkeypatch):
 
 
 def run(validate=lambda student: {"sad": 1.0}, seed=0, log=lambda step, record: None):
-    return fit(small_student(seed), nn.ModuleDict(), None, PARAMS, 1.0, validate, torch.device("cpu"), 0, log)
+    return fit(
+        small_student(seed),
+        nn.ModuleDict(),
+        None,
+        PARAMS,
+        lambda _: 1.0,
+        validate,
+        torch.device("cpu"),
+        0,
+        log,
+    )
 
 
 def test_the_loss_falls_and_every_step_is_recorded(one_batch):
@@ -77,12 +87,47 @@ def test_the_weight_average_moves_by_one_minus_decay():
 
 def test_kd_weight_scales_the_distillation_and_nothing_else():
     class Fixed(nn.Module):
-        def forward(self, matte, batch):
+        def forward(self, matte, batch, progress):
             return {"part": matte.alpha.mean() * 0 + 2.0}
 
     methods = nn.ModuleDict({"fixed": Fixed()})
     student, batch = small_student(), edge_batch()
-    half, full = (total_loss(student, methods, batch, PARAMS, weight) for weight in (0.5, 1.0))
+    half, full = (total_loss(student, methods, batch, PARAMS, weight, 0.0) for weight in (0.5, 1.0))
     assert half["fixed_part"].item() == pytest.approx(1.0)
     assert full["fixed_part"].item() == pytest.approx(2.0)
     assert half["alpha"] == full["alpha"]
+
+
+def test_methods_are_told_how_far_training_is_and_weighed_accordingly(one_batch):
+    told = []
+
+    class Told(nn.Module):
+        def forward(self, matte, batch, progress):
+            told.append(progress)
+            return {"part": matte.alpha.mean() * 0 + 1.0}
+
+    fitted = fit(
+        small_student(), nn.ModuleDict({"told": Told()}), None, PARAMS, lambda progress: 1 - progress,
+        lambda student: {"sad": 1.0}, torch.device("cpu"), 0,
+    )  # fmt: skip
+    assert told == [step / 12 for step in range(12)]
+    assert [record["told_part"] for record in fitted.history] == pytest.approx([1 - p for p in told])
+
+
+def test_what_a_method_learns_does_not_shorten_the_students_steps(one_batch):
+    class Steep(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, matte, batch, progress):
+            return {"part": 1e4 * self.weight.sum()}
+
+    def weights(methods):
+        fitted = fit(
+            small_student(), nn.ModuleDict(methods), None, PARAMS, lambda _: 1.0,
+            lambda student: {"sad": 1.0}, torch.device("cpu"), 0,
+        )  # fmt: skip
+        return torch.cat([p.flatten() for p in fitted.student.parameters()])
+
+    assert torch.equal(weights({}), weights({"steep": Steep()}))

@@ -35,7 +35,8 @@ def test_all_mistakes_are_named_with_path_finding_and_rule(tmp_path):
         tmp_path,
         unknown=("seed: 0", "sede: 0"),
         kind=("crop: ", "crop: large # "),
-        bound=("kd:\n  methods: [erkd]\n  weight: 1.0", "kd:\n  methods: [magic]\n  weight: -1"),
+        name=("methods: [erkd]", "methods: [none]"),
+        bound=("warmup: 0.0 ", "warmup: -1 "),
     )
     with pytest.raises(InputError) as error:
         load_params(path)
@@ -45,8 +46,8 @@ def test_all_mistakes_are_named_with_path_finding_and_rule(tmp_path):
         "seed: missing key",
         "sede: unknown key (value 0)",
         "distill.crop: expected a valid integer; found 'large' (str)",
-        "kd.methods.0: expected 'erkd'; found 'magic' (str)",
-        "kd.weight: expected greater than or equal to 0; found -1 (int)",
+        "kd.methods.0: expected 'erkd', 'bcd', 'frskd', 'ffcl', 'fb' or 'matting'; found 'none' (str)",
+        "kd.warmup: expected greater than or equal to 0; found -1 (int)",
     ):
         assert part in message
 

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from erkd.files import InputError
 from erkd.students.multimodal_fusion import build_dictionary
-from erkd.students.start import given_student, start_from
+from erkd.students.start import given_student, start_from, student_maker
 from erkd.students.student import save_student
 
 OTHER = normalize(torch.randn(PROMPTS + 3, DIMENSION, generator=torch.Generator().manual_seed(1)), dim=1)
@@ -53,16 +53,25 @@ def test_a_learned_dictionary_is_a_weight_and_stays(tmp_path):
 
 def test_another_shape_is_refused_and_both_are_named(tmp_path):
     given = save(tmp_path)
-    wanted = replace(given.config, width=32, stages=3, embed_dim=64)
+    wanted = replace(given.config, width=32, stages=5, embed_dim=64)
     with pytest.raises(InputError) as caught:
         start_from(tmp_path, wanted, torch.zeros(PROMPTS, 64))
     for part in (
         f"distill.init_from {tmp_path}: ",
-        "student.width is 32, the given student's 16",
-        "student.stages is 3, the given student's 4",
+        "student.size is 5 levels of width 32, the given student's 4 levels of width 16",
         "teacher.embed_dim is 64, the given student's 16",
     ):
         assert part in str(caught.value)
+
+
+def test_peers_start_where_the_student_starts(tmp_path):
+    given = save(tmp_path, seed=4)
+    new_student = student_maker(tmp_path, given.config, random_text(), pretrained=False)
+    assert torch.equal(alpha(new_student()), alpha(given))
+    assert torch.equal(alpha(new_student()), alpha(given))
+    fresh = student_maker(None, given.config, random_text(), pretrained=False)
+    stems = [fresh().encoder.trunk.model.conv_stem.weight for _ in range(2)]
+    assert not torch.equal(*stems)
 
 
 def test_a_folder_without_a_student_is_named(tmp_path):

@@ -4,24 +4,33 @@ Three losses on one student:
 - `feature`: 1 - cosine between the student's projected features at two strides and the cached, centred CLIP
   patches, cells that touch the unknown region weighing more;
 - `text`: KL divergence between the teacher's and the student's distributions over the prompts, per cell;
+  the student's comes from the teacher's text, whatever dictionary MFFM reads from, so that its controls are
+  supervised alike;
 - `edge`: L1 between ERM's edge maps and the true alpha's signed gradient at sigma 1.4.
 Of the paper only the abstract could be found (an Edge-Reserved Module, a Multimodal Feature Fusion Module, CLIP
 as feature-level teacher): its losses and weights are unknown, and these are a reading of it. Cosine per cell
-follows the practice of dense CLIP distillation (Theia, UNIC); KL over prompts that of CLIP-KD.
+follows the practice of dense CLIP distillation (Theia, UNIC); KL over prompts that of CLIP-KD. `layered.py` is the
+same on layers.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
+from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, normalize
 
 from erkd.batches import Batch
 from erkd.centring import CentredSpace
+from erkd.distill.targets import both_levels, mixed_target
 from erkd.features import FeatureCache
 from erkd.losses import masked_mean
 from erkd.params import ErkdParams
 from erkd.students.edge_reserved import gradient_kernels
 from erkd.students.multimodal_fusion import TEMPERATURE
 from erkd.students.student import Matte, Student
+
+
+def text_logits(features: Tensor, text: Tensor) -> Tensor:
+    """Logits over prompts of features B x D x h x w, with `text` K x D of unit-length rows: B x K x h x w."""
+    return torch.einsum("bdhw,kd->bkhw", normalize(features, dim=1), text) / TEMPERATURE
 
 
 def text_divergence(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
@@ -44,15 +53,14 @@ class Erkd(nn.Module):
 
     def __init__(self, student: Student, cache: FeatureCache, params: ErkdParams) -> None:
         super().__init__()
-        self.cache = cache
-        self.shallow_cache = cache.shallow or cache  # a ViT has one level: then it is both strides' target
+        self.shallow_cache, self.cache = both_levels(cache)
         self.params = params
         self.space, self.shallow_space = CentredSpace(cache), CentredSpace(self.shallow_cache)
         self.register_buffer("text", torch.from_numpy(cache.text))
         self.shallow_stride = student.encoder.strides[-2]
         self.projector = nn.Conv2d(student.encoder.channels[-2], len(self.shallow_cache.mean), 1)
 
-    def forward(self, matte: Matte, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Losses by name, scaled by their weights; gradients reach the student and the projector alone."""
         losses = {}
         for stride, features in matte.features.items():
@@ -61,31 +69,20 @@ class Erkd(nn.Module):
             if shallow:
                 features = self.projector(features)
             target = mixed_target(cache, batch, features.shape[-1]).to(features)
-            touched = max_pool2d(batch.unknown, stride)
-            weight = 1 + (self.params.unknown_gain - 1) * touched
+            weight = unknown_weight(batch, stride, self.params.unknown_gain)
             distance = space.distance(features, target)
             losses[f"feature_{stride}"] = 0.5 * self.params.feature * masked_mean(distance, weight)
             if not shallow:  # where the logits live
-                cells = space.direction(target)
-                teacher_logits = torch.einsum("bdhw,kd->bkhw", cells, self.text) / TEMPERATURE
-                divergence = text_divergence(matte.logits, teacher_logits)
+                theirs = text_logits(space.direction(target), self.text)
+                divergence = text_divergence(text_logits(features, self.text), theirs)
                 losses["text"] = self.params.text * masked_mean(divergence, weight)
         losses["edge"] = self.params.edge * edge_l1(matte.edges, batch)
         return {name: self.params.weight * loss for name, loss in losses.items()}
 
 
-def mixed_target(cache: FeatureCache, batch: Batch, cells: int) -> Tensor:
-    """CLIP's features of the crops, B x C x cells x cells, as `cache` stores them.
-
-    Of a live composite they are mixed from its layers' features by what each contributes to a cell, so that
-    the teacher need not see the composite.
-    """
-    pooling = batch.alpha.shape[-1] // cells
-    parts = [
-        avg_pool2d(view.share, pooling) * cache.sample(view.index, view.theta, (cells, cells))
-        for view in batch.views
-    ]
-    return torch.stack(parts).sum(0)
+def unknown_weight(batch: Batch, stride: int, gain: float) -> Tensor:
+    """1 per cell, `gain` where it touches the unknown region: B x 1 x H/s x W/s."""
+    return 1 + (gain - 1) * max_pool2d(batch.unknown, stride)
 
 
 def edge_l1(edges: dict[int, Tensor], batch: Batch) -> Tensor:

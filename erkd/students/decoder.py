@@ -22,6 +22,7 @@ class Decoder(nn.Module):
             for coarse, fine, skip in zip(widths[:-1], widths[1:], skips, strict=True)
         )
         self.refine = nn.ModuleList(Separable(width) for width in widths[1:])
+        self.channels = widths[-1]
 
     def forward(self, deep: Tensor, skips: Sequence[Tensor]) -> Tensor:
         """`deep` B x C x h x w and `skips`, coarsest first -> B x widths[-1] x H/2 x W/2."""

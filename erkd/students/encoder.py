@@ -13,11 +13,12 @@ from erkd.imagenet import imagenet_state_dict
 class Encoder(nn.Module):
     """Feature maps at strides 2, 4, 8, ... of a timm backbone cut after `stages` levels.
 
+    With `trim` the last level ends one of the backbone's stages early, which EfficientNets have to spare.
     Input B x `in_channels` x H x W whose first three channels are RGB; H and W multiples of 32. BatchNorm keeps
     its ImageNet statistics: those of a small batch of crops would be worse.
     """
 
-    def __init__(self, backbone: str, stages: int, in_channels: int) -> None:
+    def __init__(self, backbone: str, stages: int, in_channels: int, trim: bool = False) -> None:
         super().__init__()
         options: dict[str, Any] = {
             "features_only": True,
@@ -40,6 +41,8 @@ class Encoder(nn.Module):
                 f"student.backbone {backbone}: strides {self.strides}; "
                 "the decoder needs 2, 4, 8, ... from the first level on"
             )
+        if trim:
+            self.channels[-1] = trim_last_stage(trunk, backbone, self.strides[-1], in_channels)
 
     def train(self, mode: bool = True) -> "Encoder":
         """Train the weights, never the BatchNorm statistics."""
@@ -53,6 +56,24 @@ class Encoder(nn.Module):
         """B x in_channels x H x W -> one feature map per level, finest first."""
         levels: list[Tensor] = self.trunk(inputs)
         return levels
+
+
+def trim_last_stage(trunk: Any, backbone: str, stride: int, in_channels: int) -> int:
+    """Take the last stage off `trunk` and return the channels of the level that now ends before it.
+
+    Raises InputError where that stage is all that the level of this stride has.
+    """
+    blocks = getattr(trunk.model, "blocks", None)
+    if isinstance(blocks, nn.Sequential):
+        blocks[-1] = nn.Identity()
+        with torch.no_grad():
+            level = trunk.eval()(torch.zeros(1, in_channels, 64, 64))[-1]
+        if level.shape[-1] * stride == 64:
+            return int(level.shape[1])
+    raise InputError(
+        f"student.size nano: student.backbone {backbone} has no stage to spare at stride {stride}; "
+        "use an EfficientNet, or another size"
+    )
 
 
 def load_imagenet(encoder: Encoder, backbone: str) -> None:

@@ -1,13 +1,16 @@
 """A student that goes on from a given one: fine-tuning on other data."""
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
 from erkd.files import InputError
 from erkd.students.multimodal_fusion import build_dictionary
-from erkd.students.student import Student, StudentConfig, load_student
+from erkd.students.sizes import size_of
+from erkd.students.student import Student, StudentConfig, build_student, load_student
 
 
 def given_student(root: Path, folder: str | None) -> Path | None:
@@ -23,6 +26,15 @@ def given_student(root: Path, folder: str | None) -> Path | None:
     return root / folder
 
 
+def student_maker(
+    given: Path | None, config: StudentConfig, text: Tensor, pretrained: bool
+) -> Callable[[], Student]:
+    """A function that makes students ready for training, peers as well: the one in `given`, else fresh ones."""
+    if given is None:
+        return partial(build_student, config, text, pretrained)
+    return partial(start_from, given, config, text)
+
+
 def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
     """The student saved in `folder`, ready to be trained on as `config` says.
 
@@ -33,10 +45,11 @@ def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
     given = load_student(folder)
     replaced = config.dictionary in ("text", "shuffled")
     shape = replace(given.config, prompts=config.prompts) if replaced else given.config
+    own, found = _settings(config), _settings(shape)
     unequal = [
-        f"{_setting(name)} is {value}, the given student's {asdict(shape)[name]}"
-        for name, value in asdict(config).items()
-        if value != asdict(shape)[name]
+        f"{name} is {own[name]}, the given student's {found[name]}"
+        for name in own
+        if own[name] != found[name]
     ]
     if unequal:
         raise InputError(f"distill.init_from {folder}: {'; '.join(unequal)}; set them alike in params.yaml")
@@ -48,7 +61,9 @@ def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
     return student
 
 
-def _setting(name: str) -> str:
-    """Where params.yaml decides a part of a student's shape."""
+def _settings(config: StudentConfig) -> dict[str, object]:
+    """A student's shape by where params.yaml decides it."""
     elsewhere = {"embed_dim": "teacher.embed_dim", "prompts": "the number of the teacher's prompts"}
-    return elsewhere.get(name, f"student.{name}")
+    parts = {name: value for name, value in asdict(config).items() if name not in ("stages", "width", "trim")}
+    named = {elsewhere.get(name, f"student.{name}"): value for name, value in parts.items()}
+    return {"student.size": size_of(config), **named}

@@ -28,6 +28,7 @@ class StudentConfig:
     dictionary: str
     prompts: int
     embed_dim: int
+    trim: bool = False  # of students saved before there was a choice
 
 
 @dataclass
@@ -36,13 +37,18 @@ class Matte:
 
     `alpha` B x 1 x H x W in [0, 1], known regions as the trimap says; `features` by stride, B x C x H/s x W/s
     (stride 8 raw; at the deepest stride the unit-length embedding in CLIP's joint space); `logits` B x K x
-    H/s x W/s over the prompts, at the deepest stride; `edges` by stride, B x 2 x H/s x W/s.
+    H/s x W/s over MFFM's dictionary, at the deepest stride; `edges` by stride, B x 2 x H/s x W/s. What losses
+    of further heads need: `levels`, the encoder's maps by stride, finest first; `decoded` B x C x H/2 x W/2, the
+    last map of the decoder; `cues` B x 5 x H x W, the propagated colours' (`propagation.project`).
     """
 
     alpha: Tensor
     features: dict[int, Tensor]
     logits: Tensor
     edges: dict[int, Tensor]
+    levels: dict[int, Tensor]
+    decoded: Tensor
+    cues: Tensor
 
 
 class Student(nn.Module):
@@ -52,7 +58,7 @@ class Student(nn.Module):
         super().__init__()
         self.config = config
         width = config.width
-        self.encoder = Encoder(config.backbone, config.stages, in_channels=6 + CHANNELS)
+        self.encoder = Encoder(config.backbone, config.stages, 6 + CHANNELS, config.trim)
         channels = self.encoder.channels
         edge_width = width // 2
         self.edge_reserved = EdgeReserved(channels[0], edge_width)
@@ -91,10 +97,12 @@ class Student(nn.Module):
             *skips[:-2],
             *(torch.cat([s, edge_features[f]], 1) for s, f in zip(skips[-2:], (4, 2), strict=True)),
         ]
-        alpha = self.head(self.decoder(fused, joined), image, cues)
-        alpha = alpha * unknown + is_foreground
-        stride = self.encoder.strides
-        return Matte(alpha, {stride[-2]: levels[-2], stride[-1]: embedding}, logits, edges)
+        decoded = self.decoder(fused, joined)
+        alpha = self.head(decoded, image, cues) * unknown + is_foreground
+        by_stride = dict(zip(self.encoder.strides, levels, strict=True))
+        shallow, deep = self.encoder.strides[-2:]
+        features = {shallow: by_stride[shallow], deep: embedding}
+        return Matte(alpha, features, logits, edges, by_stride, decoded, cues)
 
 
 def margin(student: nn.Module) -> int:

@@ -1,0 +1,22 @@
+"""One more alpha beside the student's: what self-teachers and peers are judged by. Never saved."""
+
+import torch
+from torch import Tensor, nn
+
+from erkd.batches import Batch
+from erkd.students.decoder import Head
+from erkd.students.propagation import CHANNELS
+from erkd.students.student import Matte, Student
+
+
+class FurtherHead(nn.Module):
+    """The student's full-resolution head once more, on other features B x `channels` x H/2 x W/2."""
+
+    def __init__(self, student: Student, channels: int) -> None:
+        super().__init__()
+        self.head = Head(channels, CHANNELS, student.config.width // 2)
+
+    def forward(self, features: Tensor, matte: Matte, batch: Batch) -> Tensor:
+        """Alpha B x 1 x H x W in [0, 1], known regions as the trimap says."""
+        alpha = self.head(features, batch.image, matte.cues)
+        return torch.where(batch.trimap == 0.5, alpha, batch.trimap.to(alpha))
