@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 READY := $(VENV)/.ready
 
-.PHONY: help setup repro test test-fast lint ui mlflow-sync clean
+.PHONY: help setup repro test test-fast test-faults lint audit ui mlflow-sync verify-release clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,22 +30,37 @@ $(READY): pyproject.toml constraints.txt
 repro: setup ## run the whole pipeline (`dvc repro`)
 	dvc repro
 
-test: setup lint ## lint, types and every test
+test: setup lint ## lint, types and every test but those of test-faults
 	pytest
 
 test-fast: setup ## the tests that take seconds
 	pytest -m 'not slow'
+
+test-faults: setup ## the long tier, an hour: kills, fuzzed files, load
+	pytest -m faults
 
 lint: setup ## ruff and mypy
 	ruff check .
 	ruff format --check .
 	mypy
 
+AUDIT := .erkd/audit
+audit: ## known weaknesses of the pinned packages, by pip-audit; it asks pypi.org
+	@curl -s --max-time 10 -o /dev/null https://pypi.org/pypi/pip/json || { \
+	  echo "audit: pypi.org cannot be reached from here, and pip-audit asks it; run it where there is a network" >&2; exit 2; }
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/pip install --disable-pip-version-check pip-audit==2.10.1
+	$(AUDIT)/bin/pip-audit --no-deps --disable-pip -r constraints.txt
+
 ui: setup ## the MLflow UI on http://127.0.0.1:5000
 	python -m erkd.tracking ui
 
 mlflow-sync: setup ## log the last training run where the MLflow store missed it
 	python -m erkd.tracking sync
+
+verify-release: setup ## score the students that ship and replay the first steps of their trainings (PHOTOGRAPHS=DIR)
+	dvc repro release/dvc.yaml:features
+	python -m benchmarks.release $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
 
 clean: ## remove the environment and everything that the pipeline wrote
 	rm -rf $(VENV) .erkd .dvc/tmp .dvc/cache data/[!b]*/ data/baselines/ data/baselines_folders/*/ models/*/ reports/index.html reports/predictions reports/validation mlflow.db mlartifacts

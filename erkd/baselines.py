@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from erkd.costs import Cost, measured, together, typical
 from erkd.files import InputError
@@ -28,11 +29,17 @@ MAX_ITERATIONS = 5000
 
 def interpolation(image: Array, trimap: Array) -> Array:
     """d_B / (d_F + d_B), with the distances to known foreground and background; `image` is not used."""
-    to_foreground, to_background = (
-        cv2.distanceTransform((trimap != value).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        for value in (1, 0)
-    )
-    return to_background / (to_foreground + to_background)
+    to_foreground, to_background = (_distance(trimap != value) for value in (1, 0))
+    return np.asarray(to_background / (to_foreground + to_background), np.float32)
+
+
+def _distance(region: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """From each pixel of `region` to the nearest one outside it.
+
+    The last bits of OpenCV's depend on where in memory the image lies; squares are whole numbers.
+    """
+    distance = cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.sqrt(np.rint(np.square(distance, dtype=np.float64)))
 
 
 def closed_form(image: Array, trimap: Array) -> Array:
@@ -114,21 +121,23 @@ def prediction_path(folder: Path, method: str, sample: Sample) -> Path:
 
 
 def run_baselines(
-    samples: Sequence[Sample], methods: Sequence[str], folder: Path
+    samples: Sequence[Sample], methods: Sequence[str], folder: Path, done: Path | None = None
 ) -> dict[str, dict[str, float]]:
     """Write every method's prediction of every sample under `folder`.
 
     Where several of PyMatting's methods are asked for, their mean is written too, as method `mean`.
-    Returns what each costs per image (see `erkd.costs`). Raises InputError that names the sample whose files
-    cannot be used.
+    Returns what each costs per image (see `erkd.costs`). With the folder `done`, predictions that it records are
+    not made again. Raises InputError that names the sample whose files cannot be used.
     """
-    costs = {
-        method: typical(map_rows(partial(_run_one, method, folder), samples, f"baseline {method}"))
-        for method in methods
-    }
+
+    def run(method: str, function: Callable[[Sample], Any], restore: Any = None) -> list[Any]:
+        record = None if done is None else done / method
+        return map_rows(function, samples, f"baseline {method}", record, restore)
+
+    costs = {method: typical(run(method, partial(_run_one, method, folder), Cost)) for method in methods}
     averaged = [method for method in methods if method != "interpolation"]
     if len(averaged) > 1:
-        map_rows(partial(_average_one, averaged, folder), samples, f"baseline {MEAN}")
+        run(MEAN, partial(_average_one, averaged, folder))
         costs[MEAN] = together([costs[method] for method in averaged])
     return costs
 

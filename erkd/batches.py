@@ -64,6 +64,7 @@ class Batch:
         )
 
 
-def training_batches(batches: Dataset[Batch], workers: int) -> Iterator[Batch]:
-    """Batches in order of step, made ahead by `workers` processes; their number changes nothing."""
-    return iter(DataLoader(batches, batch_size=None, num_workers=workers))
+def training_batches(batches: Dataset[Batch], steps: range, workers: int) -> Iterator[Batch]:
+    """The batches of `steps` in their order, made ahead by `workers` processes; their number changes nothing."""
+    own = torch.Generator()  # the loader's seed for its workers, which draw nothing from it
+    return iter(DataLoader(batches, batch_size=None, sampler=steps, num_workers=workers, generator=own))

@@ -103,21 +103,34 @@ def export(
     typer.echo(f"{output / 'student.onnx'}: differs from PyTorch by at most {difference:.1g}")
 
 
-@app.command(epilog="Example: erkd doctor")
-def doctor() -> None:
-    """Say what is installed, which student and device would be used, and how to mend what is missing.
+@app.command(epilog="Example: erkd doctor --fix")
+def doctor(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend what can be mended without running a stage.")
+    ] = False,
+) -> None:
+    """Say what is installed, missing, stale, damaged or left over, and how to mend it.
 
-    The exit code is 2 when `erkd matte` could not run.
+    The exit code is 2 when `erkd matte` could not run, or a file is not what it was.
     """
     from erkd.doctor import examine
 
-    broken = False
+    bad = False
     for check in examine(Path.cwd()):
         typer.echo(f"{check.name:16} {check.found}")
+        if fix and check.fix:
+            try:
+                check.fix()
+            except InputError as error:
+                typer.echo(f"{'':16} -> not mended: {error}")
+                bad = True
+            else:
+                typer.echo(f"{'':16} -> mended")
+            continue
         if check.mend:
             typer.echo(f"{'':16} -> {check.mend}")
-        broken |= check.needed
-    if broken:
+        bad |= check.bad
+    if bad:
         raise typer.Exit(2)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from erkd.comparison import method_name
 from erkd.cost_chart import Point, cost_chart
+from erkd.images import FORMATS
 from erkd.published import METRICS, Published
 from erkd.score_tables import NOTHING, Cell, Row
 from erkd.scores import STUDENT
@@ -110,6 +111,6 @@ def megapixels(samples: Sequence[Sample]) -> float | None:
     """The median size of the images, from the headers of their files."""
     sizes = []
     for sample in samples:
-        with Image.open(sample.image) as image:
+        with Image.open(sample.image, formats=FORMATS) as image:
             sizes.append(image.width * image.height / 1e6)
     return float(np.median(sizes)) if sizes else None

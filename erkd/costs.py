@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from erkd.files import read_json
+from erkd.files import read_json, write_json
 
 Result = TypeVar("Result")
 Clock = Callable[[], float]
@@ -58,6 +58,11 @@ def together(costs: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def costs_file(reports: Path, stage: str, set: str) -> Path:
     """Where a stage leaves the costs of its methods on a set: {method: {seconds, peak_mib}}."""
     return reports / f"timings/{stage}-{set}-methods.json"
+
+
+def write_costs(costs: Mapping[str, Mapping[str, float]], reports: Path, stage: str, set: str) -> None:
+    """Leave the costs of a stage's methods for `read_costs`."""
+    write_json(costs, costs_file(reports, stage, set))
 
 
 def read_costs(reports: Path, set: str) -> dict[str, dict[str, float]]:

@@ -1,34 +1,26 @@
-"""What this installation can do, and how to mend what it cannot."""
+"""What this installation can do, what the project around is missing, and how to mend both."""
 
 import importlib.metadata
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from erkd import __version__
+from erkd.checks import Check
+from erkd.damage import find_damage
 from erkd.files import InputError
+from erkd.leftovers import find_leftovers
+from erkd.moved_store import find_moved
+from erkd.pipeline_state import describe_stages, stage_states
+from erkd.store import project_root, store_uri
 
 BASE = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "typer")
 EXTRAS = {
     "torch": ("torch", "timm", "safetensors"),
     "pipeline": ("dvc", "mlflow", "great_expectations", "onnx"),
 }
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line: what was looked at, what was found, and, where something is wrong, how to mend it.
-
-    `needed` says whether `erkd matte` cannot do without it.
-    """
-
-    name: str
-    found: str
-    mend: str = ""
-    needed: bool = False
 
 
 def examine(start: Path) -> Iterator[Check]:
@@ -41,7 +33,24 @@ def examine(start: Path) -> Iterator[Check]:
         yield _packages(f"extra {extra}", packages, f"pip install 'erkd[{extra}]'")
     yield _device()
     yield _student()
-    yield _store(start)
+    yield from _store(start)
+    yield from _project(project_root(start))
+
+
+def _project(root: Path) -> Iterator[Check]:
+    """Stale, missing, damaged and orphaned: what a checkout with `dvc.yaml` may have."""
+    if not (root / "dvc.yaml").is_file():
+        return
+    unfinished = None
+    if _version("dvc"):
+        states = stage_states(root)
+        if isinstance(states, str):
+            yield Check("pipeline", f"`dvc status` does not answer: {states}", "mend what it says")
+        else:
+            unfinished = set(states)
+            yield from describe_stages(root, states)
+    yield from find_damage(root)
+    yield from find_leftovers(root, unfinished)
 
 
 def _packages(name: str, packages: tuple[str, ...], mend: str, needed: bool = False) -> Check:
@@ -76,17 +85,19 @@ def _student() -> Check:
     try:
         return Check("student", open_engine(None, "cpu").name)
     except InputError as error:
-        return Check("student", "none that can be used", str(error), needed=True)
+        return Check("student", "none that can be used", str(error), bad=True)
 
 
-def _store(start: Path) -> Check:
-    from erkd.store import store_uri
-
+def _store(start: Path) -> Iterator[Check]:
     uri = store_uri(start)
     if not _version("mlflow"):
-        return Check("MLflow store", "MLflow is not installed")
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
-        return Check(
-            "MLflow store", f"{uri}: not there yet", "`make setup` makes it, and so does a training run"
-        )
-    return Check("MLflow store", uri)
+        yield Check("MLflow store", "MLflow is not installed")
+        return
+    file = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not file.is_file():
+        mend = "`make setup` makes it, and so does a training run"
+        yield Check("MLflow store", f"{uri}: not there yet", mend)
+        return
+    yield Check("MLflow store", uri)
+    if uri.startswith("sqlite:///"):
+        yield from find_moved(file)

@@ -8,55 +8,76 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from erkd.files import InputError
+from erkd.files import InputError, check_hash, read_json
 from erkd.images import Array
 from erkd.students import MARGIN, PROPAGATION
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+MOST_MARGIN = 2048  # pixels; more is no student's
+
 
 @dataclass(frozen=True)
 class Engine:
     """A student that can be run; safe to use from several threads. All arrays are float32.
 
-    `network(image, trimap, layers)`: 1 x 3 x H x W in [0, 1], 1 x 1 x H x W of 0, 0.5, 1 and 1 x 8 x H/4 x
-    W/4 give alpha 1 x 1 x H x W; H and W are multiples of 32. `fill(known)`: mean known colours and the share
-    of known pixels, 1 x 4 x h x w, give the colours everywhere and a distance, 1 x 4 x h x w; h and w are
-    multiples of 8. `margin`: pixels around it that an alpha depends on. `name` is for people.
+    `network(image, trimap, layers)`: 1 x 3 x H x W in [0, 1], 1 x 1 x H x W of 0, 0.5, 1 and 1 x 12 x H/4 x
+    W/4 give alpha 1 x 1 x H x W; H and W are multiples of 32. `spread(cells)`: what is known of each cell,
+    1 x 11 x h x w, gives the layers, 1 x 12 x h x w (`students.propagation`); h and w are multiples of 8.
+    `margin`: pixels around it that an alpha depends on. `name` is for people.
     """
 
     network: Callable[[Array, Array, Array], Array]
-    fill: Callable[[Array], Array]
+    spread: Callable[[Array], Array]
     margin: int
     name: str
 
 
 def onnx_engine(path: Path) -> Engine:
-    """Run a `student.onnx` in ONNX Runtime. Raises InputError when the file is none."""
+    """Run a `student.onnx` in ONNX Runtime. Raises InputError when the file is none, or not the one that an
+    `onnx.json` beside it names."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    record = path.with_name("onnx.json")
+    expected = _named_hashes(record).get(path.name) if record.is_file() else None
+    if expected is not None:
+        check_hash(path, expected, "`erkd export` makes it anew, or take both anew from where they came")
     network = _session(path, path)
-    names = [one.name for one in [*network.get_inputs(), *network.get_overridable_initializers()]]
-    if sorted(names) != ["image", "layers", "trimap"]:
-        raise InputError(
-            f"{path}: takes {', '.join(names)}; a student takes image, trimap and "
-            "layers (`erkd export` makes the file anew)"
-        )
-    metadata = network.get_modelmeta().custom_metadata_map
-    if not {PROPAGATION, MARGIN} <= metadata.keys():
-        raise InputError(
-            f"{path}: its metadata lacks {PROPAGATION} or {MARGIN}; `erkd export` makes the file anew"
-        )
-    propagation = _session(base64.b64decode(metadata[PROPAGATION]), path, keep_memory=False)
+    anew = "`erkd export` makes the file anew"
+    try:
+        names = [one.name for one in [*network.get_inputs(), *network.get_overridable_initializers()]]
+        if sorted(names) != ["image", "layers", "trimap"]:
+            raise InputError(
+                f"{path}: takes {', '.join(names)}; a student takes image, trimap and layers ({anew})"
+            )
+        metadata = network.get_modelmeta().custom_metadata_map
+        if not {PROPAGATION, MARGIN} <= metadata.keys():
+            raise InputError(f"{path}: its metadata lacks {PROPAGATION} or {MARGIN}; {anew}")
+        model, margin = base64.b64decode(metadata[PROPAGATION], validate=True), int(metadata[MARGIN])
+        if not 0 <= margin <= MOST_MARGIN:
+            raise ValueError(f"{MARGIN} {margin}")
+    except ValueError as error:  # text that is none, too
+        raise InputError(f"{path}: damaged metadata ({error}); {anew}") from None
+    propagation = _session(model, path, keep_memory=False)
 
     def run_network(image: Array, trimap: Array, layers: Array) -> Array:
         return network.run(["alpha"], {"image": image, "trimap": trimap, "layers": layers})[0]
 
-    def run_fill(known: Array) -> Array:
-        return propagation.run(None, {"known": known})[0]
+    def run_spread(cells: Array) -> Array:
+        return propagation.run(None, {"cells": cells})[0]
 
-    return Engine(run_network, run_fill, int(metadata[MARGIN]), f"ONNX Runtime ({path})")
+    return Engine(run_network, run_spread, margin, f"ONNX Runtime ({path})")
+
+
+def _named_hashes(record: Path) -> dict[str, str]:
+    """The SHA-256 of the two files that `erkd export` writes, by name."""
+    content = read_json(record)
+    try:
+        return {"student.onnx": content["sha256"], "student.fp16.onnx": content["fp16"]["sha256"]}
+    except (KeyError, TypeError) as error:
+        mend = "`erkd export` makes it anew"
+        raise InputError(f"{record}: not the record of an export ({error!r}); {mend}") from None
 
 
 def _session(model: Path | bytes, path: Path, keep_memory: bool = True) -> "InferenceSession":
@@ -67,7 +88,9 @@ def _session(model: Path | bytes, path: Path, keep_memory: bool = True) -> "Infe
     options.enable_mem_pattern = False  # patterns, one for each size, would double a tile's memory
     options.enable_cpu_mem_arena = keep_memory
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # ONNX Runtime has a class of its own for every way to be no model
         raise InputError(f"{path}: not a readable ONNX model ({type(error).__name__})") from None
 
@@ -82,7 +105,7 @@ def torch_engine(folder: Path, device: str) -> Engine:
             "pip install 'erkd[torch]', or give a student.onnx"
         ) from None
     from erkd.predict import choose_device
-    from erkd.students.propagation import fill
+    from erkd.students.propagation import spread
     from erkd.students.student import load_student, margin
 
     where = choose_device(device)
@@ -93,12 +116,11 @@ def torch_engine(folder: Path, device: str) -> Engine:
             inputs = (torch.from_numpy(array).to(where) for array in (image, trimap, layers))
             return student(*inputs).alpha.cpu().numpy()
 
-    def run_fill(known: Array) -> Array:
+    def run_spread(cells: Array) -> Array:
         with torch.inference_mode():
-            tensor = torch.from_numpy(known).to(where)
-            return torch.cat(fill(tensor[:, :3], tensor[:, 3:]), dim=1).cpu().numpy()
+            return spread(torch.from_numpy(cells).to(where)).cpu().numpy()
 
-    return Engine(run_network, run_fill, margin(student), f"PyTorch on {where} ({folder})")
+    return Engine(run_network, run_spread, margin(student), f"PyTorch on {where} ({folder})")
 
 
 def flipping(engine: Engine) -> Engine:

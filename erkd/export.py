@@ -8,6 +8,7 @@ import copy
 import logging
 import math
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,16 @@ from torch import Tensor, nn
 from erkd.files import InputError, atomic, sha256, write_json
 from erkd.params import ExportParams
 from erkd.students import MARGIN, MULTIPLE, PROPAGATION
-from erkd.students.propagation import fill, propagate
+from erkd.students.propagation import cells, propagate, spread
 from erkd.students.student import margin
 
+TRACED = Path(__file__).parent / "propagation.onnx"
 SMALL_WEIGHT = 64  # numbers; fewer are not worth a cast
 CHECKED = ((1, 96, 128), (3, 224, 160))  # batch, height, width; none is what is traced
 
 
 class AlphaOnly(nn.Module):
-    """A student as a function of tensors with one result; layers that are NaN are computed from the image."""
+    """A student as a function of tensors with one result."""
 
     def __init__(self, student: nn.Module) -> None:
         super().__init__()
@@ -34,42 +36,135 @@ class AlphaOnly(nn.Module):
         self.margin = margin(student)
 
     def forward(self, image: Tensor, trimap: Tensor, layers: Tensor) -> Tensor:
-        """Alpha B x 1 x H x W of B x 3 x H x W, B x 1 x H x W and B x 8 x H/4 x W/4 (or one NaN)."""
-        layers = torch.where(torch.isnan(layers), propagate(image, trimap), layers)
+        """Alpha B x 1 x H x W of B x 3 x H x W, B x 1 x H x W and B x 12 x H/4 x W/4."""
         alpha: Tensor = self.student(image, trimap, layers).alpha
         return alpha
 
 
-class Fill(nn.Module):
-    """`fill` on one tensor: B x 4 x h x w, three colours and a share -> three colours and a distance."""
+class Cells(nn.Module):
+    """`propagation.cells` as the exporter wants a function."""
 
-    def forward(self, known: Tensor) -> Tensor:
-        """B x 4 x h x w -> B x 4 x h x w."""
-        return torch.cat(fill(known[:, :3], known[:, 3:]), dim=1)
+    def forward(self, image: Tensor, trimap: Tensor) -> Tensor:
+        """B x 3 x H x W and B x 1 x H x W -> B x 11 x H/4 x W/4."""
+        return cells(image, trimap)
+
+
+class Spread(nn.Module):
+    """`propagation.spread` as the exporter wants a function."""
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """B x 11 x h x w -> B x 12 x h x w."""
+        return spread(cells)
 
 
 def export_onnx(model: AlphaOnly, path: Path, opset: int) -> None:
     """Write `model(image, trimap, layers) -> alpha` as one ONNX file.
 
-    Inputs `image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5 and 1, and `layers` B x 8 x H/4 x
+    Inputs `image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5 and 1, and `layers` B x 12 x H/4 x
     W/4, which may be left out: only a tile of a larger image needs those of the whole. Output `alpha` B x 1
     x H x W. All are float32; B, H and W are free, H and W multiples of 32. What makes a whole image's layers
     lies in the file's metadata. The same weights give the same bytes in any folder.
     """
     import onnx
 
-    inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5), torch.rand(2, 8, 16, 24))
-    network = _traced(model, inputs, ["image", "trimap", "layers"], "alpha", opset)
-    known = (torch.rand(2, 4, 16, 24),)
-    propagation = _traced(Fill(), known, ["known"], "filled", opset).SerializeToString(deterministic=True)
-    # an input that is an initializer too has a default: one NaN, which the network replaces
-    no_layers = np.full((1, 1, 1, 1), np.nan, np.float32)
-    network.graph.initializer.append(onnx.numpy_helper.from_array(no_layers, "layers"))
+    inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5), torch.rand(2, 12, 16, 24))
+    network = _traced(model, inputs, ["image", "trimap", "used_layers"], "alpha", opset)
+    propagation = _propagation(opset)
+    _default_layers(network, propagation, opset)
     metadata = {PROPAGATION: base64.b64encode(propagation).decode(), MARGIN: str(model.margin)}
     onnx.helper.set_model_props(network, metadata)
     onnx.checker.check_model(network, full_check=True)
     with atomic(path) as temporary:
         temporary.write_bytes(network.SerializeToString(deterministic=True))
+
+
+def _propagation(opset: int) -> bytes:
+    """`spread` as an ONNX file: `cells` B x 11 x h x w -> `layers` B x 12 x h x w.
+
+    It has no weights, and tracing it takes a minute: the file that `store_propagation` wrote is taken unless the
+    source has changed since.
+    """
+    import onnx
+
+    content = TRACED.read_bytes() if TRACED.is_file() else b""
+    model = onnx.load_model_from_string(content)
+    made_of = {entry.key: entry.value for entry in model.metadata_props}
+    return content if made_of == _made_of(opset) else _trace_propagation(opset)
+
+
+@cache
+def _trace_propagation(opset: int) -> bytes:
+    import onnx
+
+    model = _traced(Spread(), (torch.rand(2, 11, 16, 24),), ["cells"], "layers", opset)
+    onnx.helper.set_model_props(model, _made_of(opset))
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def _made_of(opset: int) -> dict[str, str]:
+    """What a traced propagation depends on."""
+    source = TRACED.parent / "students"
+    hashes = {name: sha256(source / name) for name in ("closed_form.py", "propagation.py", "__init__.py")}
+    return {**hashes, "opset": str(opset)}
+
+
+def store_propagation(opset: int) -> None:
+    """Trace propagation once for all exports of this source: `python -c "from erkd.export import
+    store_propagation; store_propagation(18)"` after a change of `students/closed_form.py` or `propagation.py`."""
+    TRACED.write_bytes(_trace_propagation(opset))
+
+
+def _default_layers(network: Any, propagation: bytes, opset: int) -> None:
+    """Let `network` make its layers from the image where none are given (one NaN, the default, stands for them)."""
+    import onnx
+
+    inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5))
+    first = _traced(Cells(), inputs, ["image", "trimap"], "cells", opset).graph
+    made = onnx.load_model_from_string(propagation).graph
+    _rename(first, "cells_of_", kept=("image", "trimap", "cells"))
+    _rename(made, "made_", kept=("cells",))
+    nodes = [*first.node, *made.node]
+    del made.node[:], made.input[:]  # a branch takes its inputs from the graph around it
+    made.node.extend(nodes)
+    made.initializer.extend(first.initializer)
+    given = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["layers"], ["given_layers"])],
+        "given",
+        [],
+        [onnx.helper.make_tensor_value_info("given_layers", onnx.TensorProto.FLOAT, None)],
+    )
+    graph = network.graph
+    one = onnx.numpy_helper.from_array(np.array(1, np.int64), "one")
+    none = onnx.numpy_helper.from_array(np.full((1, 1, 1, 1), np.nan, np.float32), "layers")
+    graph.initializer.extend([one, none])
+    choice = [
+        onnx.helper.make_node("Size", ["layers"], ["layers_size"]),
+        onnx.helper.make_node("Equal", ["layers_size", "one"], ["no_layers"]),
+        onnx.helper.make_node("If", ["no_layers"], ["used_layers"], then_branch=made, else_branch=given),
+    ]
+    nodes = [*choice, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    next(value for value in graph.input if value.name == "used_layers").name = "layers"
+    _name_sizes(graph)
+
+
+def _rename(graph: Any, prefix: str, kept: tuple[str, ...]) -> None:
+    """Put `prefix` before every name of a graph and of the graphs inside it, but those that are `kept`."""
+
+    def new(name: str) -> str:
+        return prefix + name if name and name not in kept else name
+
+    del graph.value_info[:]
+    for value in [*graph.input, *graph.output, *graph.initializer]:
+        value.name = new(value.name)
+    for node in graph.node:
+        node.name = new(node.name)
+        node.input[:], node.output[:] = map(new, node.input), map(new, node.output)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g, prefix, kept)
 
 
 def _traced(model: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, opset: int) -> Any:

@@ -14,9 +14,9 @@ from joblib import parallel_config
 from PIL import Image
 
 from erkd.files import InputError, sha256
-from erkd.images import MAX_PIXELS, TRIMAP_FILE_VALUES
+from erkd.images import FORMATS, MAX_PIXELS, TRIMAP_FILE_VALUES
 from erkd.parallel import map_rows
-from erkd.tables import CompositeRow, LayerRow, TrimapRow, resolve
+from erkd.tables import CompositeRow, LayerRow, TrimapRow, check_table, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,14 +33,13 @@ IDS = {
 def read_frame(path: Path) -> "pd.DataFrame":
     """Read a table as it stands: every cell as text, and `line`, its line in the file.
 
-    Raises InputError that names the file when it is missing or not CSV.
+    Raises InputError that names the file when it is missing, changed or not CSV.
     """
     import pandas as pd
 
+    check_table(path)
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such table; `dvc repro` writes it") from None
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(f"{path}: not a readable table ({error})") from None
     return frame.assign(line=range(2, len(frame) + 2))
@@ -116,7 +115,7 @@ def _look(table: Path, relative: str) -> tuple[str, str]:
     if not relative:
         return "no file is named", "none"
     try:
-        with Image.open(resolve(table, relative)) as image:
+        with Image.open(resolve(table, relative), formats=FORMATS) as image:
             return FOUND, f"{image.width} x {image.height}"
     except InputError:
         state = "the path leaves the table's folder"
@@ -134,7 +133,7 @@ def _trimap_values(named: tuple[Path, str]) -> tuple[str, float]:
     """
     table, relative = named
     try:
-        with Image.open(resolve(table, relative)) as image:
+        with Image.open(resolve(table, relative), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 return f"more than {MAX_PIXELS:,} pixels", float("nan")
             if image.mode != "L":

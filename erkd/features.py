@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from erkd.files import InputError, read_json, sha256
+from erkd.files import InputError, check_hash, read_record
 from erkd.images import Array
 from erkd.tables import CompositeRow, LayerRow, resolve
 
@@ -90,7 +90,7 @@ def open_features(
     cache was made by the teacher of this identity from the images of this digest (`images_digest`). Raises
     InputError that names the file and what is wrong with it.
     """
-    identity = read_json(folder / IDENTITY)
+    identity = read_record(folder / IDENTITY, MEND)
     try:
         kinds, prompts, made_by, hashes = (
             identity[name] for name in ("kinds", "prompts", "teacher", "sha256")
@@ -104,26 +104,42 @@ def open_features(
         means = {name: np.array(level["mean"], np.float32) for name, level in facts.items()}
         shapes = {name: tuple(level["shape"]) for name, level in facts.items()}
         arrays = array_names(facts)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{folder / IDENTITY}: not the identity of a feature cache (no {error})") from None
-    if teacher is not None and teacher != made_by:
-        changed = sorted(key for key in {*teacher, *made_by} if teacher.get(key) != made_by.get(key))
-        raise InputError(f"{folder}: stale: made by another teacher ({', '.join(changed)} differ); {MEND}")
+        if [*facts] != level_names(kind, len(facts)) or not facts:
+            raise InputError(
+                f"{folder / IDENTITY}: the levels {', '.join(facts) or 'none'} of {kind}; {MEND}"
+            )
+        index = folder / f"{kind}.csv"
+        expected = {name: hashes.get(name) for name in (*arrays, index.name, TEXT)}
+        if teacher is not None and teacher != made_by:
+            changed = sorted(key for key in {*teacher, *made_by} if teacher.get(key) != made_by.get(key))
+            raise InputError(
+                f"{folder}: stale: made by another teacher ({', '.join(changed)} differ); {MEND}"
+            )
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"{folder / IDENTITY}: not the identity of a feature cache ({error!r}); {MEND}"
+        ) from None
     if images is not None and images != made_from:
         raise InputError(f"{folder}: stale: the {kind} have changed since; {MEND}")
-    index = folder / f"{kind}.csv"
-    for name in (*arrays, index.name, TEXT):
-        _check_file(folder / name, hashes.get(name))
-    names = [line.split(",", 1)[1] for line in index.read_text(encoding="utf-8").splitlines()[1:]]
-    text, cache = np.load(folder / TEXT), None
+    for name, hash in expected.items():
+        check_hash(folder / name, hash, MEND)
+    lines = index.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
+    names = [line.partition(",")[2] for line in lines]
+    text, cache = _loaded(folder / TEXT, np.float32, (len(prompts), None)), None
     for name, shape in reversed(shapes.items()):  # the shallow level first: the deep one holds it
-        features = _mapped(folder / f"{name}.npy", shape)
-        basis = np.load(folder / f"{name}.basis.npy") if f"{name}.basis.npy" in arrays else None
-        cache = FeatureCache(features, names, prompts, text, means[name], basis, cache)
+        features = _mapped(folder / f"{name}.npy", np.float16, shape)
         if len(names) != shape[0]:
             raise InputError(f"{index}: {len(names)} rows; expected {shape[0]}; {MEND}")
-    if cache is None:
-        raise InputError(f"{folder / IDENTITY}: no levels of {kind}; {MEND}")
+        channels, basis = shape[1], None
+        if f"{name}.basis.npy" in arrays:
+            basis = _loaded(folder / f"{name}.basis.npy", np.float32, (shape[1], None))
+            channels = basis.shape[1]
+        if means[name].shape != (channels,):
+            raise InputError(
+                f"{folder / IDENTITY}: {name}: a mean of {means[name].shape}, not {channels}; {MEND}"
+            )
+        cache = FeatureCache(features, names, prompts, text, means[name], basis, cache)
+    assert cache is not None
     return cache
 
 
@@ -153,15 +169,19 @@ def images_digest(table: Path, rows: Sequence[CompositeRow] | Sequence[LayerRow]
     return digest.hexdigest()
 
 
-def _check_file(path: Path, expected: str | None) -> None:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; {MEND}")
-    if sha256(path) != expected:
-        raise InputError(f"{path}: truncated or changed since it was written; {MEND}")
+def _mapped(path: Path, dtype: type, shape: tuple[int | None, ...]) -> NDArray[Any]:
+    """A NumPy file of this type and shape (None is any length), mapped: an absurd header allocates nothing."""
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # of many classes; objects, which would be pickled, are refused too
+        raise InputError(f"{path}: not a NumPy array ({str(error).splitlines()[0][:100]}); {MEND}") from None
+    same = len(array.shape) == len(shape) and all(
+        expected in (None, found) for found, expected in zip(array.shape, shape, strict=True)
+    )
+    if not same or array.dtype != dtype:
+        raise InputError(f"{path}: {array.dtype} {array.shape}; expected {np.dtype(dtype)} {shape}; {MEND}")
+    return array
 
 
-def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:
-    features = np.load(path, mmap_mode="r")
-    if features.shape != shape or features.dtype != np.float16:
-        raise InputError(f"{path}: {features.dtype} {features.shape}; expected float16 {shape}; {MEND}")
-    return features
+def _loaded(path: Path, dtype: type, shape: tuple[int | None, ...]) -> Array:
+    return np.array(_mapped(path, dtype, shape))

@@ -6,7 +6,9 @@ Needs neither MLflow nor DVC: progress goes to a callback.
 import copy
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -15,8 +17,10 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from erkd.batches import Batch, training_batches
+from erkd.checkpoint import Saver, Trained, load_checkpoint
 from erkd.losses import alpha_l1, laplacian
 from erkd.params import DistillParams
+from erkd.signals import signals_noted
 from erkd.students.student import Student
 
 Record = dict[str, float]
@@ -82,12 +86,18 @@ def fit(
     device: torch.device,
     workers: int,
     log: Callable[[int, Record], None] = lambda step, record: None,
+    unfinished: Path | None = None,
+    minutes: float | None = None,
 ) -> Fitted:
     """Train for `params.steps` steps and return the weight average that validates best (lowest `sad`).
 
     `validate` maps a student to named values, `sad` among them; it runs every `validate_every` steps and at the
     end. `kd_weight` is the weight of all `methods` at step / steps. `workers` processes make batches ahead. On
     CUDA the forward pass runs in bfloat16.
+
+    With the folder `unfinished` a training that was killed goes on from its last checkpoint there, which is about
+    a minute old, to the same weights. SIGINT and SIGTERM then let the step end, and raise Stopped after a
+    checkpoint; so do `minutes`, with OutOfTime. Raises InputError for a checkpoint that is damaged or another's.
     """
     student.to(device).to(memory_format=torch.channels_last)  # a third faster on the CPU
     student.train()
@@ -99,9 +109,17 @@ def fit(
         optimiser, lambda step: learning_rate_factor(step, params.steps, params.warmup)
     )
     fitted = Fitted(copy.deepcopy(average))
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("distill", total=params.steps)
-        for step, batch in enumerate(training_batches(batches, workers)):
+    modules = {"student": student, "methods": methods, "average": average, "best": fitted.student}
+    state, start = Trained(modules, optimiser, schedule), 0
+    if unfinished is not None:
+        start, earlier = load_checkpoint(unfinished, state, params.model_dump())
+        fitted.history, fitted.best = earlier or ([], {})
+    saver = Saver(unfinished, state, params.model_dump(), minutes)
+    noting: AbstractContextManager[list[int]] = nullcontext([]) if unfinished is None else signals_noted()
+    with noting as signals, Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("distill", total=params.steps, completed=start)
+        steps = range(start, params.steps)
+        for step, batch in zip(steps, training_batches(batches, steps, workers), strict=True):
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 progress = step / params.steps
                 losses = total_loss(student, methods, batch.to(device), params, kd_weight(progress), progress)
@@ -123,4 +141,5 @@ def fit(
             fitted.history.append({"step": step + 1, **record})
             log(step + 1, record)
             bar.update(task, advance=1, description=f"distill  loss {record['loss']:.4f}")
+            saver.after(step + 1, params.steps, signals, [fitted.history, fitted.best])
     return fitted

@@ -19,7 +19,17 @@ Array = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 TRIMAP_FILE_VALUES = BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-MAX_PIXELS = 250_000_000
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "TIFF",
+)  # Pillow's names; others could start programs (PostScript)
+MAX_PIXELS = 178_000_000  # what Pillow itself takes
+MAX_SAMPLES = 200_000_000  # as floats: pixels times channels
+MAX_SCANNED = 2_500_000_000  # pixels of a JPEG times its scans; some ten scans are usual, and each takes time
 STRIP = 256  # rows that are decoded at a time
 ORIENTATION = 0x0112  # EXIF's tag
 SIDEWAYS = (5, 6, 7, 8)  # its values that swap height and width
@@ -81,7 +91,7 @@ def open_pair(image_path: Path, trimap_path: Path) -> tuple[Image.Image, Image.I
 
 
 def _stored(
-    file: Path | IO[bytes], name: str, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None
+    file: Path | IO[bytes], name: str, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] = FORMATS
 ) -> Image.Image:
     """An image as it is stored, its pixels read; its header is judged before."""
     try:
@@ -90,6 +100,8 @@ def _stored(
                 raise InputError(
                     f"{name}: {image.width} x {image.height} pixels; at most {max_pixels:,} are read"
                 )
+            if image.format in ("JPEG", "MPO") and image.width * image.height * _scans(file) > MAX_SCANNED:
+                raise InputError(f"{name}: a JPEG of {_scans(file)} scans; save it anew")
             deep = len(image.getbands()) > 1 and any(";16" in str(tile) for tile in image.tile)
             image.load()
             image.getexif()  # broken data is found here, not when the image is turned
@@ -109,6 +121,17 @@ def _stored(
     return image
 
 
+def _scans(file: Path | IO[bytes]) -> int:
+    """How often a JPEG file goes over its pixels; each pass may be a few bytes long and takes its time."""
+    if isinstance(file, Path):
+        return file.read_bytes().count(b"\xff\xda")
+    place = file.tell()
+    file.seek(0)
+    count = file.read().count(b"\xff\xda")
+    file.seek(place)
+    return count
+
+
 def _turn(image: Image.Image) -> None:
     """Rotate an image as its EXIF data says."""
     if image.getexif().get(ORIENTATION, 1) != 1:
@@ -124,8 +147,14 @@ def _sixteen_bits(image: Image.Image) -> bool:
 def _samples(image: Image.Image, path: Path, mode: str) -> Array:
     """An opened image's samples as "RGB" or "RGBA", H x W x 3 or 4 in [0, 1].
 
-    Those of 16 bits are divided by 65535, floating ones taken as they are.
+    Those of 16 bits are divided by 65535, floating ones taken as they are. Raises InputError where they would not
+    fit into memory.
     """
+    if image.width * image.height * len(mode) > MAX_SAMPLES:
+        raise InputError(
+            f"{path}: {image.width} x {image.height} pixels; at most {MAX_SAMPLES // len(mode):,} fit into "
+            "memory here"
+        )
     if image.mode.startswith(("I", "F")):
         grey = _grey(image)
         return np.stack([grey, grey, grey, np.ones_like(grey)][: len(mode)], axis=2)
@@ -134,7 +163,14 @@ def _samples(image: Image.Image, path: Path, mode: str) -> Array:
         if stored is not None and stored.dtype == np.uint16 and stored.shape[2] >= len(mode):
             order = (2, 1, 0, 3)[: len(mode)]
             return np.ascontiguousarray(stored[:, :, order], np.float32) / np.float32(65535)
-    return np.asarray(image.convert(mode), np.float32) / np.float32(255)
+    return _unit_bytes(image.convert(mode))
+
+
+def _unit_bytes(image: Image.Image) -> Array:
+    """An 8-bit image in [0, 1], without a second array of floats."""
+    samples = np.array(image, np.float32)
+    samples /= 255
+    return samples
 
 
 def _grey(image: Image.Image) -> Array:
@@ -194,7 +230,7 @@ def load_alpha(path: Path, colour: bool = False, upright: bool = True) -> Array:
     """
     image = open_image(path, upright)
     if colour and image.mode in ("RGB", "RGBA", "LA", "P"):
-        return np.asarray(image.convert("L"), np.float32) / np.float32(255)
+        return _unit_bytes(image.convert("L"))
     return _one_channel(image, path)
 
 
@@ -237,6 +273,10 @@ def trimap_unit(values: Bytes) -> Array:
 def _one_channel(image: Image.Image, path: Path) -> Array:
     if _has_alpha(image) and (np.asarray(image.convert("RGBA"))[:, :, 3] < 255).any():
         raise InputError(f"{path}: one grey channel is expected; found transparency")
+    if image.mode in ("1", "L"):
+        return _unit_bytes(image.convert("L"))
+    if image.mode.startswith(("I", "F")):
+        return _grey(image)
     samples = _samples(image, path, "RGB")
     if (samples != samples[:, :, :1]).any():
         raise InputError(f"{path}: one grey channel is expected; found colour channels that differ")
@@ -245,7 +285,7 @@ def _one_channel(image: Image.Image, path: Path) -> Array:
 
 def is_plain_jpeg(path: Path) -> bool:
     """Whether a file is a JPEG whose stored pixels are what `load_image` gives, so that a copy serves as well."""
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
         return image.format == "JPEG" and image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1
 
 

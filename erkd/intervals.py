@@ -1,13 +1,15 @@
 """Means over images with bootstrap intervals, and paired differences between methods."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from erkd.files import write_json
 from erkd.metrics import Scores
-from erkd.scores import NAMES, STUDENT, ScoreRow, significant
+from erkd.scores import NAMES, STUDENT, ScoreRow, significant, write_rows
 
 WITH_INTERVALS = ("sad", "mse", "grad", "conn", "sad_whole", "mse_whole")
 PERCENTILES = (2.5, 97.5)
@@ -70,3 +72,9 @@ def _with_intervals(
             low, high = interval(values, positions)
             result |= {f"{name}_low": significant(low), f"{name}_high": significant(high)}
     return result
+
+
+def write_scores(rows: Sequence[ScoreRow], reports: Path, resamples: int, seed: int) -> None:
+    """Write `summarise` as `reports`/metrics.json and the rows as `reports`/per_image.csv."""
+    write_json(summarise(rows, resamples, seed), reports / "metrics.json")
+    write_rows(rows, reports / "per_image.csv")

@@ -1,5 +1,6 @@
 """`params.yaml` as frozen, strictly checked dataclass-like models: one section per stage, no defaults in code."""
 
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,6 +9,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from erkd.files import InputError
+
+SHORT = reprlib.Repr()  # of what may be nested without an end
+SHORT.maxlevel, SHORT.maxstring = 2, 120
 
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -259,6 +263,7 @@ class Params(Section):
     seed: Natural
     device: Literal["auto", "cpu", "cuda"]
     threads: Natural
+    deterministic: bool
     data: DataParams
     composite: CompositeParams
     trimap: TrimapParams
@@ -282,7 +287,13 @@ def load_params(path: Path) -> Params:
         content = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run from the project's root or pass --root") from None
-    except YAMLError as error:
+    except (
+        YAMLError,
+        OSError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ) as error:  # dates and numbers that are none
         raise InputError(f"{path}: not valid YAML: {error}") from None
     try:
         return Params.model_validate(content)
@@ -296,8 +307,8 @@ def _describe(mistake: Any) -> str:
     where = ".".join(str(part) for part in mistake["loc"]) or "the whole file"
     found = mistake["input"]
     if mistake["type"] == "extra_forbidden":
-        return f"{where}: unknown key (value {found!r})"
+        return f"{where}: unknown key (value {SHORT.repr(found)})"
     if mistake["type"] == "missing":
         return f"{where}: missing key"
     allowed = mistake["msg"].removeprefix("Input should be ")
-    return f"{where}: expected {allowed}; found {found!r} ({type(found).__name__})"
+    return f"{where}: expected {allowed}; found {SHORT.repr(found)} ({type(found).__name__})"

@@ -4,6 +4,8 @@ Images are read and resized by worker processes while the teacher runs. What is 
 until all is, batch after batch, so that a run that was killed goes on where it stopped.
 """
 
+import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import move, rmtree
@@ -14,7 +16,17 @@ import torch
 from torch import Tensor
 
 from erkd.features import IDENTITY, TEXT, Kind, array_names, level_names
-from erkd.files import InputError, atomic, read_json, sha256, write_json, write_text
+from erkd.files import (
+    FULL,
+    InputError,
+    atomic,
+    disk_full,
+    read_json,
+    sha256,
+    write_json,
+    write_record,
+    write_text,
+)
 from erkd.images import Array
 from erkd.parallel import progress
 from erkd.params import FeaturesParams
@@ -82,15 +94,14 @@ def write_features(
         names += [f"{kind}.csv", *array_names(levels)]
         index = (f"{number},{name}\n" for number, name in enumerate(pictures.ids))
         write_text("row,id\n" + "".join(index), folder / f"{kind}.csv")
-    with atomic(folder / TEXT) as temporary:
-        np.save(temporary, text)
+    _save(text, folder / TEXT)
     identity = {
         "teacher": teacher.identity,
         "prompts": teacher.prompts,
         "kinds": facts,
         "sha256": {name: sha256(folder / name) for name in names},
     }
-    write_json(identity, folder / IDENTITY)
+    write_record(identity, folder / IDENTITY)
 
 
 def _resume(plan: dict[str, Any], scratch: Path) -> None:
@@ -117,14 +128,32 @@ def _fill(
         zip(groups, batches, strict=True), f"features of {kind}", total=len(groups)
     ):
         for path, maps in zip(paths, teacher.levels(images.to(device), params.levels), strict=True):
-            if done == 0:
-                store = np.lib.format.open_memmap(path, "w+", np.float16, (count, *maps.shape[1:]))
-            else:
-                store = np.lib.format.open_memmap(path, "r+")
+            shape = count, *maps.shape[1:]
+            store = np.lib.format.open_memmap(path, "r+") if done else _new_map(path, shape)
             store[numbers.start : numbers.stop] = maps.float().cpu().numpy().astype(np.float16)
             store.flush()
         done += 1
         write_text(f"{done}\n", marks)
+
+
+def _new_map(path: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.float16]]":
+    """A float16 memory map in a new file. Its room is taken at once: a disk that is full later would kill us."""
+    store = np.lib.format.open_memmap(path, "w+", np.float16, shape)
+    with path.open("r+b") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno in FULL:
+                raise InputError(disk_full(path.parent)) from None
+            raise
+    return store
+
+
+def _save(array: Array, path: Path) -> None:
+    packed = io.BytesIO()  # numpy does not say why it could not write a file
+    np.save(packed, array)
+    with atomic(path) as temporary:
+        temporary.write_bytes(packed.getvalue())
 
 
 def _publish(scratch: Path, folder: Path, name: str, size: int | None) -> dict[str, Any]:
@@ -138,14 +167,13 @@ def _publish(scratch: Path, folder: Path, name: str, size: int | None) -> dict[s
     with atomic(target) as temporary:
         if reduced:
             shape[1] = size
-            store = np.lib.format.open_memmap(temporary, "w+", np.float16, tuple(shape))
+            store = _new_map(temporary, tuple(shape))
             project(features, mean, directions[:size], store)
             store.flush()
         else:
             move(partial, temporary)
     if reduced:
-        with atomic(folder / f"{name}.basis.npy") as temporary:
-            np.save(temporary, directions[:size])
+        _save(directions[:size], folder / f"{name}.basis.npy")
     return {
         "shape": shape,
         "mean": [float(f"{value:.8g}") for value in mean],

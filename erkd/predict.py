@@ -1,5 +1,6 @@
 """From an image and a trimap to an alpha, at any size."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,17 @@ from erkd.students.student import Student, load_student
 Predictor = Callable[[Array, Array], Array]
 
 
-def limit_threads(threads: int) -> None:
-    """Let torch use so many threads; 0 leaves it all cores. Sums depend on the number in their last bits."""
+def prepare_torch(threads: int, deterministic: bool) -> None:
+    """Let torch use so many threads; 0 leaves it all cores. Sums depend on the number in their last bits.
+
+    With `deterministic` CUDA takes kernels whose sums are the same every time, and warns where it has none; the
+    CPU's are anyway.
+    """
     if threads:
         torch.set_num_threads(threads)
+    if deterministic and torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def choose_device(device: str) -> torch.device:
@@ -46,5 +54,5 @@ def predict_alpha(student: Student, image: Array, trimap: Array) -> Array:
 
 def load_predictor(folder: Path, device: str = "cpu") -> Predictor:
     """A function (image, trimap) -> alpha from a saved student's folder."""
-    student = load_student(folder).to(choose_device(device))
+    student = load_student(folder).to(choose_device(device)).to(memory_format=torch.channels_last)
     return lambda image, trimap: predict_alpha(student, image, trimap)

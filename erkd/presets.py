@@ -24,7 +24,8 @@ def apply_preset(root: Path, name: str, data: Path, backgrounds: Path) -> Path:
     yaml.width = 200
     path = root / "params.yaml"
     settings = yaml.load(path)
-    _merge(settings, YAML(typ="safe", pure=True).load(root / "presets" / f"{name}.yaml"), name)
+    changes = YAML(typ="safe", pure=True).load(root / "presets" / f"{name}.yaml")
+    change_settings(settings, changes, f"presets: {name}")
     settings["data"]["root"] = str(data.resolve())
     settings["data"]["backgrounds_root"] = str(backgrounds.resolve())
     with atomic(path) as temporary:
@@ -32,11 +33,15 @@ def apply_preset(root: Path, name: str, data: Path, backgrounds: Path) -> Path:
     return path
 
 
-def _merge(settings: Any, changes: dict[str, Any], where: str) -> None:
+def change_settings(settings: Any, changes: dict[str, Any], where: str) -> None:
+    """Put nested `changes` into `settings`, in place; an empty mapping takes the place of what was there.
+
+    Raises InputError for a setting that there is not; `where` says where the changes stand.
+    """
     for key, value in changes.items():
         if key not in settings:
-            raise InputError(f"presets: {where}.{key}: params.yaml has no such setting")
-        if isinstance(value, dict):
-            _merge(settings[key], value, f"{where}.{key}")
+            raise InputError(f"{where}.{key}: params.yaml has no such setting")
+        if isinstance(value, dict) and value:
+            change_settings(settings[key], value, f"{where}.{key}")
         else:
             settings[key] = value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from erkd.candidates import Candidate
 from erkd.files import InputError, sha256
 from erkd.model_card import model_card
+from erkd.registry_files import ONNX_HASH
 from erkd.runs import find_runs, flatten, log_evaluation
 from erkd.store import connect, locked, reason, store_uri
 
@@ -105,6 +106,7 @@ def _find_or_create(
             model_id=logged.model_id,
             python_model=registry_model.__file__,
             artifacts={"onnx": str(candidate.onnx)},
+            model_config={ONNX_HASH: sha256(candidate.onnx)},
             signature=_signature(),
             pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in PACKAGES],
         )

@@ -4,10 +4,15 @@ MLflow stores this file with the model and runs it where `erkd` is not installed
 """
 
 import base64
+import hashlib
 import io
 import logging
+import os
+import threading
 import warnings
 from typing import NoReturn
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it is read as onnxruntime is imported
 
 import numpy as np
 import onnxruntime
@@ -15,7 +20,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)  # MLflow warns of type hints of its own
@@ -30,11 +35,22 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
     """A student in ONNX. Bad input raises MlflowException(INVALID_PARAMETER_VALUE), a server's 400."""
 
     def load_context(self, context: mlflow.pyfunc.PythonModelContext) -> None:  # type: ignore[name-defined]
-        """Open the network that lies beside the model."""
+        """Open the network that lies beside the model, if it is the one that was registered."""
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # it warns of the input that has a default
         path = context.artifacts["onnx"]
+        with open(path, "rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        expected = (context.model_config or {}).get("onnx_sha256", found)  # older models name none
+        if found != expected:
+            raise MlflowException(
+                f"{path}: truncated or changed since it was registered (SHA-256 {found[:12]}, not "
+                f"{expected[:12]}); register it anew: `dvc repro register`"
+            )
+        options.enable_mem_pattern = False  # patterns, one for each size, would add up
+        options.enable_cpu_mem_arena = False  # memory goes back when a request is answered
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.turn = threading.Lock()  # one large image in memory at a time
 
     def predict(self, context: object, model_input: pd.DataFrame, params: object = None) -> pd.DataFrame:
         """One alpha for each row of `model_input`, whose columns are `image` and `trimap`."""
@@ -52,7 +68,8 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
         trimap = trimap_values(decode(trimap_text, "trimap"))
         if image.shape[:2] != trimap.shape:
             refuse(f"image and trimap must have one size; found {_size(image)} and {_size(trimap)}")
-        alpha = matte(self.session, image, trimap)
+        with self.turn:
+            alpha = matte(self.session, image, trimap)
         stream = io.BytesIO()
         Image.fromarray(np.rint(alpha * 255).astype(np.uint8)).save(stream, "PNG")
         return base64.b64encode(stream.getvalue()).decode()
@@ -81,7 +98,9 @@ def decode(text: str, name: str) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             refuse(f"{name}: {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are taken")
         image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except MlflowException:
+        raise
+    except Exception:  # decoders of broken files raise many kinds
         refuse(f"{name}: not a readable PNG image")
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip
         return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))

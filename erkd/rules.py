@@ -6,6 +6,7 @@ from typing import Any
 
 from erkd.facts import FOUND, SPLITS, columns_of
 from erkd.params import ValidateParams
+from erkd.tables import FILE_NAME
 
 MAX_SIDE = 65_535
 MAX_RADIUS = 65_535
@@ -95,7 +96,7 @@ def _unique(column: str) -> Rule:
 
 
 def _file_name(column: str) -> Rule:
-    rule = {"column": column, "regex": r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$"}
+    rule = {"column": column, "regex": f"^{FILE_NAME}$"}
     return Rule(f"{column} can name a file", "ColumnValuesToMatchRegex", rule)
 
 

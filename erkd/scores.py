@@ -13,7 +13,7 @@ from erkd.costs import Clock, Cost, measured
 from erkd.files import InputError, atomic
 from erkd.images import Array, load_alpha, load_image, load_trimap, save_image
 from erkd.metrics import Scores, score
-from erkd.parallel import map_rows, progress
+from erkd.parallel import Once, map_rows, progress
 from erkd.tables import Sample, shorten
 
 STUDENT = "student"
@@ -36,15 +36,21 @@ def predict_samples(
     samples: Sequence[Sample],
     folder: Path,
     clock: Clock = time.process_time,
+    done: Path | None = None,
 ) -> list[Cost]:
-    """Write `predictor`(image, trimap) of every sample as `folder`/<sample_id>.png; what each cost."""
-    costs = []
-    for sample in progress(samples, f"predict {folder.name}", total=len(samples)):
+    """Write `predictor`(image, trimap) of every sample as `folder`/<sample_id>.png; what each cost.
+
+    With the folder `done`, samples that it records are not predicted again.
+    """
+
+    def predict(sample: Sample) -> Cost:
         image, trimap = load_image(sample.image), load_trimap(sample.trimap)
         alpha_pred, cost = measured(predictor, image, trimap, clock=clock)
         save_image(alpha_pred, folder / f"{sample.sample_id}.png")
-        costs.append(cost)
-    return costs
+        return cost
+
+    one = predict if done is None else Once(predict, done / "predict", Cost)
+    return [one(sample) for sample in progress(samples, "predict", total=len(samples))]
 
 
 def score_file(prediction: Path, alpha: Path, trimap: Path) -> Scores:
@@ -57,9 +63,20 @@ def score_file(prediction: Path, alpha: Path, trimap: Path) -> Scores:
         raise InputError(f"{trimap if str(error).startswith('trimap') else prediction}: {error}") from None
 
 
-def score_samples(samples: Sequence[Sample], method: str, folder: Path) -> list[ScoreRow]:
-    """Score the files `folder`/<sample_id>.png of one method, in the order of `samples`, on all cores."""
-    return map_rows(partial(_score_sample, method, folder), samples, f"score {method}")
+def score_samples(
+    samples: Sequence[Sample], method: str, folder: Path, done: Path | None = None
+) -> list[ScoreRow]:
+    """Score the files `folder`/<sample_id>.png of one method, in the order of `samples`, on all cores.
+
+    With the folder `done`, files that it records are not scored again.
+    """
+    record = None if done is None else done / f"score-{method}"
+    return map_rows(partial(_score_sample, method, folder), samples, f"score {method}", record, _score_row)
+
+
+def _score_row(scores: Mapping[str, float], **fields: str) -> ScoreRow:
+    """A row from its JSON."""
+    return ScoreRow(scores=Scores(**scores), **fields)
 
 
 def _score_sample(method: str, folder: Path, sample: Sample) -> ScoreRow:
@@ -67,15 +84,17 @@ def _score_sample(method: str, folder: Path, sample: Sample) -> ScoreRow:
     return ScoreRow(sample.group, sample.sample_id, method, sample.material, scores)
 
 
-def score_set(samples: Sequence[Sample], predictions: Path, methods: Mapping[str, Path]) -> list[ScoreRow]:
-    """Score the student's predictions, then those of every other method by its folder.
+def score_set(
+    samples: Sequence[Sample], predictions: Path, methods: Mapping[str, Path], done: Path | None = None
+) -> list[ScoreRow]:
+    """Score the student's predictions, then those of every other method by its folder; `done` as above.
 
     Raises InputError that lists the files that a folder lacks, or that belong to no sample.
     """
     for folder in methods.values():
         check_complete(samples, folder)
     folders = {STUDENT: predictions, **methods}
-    return [row for method, folder in folders.items() for row in score_samples(samples, method, folder)]
+    return [row for method, folder in folders.items() for row in score_samples(samples, method, folder, done)]
 
 
 def check_complete(samples: Sequence[Sample], folder: Path) -> None:

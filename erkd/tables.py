@@ -1,15 +1,19 @@
 """The tables that name every sample: row dataclasses, and one way to read and write them as CSV.
 
-Paths in a table are relative to the table's folder and may not leave it.
+Paths in a table are relative to the table's folder and may not leave it. Beside TABLE.csv lies TABLE.csv.sha256,
+its hash, without which and against which no row is read.
 """
 
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
-from erkd.files import InputError, atomic
+from erkd.files import InputError, atomic, check_written_hash, write_hash
+
+FILE_NAME = r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*"  # it leads to no other folder
 
 
 @dataclass(frozen=True)
@@ -86,29 +90,44 @@ Row = TypeVar("Row", LayerRow, CompositeRow, TrimapRow)
 
 
 def write_table(rows: Sequence[Row], path: Path) -> None:
-    """Write rows as CSV, atomically, in the order given."""
+    """Write rows as CSV, atomically, in the order given, and the table's hash."""
     import pandas as pd
 
     with atomic(path) as temporary:
         pd.DataFrame([asdict(row) for row in rows]).to_csv(temporary, index=False, lineterminator="\n")
+    write_hash(path)
+
+
+def check_table(path: Path) -> None:
+    """Raise InputError unless a table is there and as it was written."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such table; `dvc repro` writes it")
+    own = f"sha256sum {path.name} > {path.name}.sha256"
+    mend = f"`dvc repro` writes it anew; where the change is meant, run `{own}` in its folder"
+    check_written_hash(path, mend)
 
 
 def read_table(path: Path, row_type: type[Row], split: str | None = None) -> list[Row]:
-    """Read the rows of a table, or those of one split. Raises InputError that names file and column."""
+    """Read the rows of a table, or those of one split. Raises InputError that names file and column.
+
+    A row's id is in its first column, and files are called after it: one that leads elsewhere is refused.
+    """
     import pandas as pd
 
     names = [field.name for field in fields(row_type)]
+    check_table(path)
     try:
         table = pd.read_csv(
             path, keep_default_na=False, dtype={field.name: field.type for field in fields(row_type)}
         )
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such table; `dvc repro` writes it") from None
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(f"{path}: not a readable table ({error})") from None
     if list(table.columns) != names:
         raise InputError(f"{path}: expected the columns {', '.join(names)}; found {', '.join(table.columns)}")
     rows = [row_type(**record) for record in table.to_dict("records")]
+    odd = next((name for name in table[names[0]] if not re.fullmatch(FILE_NAME, name)), None)
+    if odd is not None:
+        raise InputError(f"{path}: {names[0]} {odd!r} is no file name, which files are called after it")
     return [row for row in rows if split is None or row.split == split]
 
 
@@ -119,7 +138,10 @@ def row_seed(seed: int, name: str) -> int:
 
 def resolve(table: Path, relative: str) -> Path:
     """The file that a table's path names. Raises InputError when it leaves the table's folder."""
-    path = (table.parent / relative).resolve()
+    try:
+        path = (table.parent / relative).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # no path, or links in a circle
+        raise InputError(f"{table}: the path {relative[:80]!r} leads nowhere ({error})") from None
     if not path.is_relative_to(table.parent.resolve()):
         raise InputError(f"{table}: the path {relative!r} leaves the table's folder")
     return path

@@ -1,4 +1,5 @@
-"""The one place that switches off the telemetry of every tool: environment variables that each of them reads.
+"""The one place that switches off the telemetry of every tool, and the loading of pickles by MLflow: environment
+variables that each of them reads.
 
 Importing `erkd` sets them for its process and what that starts. `make setup` runs `python -m erkd.telemetry`,
 which makes every Python of that environment set them at its start: `dvc` and `mlflow` have them too, with no
@@ -16,7 +17,9 @@ OFF = {
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "ITERATIVE_DO_NOT_TRACK": "1",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "ORT_DISABLE_TELEMETRY": "1",  # else it starts a thread and writes to the temporary folder and ~/.cache
 }
 
 

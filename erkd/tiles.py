@@ -1,6 +1,6 @@
 """A matte of any size in bounded memory: the image stays as it is, and tiles of it become float.
 
-What sees the whole image is colour propagation, once, at a quarter of the size. Everything else in the
+What sees the whole image is propagation, once, at a quarter of the size or less. Everything else in the
 network is local, so that tiles which overlap by its reach give what the whole would give. Only what the trimap
 leaves unknown is run.
 """
@@ -21,6 +21,7 @@ from erkd.students import EPSILON, MULTIPLE, STRIDE
 
 TILE = 768
 STRIP = 256  # rows that are reduced at a time
+CELLS = 1 << 17  # that the layers of an image may have: two megapixels at stride 4
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,14 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
     most `tile` x `tile` pixels (of any proportions) at once, margins included.
     """
     scale = 255 if alpha.dtype == np.uint8 else 1
-    layers = whole_layers(engine, image, trimap)
+    layers, stride = whole_layers(engine, image, trimap)
     release()
     np.multiply(trimap == FOREGROUND, scale, out=alpha, casting="unsafe")
     for kept, seen in tiles(trimap, tile, engine.margin):
         inputs = (
             unit(padded(image, seen)),
             trimap_unit(padded(trimap, seen))[:, :, None],
-            seen.of(layers, STRIDE),
+            enlarged(layers, stride, seen),
         )
         found = engine.network(*(channels_first(part) for part in inputs))[0, 0]
         target = kept.of(alpha)
@@ -68,29 +69,47 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
         target[:] = np.rint(found * 255) if scale == 255 else found
 
 
-def whole_layers(engine: Engine, image: NDArray[Any], trimap: Bytes) -> Array:
-    """`propagate`'s layers of the whole image, H/4 x W/4 x 8, H and W rounded up to multiples of 32."""
-    height, width = (-(-size // MULTIPLE) * MULTIPLE // STRIDE for size in trimap.shape)
-    layers = np.empty((8, height, width), np.float32)
-    for index, value in enumerate((FOREGROUND, BACKGROUND)):
-        layers[4 * index : 4 * index + 4] = engine.fill(reduced(image, trimap, value))[0]
-    return layers.transpose(1, 2, 0)
+def whole_layers(engine: Engine, image: NDArray[Any], trimap: Bytes) -> tuple[Array, int]:
+    """`spread`'s layers of the whole image, h x w x 12, and the pixels along a cell.
+
+    A cell has `STRIDE` pixels, as `propagate`'s, and more where there would be more than `CELLS` cells: memory stays
+    bounded, and what comes from far away needs no detail.
+    """
+    stride = STRIDE
+    while trimap.size > CELLS * stride**2:
+        stride *= 2
+    return engine.spread(reduced(image, trimap, stride))[0].transpose(1, 2, 0), stride
 
 
-def reduced(image: NDArray[Any], trimap: Bytes, value: int) -> Array:
-    """Mean colour and share of the pixels that the trimap calls `value`, 1 x 4 x H/4 x W/4, strip by strip."""
-    height, width = (-(-size // MULTIPLE) * MULTIPLE for size in trimap.shape)
-    result = np.empty((1, 4, height // STRIDE, width // STRIDE), np.float32)
-    for top in range(0, height, STRIP):
-        strip = Box(top, min(top + STRIP, height), 0, width)
-        known = (padded(trimap, strip) == value).astype(np.float32)
-        colours = unit(padded(image, strip)) * known[:, :, None]
-        size = width // STRIDE, (strip.bottom - top) // STRIDE
-        share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
-        means = cv2.resize(colours, size, interpolation=cv2.INTER_AREA) / (share[:, :, None] + EPSILON)
-        rows = slice(top // STRIDE, strip.bottom // STRIDE)
-        result[0, :3, rows], result[0, 3, rows] = means.transpose(2, 0, 1), share
+def reduced(image: NDArray[Any], trimap: Bytes, stride: int) -> Array:
+    """`propagation.cells` of `stride` x `stride` pixels, 1 x 11 x h x w, strip by strip; h, w multiples of 8."""
+    height, width = (-(-size // (8 * stride)) * stride * 8 for size in trimap.shape)
+    result = np.empty((1, 11, height // stride, width // stride), np.float32)
+    for top in range(0, height, max(STRIP, 8 * stride)):
+        strip = Box(top, min(top + max(STRIP, 8 * stride), height), 0, width)
+        colours, marks = unit(padded(image, strip)), padded(trimap, strip)
+        rows = slice(top // stride, strip.bottom // stride)
+        size = width // stride, (strip.bottom - top) // stride
+        result[0, :3, rows] = cv2.resize(colours, size, interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
+        for first, value in ((3, FOREGROUND), (7, BACKGROUND)):
+            known = (marks == value).astype(np.float32)
+            share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+            sums = cv2.resize(colours * known[:, :, None], size, interpolation=cv2.INTER_AREA)
+            result[0, first : first + 3, rows] = sums.transpose(2, 0, 1) / (share + EPSILON)
+            result[0, first + 3, rows] = share
     return result
+
+
+def enlarged(layers: Array, stride: int, box: Box) -> Array:
+    """The part of h x w x 12 layers that lies at `box`, with cells of `STRIDE` pixels."""
+    if stride == STRIDE:
+        return box.of(layers, STRIDE)
+    top, left = max(box.top // stride - 1, 0), max(box.left // stride - 1, 0)
+    part = layers[top : -(-box.bottom // stride) + 1, left : -(-box.right // stride) + 1]
+    size = part.shape[1] * stride // STRIDE, part.shape[0] * stride // STRIDE
+    fine = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
+    top, left = box.top - top * stride, box.left - left * stride
+    return Box(top, top + box.bottom - box.top, left, left + box.right - box.left).of(fine, STRIDE)
 
 
 def tiles(trimap: Bytes, tile: int, margin: int) -> Iterator[tuple[Box, Box]]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from erkd.live import LiveBatches
 from erkd.metrics import mse, pair, sad
 from erkd.params import KdParams, Params
 from erkd.pictures import Pictures
-from erkd.predict import choose_device, limit_threads, predict_alpha
+from erkd.predict import choose_device, predict_alpha, prepare_torch
+from erkd.signals import OutOfTime
 from erkd.stored import StoredBatches
 from erkd.students.sizes import student_config
 from erkd.students.start import given_student, student_maker
@@ -71,9 +73,19 @@ def matting_teacher_hash(root: Path, params: KdParams) -> str | None:
     return sha256(root / params.matting.teacher / "student.safetensors")
 
 
-def train_student(root: Path, params: Params, log: Callable[[int, Record], None]) -> None:
-    """Train as `params` say and write `models/student/` and `reports/history.csv` under `root`."""
-    limit_threads(params.threads)
+def train_student(
+    root: Path,
+    params: Params,
+    log: Callable[[int, Record], None],
+    unfinished: Path | None = None,
+    minutes: float | None = None,
+) -> bool:
+    """Train as `params` say and write `models/student/` and `reports/history.csv` under `root`.
+
+    With the folder `unfinished`, a later call with the same parameters and data goes on where a killed one was
+    (`fit`). Returns whether training is finished: with `minutes` it may not be, and then nothing is written.
+    """
+    prepare_torch(params.threads, params.deterministic)
     torch.manual_seed(params.seed)
     device = choose_device(params.device)
     batches = build_batches(root, params, device)
@@ -91,17 +103,23 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
     methods = build_methods(
         student, cache, params.kd, laplacian=params.distill.laplacian, new_student=new_student, root=root
     )
-    fitted = fit(
-        student,
-        methods,
-        batches,
-        params.distill,
-        lambda progress: params.kd.weight * envelope(progress, params.kd.warmup, params.kd.ramp_down),
-        validation(list_composites(root / "data/composites", root / "data/trimaps", "validation")),
-        device,
-        WORKERS if device.type == "cpu" or params.distill.compositing == "stored" else 0,
-        log,
-    )
+    try:
+        fitted = fit(
+            student,
+            methods,
+            batches,
+            params.distill,
+            lambda progress: params.kd.weight * envelope(progress, params.kd.warmup, params.kd.ramp_down),
+            validation(list_composites(root / "data/composites", root / "data/trimaps", "validation")),
+            device,
+            WORKERS if device.type == "cpu" or params.distill.compositing == "stored" else 0,
+            log,
+            unfinished,
+            minutes,
+        )
+    except OutOfTime as stopped:
+        print(stopped, file=sys.stderr)
+        return False
     write_history(fitted.history, root / "reports/history.csv")
     training = {
         "best": fitted.best,
@@ -114,3 +132,4 @@ def train_student(root: Path, params: Params, log: Callable[[int, Record], None]
         "matting_teacher_sha256": matting_teacher_hash(root, params.kd),
     }
     save_student(fitted.student, root / "models/student", training)
+    return True

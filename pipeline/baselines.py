@@ -4,19 +4,18 @@
 from pathlib import Path
 
 from erkd.baselines import run_baselines
-from erkd.costs import costs_file
-from erkd.files import write_json
+from erkd.costs import write_costs
 from erkd.params import Params
-from pipeline.sets import list_set
+from pipeline.sets import list_set, resumable_set
 from pipeline.stage import run_stage
 
 
 def main(root: Path, params: Params, set: str) -> None:
     """Predict the set by every method of `baselines.methods`."""
-    costs = run_baselines(
-        list_set(root, params, set), params.baselines.methods, root / "data/baselines" / set
-    )
-    write_json(costs, costs_file(root / "reports", "baselines", set))
+    samples, out_dir = list_set(root, params, set), root / "data/baselines" / set
+    with resumable_set(root, "baselines", set, out_dir) as (made, done):
+        costs = run_baselines(samples, params.baselines.methods, made, done)
+    write_costs(costs, root / "reports", "baselines", set)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,29 @@
 """Score the student beside the baselines: data/predictions/<set>, and metrics.json and per_image.csv in reports/."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
-from erkd.costs import clock_of, costs_file, typical
-from erkd.files import write_json
-from erkd.intervals import summarise
+from erkd.costs import clock_of, typical, write_costs
+from erkd.intervals import write_scores
 from erkd.params import Params
-from erkd.predict import choose_device, limit_threads, load_predictor
-from erkd.scores import STUDENT, predict_samples, score_set, write_rows
-from pipeline.sets import list_methods, list_set
+from erkd.predict import choose_device, load_predictor, prepare_torch
+from erkd.scores import STUDENT, predict_samples, score_set
+from pipeline.sets import list_methods, list_set, reports_of, resumable_set
 from pipeline.stage import run_stage
 
 
 def main(root: Path, params: Params, set: str) -> None:
-    """Predict and score the test and validation splits, or one further set."""
-    limit_threads(params.threads)
+    prepare_torch(params.threads, params.deterministic)
     predictor, rows = load_predictor(root / "models/student", params.device), []
-    for name in ("test", "validation") if set == "test" else (set,):
-        samples, predictions = list_set(root, params, name), root / "data/predictions" / name
-        costs = predict_samples(predictor, samples, predictions, clock_of(choose_device(params.device).type))
-        rows += score_set(samples, predictions, list_methods(root, name))
-        write_json({STUDENT: typical(costs)}, costs_file(root / "reports", "evaluate", name))
-    reports = root / "reports" if set == "test" else root / "reports/sets" / set
-    write_json(summarise(rows, params.evaluate.bootstrap, params.seed), reports / "metrics.json")
-    write_rows(rows, reports / "per_image.csv")
+    device = choose_device(params.device).type
+    with ExitStack() as unfinished:
+        for name in ("test", "validation") if set == "test" else (set,):
+            samples, out_dir = list_set(root, params, name), root / "data/predictions" / name
+            made, done = unfinished.enter_context(resumable_set(root, "evaluate", name, out_dir, device))
+            costs = predict_samples(predictor, samples, made, clock_of(device), done)
+            rows += score_set(samples, made, list_methods(root, name), done)
+            write_costs({STUDENT: typical(costs)}, root / "reports", "evaluate", name)
+        write_scores(rows, reports_of(root, set), params.evaluate.bootstrap, params.seed)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ from pathlib import Path
 from erkd.export import export_student
 from erkd.files import sha256
 from erkd.params import Params
-from erkd.predict import limit_threads
+from erkd.predict import prepare_torch
 from erkd.students.student import load_student
 from pipeline.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:
-    limit_threads(params.threads)
+    prepare_torch(params.threads, params.deterministic)
     folder = root / "models/student"
     weights = sha256(folder / "student.safetensors")
     difference = export_student(load_student(folder), root / "models/onnx", params.export, weights)

@@ -7,7 +7,7 @@ import torch
 from erkd.params import Params
 from erkd.pictures import read_pictures
 from erkd.precompute import write_features
-from erkd.predict import choose_device, limit_threads
+from erkd.predict import choose_device, prepare_torch
 from erkd.scratch import scratch, stage_key
 from erkd.teachers.teacher import load_teacher
 from pipeline.stage import run_stage
@@ -15,7 +15,7 @@ from pipeline.stage import run_stage
 
 def main(root: Path, params: Params) -> None:
     """Run the teacher once over every training image of each kind."""
-    limit_threads(params.threads)
+    prepare_torch(params.threads, params.deterministic)
     device = str(choose_device(params.device))
     pictures = read_pictures(root / "data", params.features.kinds)
     teacher = load_teacher(root / "models/teacher", device)

@@ -5,7 +5,7 @@ from pathlib import Path
 from erkd.costs import read_costs
 from erkd.params import Params
 from erkd.report import ReportFiles, ScoredSet, write_report
-from pipeline.sets import list_methods, list_set, source_of
+from pipeline.sets import list_methods, list_set, reports_of, source_of
 from pipeline.stage import run_stage
 
 
@@ -13,7 +13,7 @@ def scored_set(root: Path, params: Params, name: str) -> ScoredSet:
     """Where the set's results lie; it has samples only where it was evaluated."""
     test = name == "test"
     title, images = ("Test composites", "test composites") if test else (name.title(), f"images of {name}")
-    folder = root / "reports" if test else root / "reports/sets" / name
+    folder = reports_of(root, name)
     paths = folder / "metrics.json", folder / "per_image.csv", root / "data/predictions" / name
     samples = tuple(list_set(root, params, name)) if paths[0].is_file() else ()
     methods, costs = list_methods(root, name), read_costs(root / "reports", name)

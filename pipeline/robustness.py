@@ -5,7 +5,7 @@ from pathlib import Path
 
 from erkd.files import write_json
 from erkd.params import Params
-from erkd.predict import limit_threads, load_predictor
+from erkd.predict import load_predictor, prepare_torch
 from erkd.robustness import score_given, score_variants, summarise_variants
 from pipeline.sets import list_methods, list_set
 from pipeline.stage import run_stage
@@ -13,7 +13,7 @@ from pipeline.stage import run_stage
 
 def main(root: Path, params: Params) -> None:
     """The trimaps as drawn, on the same images, come first."""
-    limit_threads(params.threads)
+    prepare_torch(params.threads, params.deterministic)
     predictor = load_predictor(root / "models/student", params.device)
     samples, data = list_set(root, params, "test"), root / "data"
     wrong = data / "wrong_trimaps"

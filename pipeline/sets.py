@@ -1,10 +1,12 @@
 """Which samples a set holds: the composites of a split, or the photographs of `evaluate.sets`; and which
 methods predicted it."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from erkd.files import InputError
 from erkd.params import Params
+from erkd.scratch import resumable
 from erkd.sources.alphamatting import list_samples
 from erkd.tables import Sample, list_composites
 
@@ -19,6 +21,20 @@ def list_set(root: Path, params: Params, name: str) -> list[Sample]:
             f"--set {name}: no such set; params.yaml, evaluate.sets, and the splits make {known}"
         )
     return list_samples(root / params.evaluate.sets[name].root)
+
+
+def resumable_set(
+    root: Path, stage: str, name: str, out_dir: Path, *further: str
+) -> AbstractContextManager[tuple[Path, Path]]:
+    """`resumable` for a stage's work on one set; of further sets dvc.yaml has STAGE_set."""
+    if name in ("test", "validation"):
+        return resumable(root, stage, out_dir, name, *further)
+    return resumable(root, f"{stage}_set", out_dir, *further, item=name)
+
+
+def reports_of(root: Path, name: str) -> Path:
+    """The folder of a set's metrics.json and per_image.csv."""
+    return root / "reports" if name == "test" else root / "reports/sets" / name
 
 
 def list_methods(root: Path, name: str) -> dict[str, Path]:

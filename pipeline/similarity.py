@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from erkd.params import Params
-from erkd.predict import choose_device, limit_threads
+from erkd.predict import choose_device, prepare_torch
 from erkd.similarity import write_index
 from erkd.teachers.similarity import show_composites, show_photographs
 from erkd.teachers.teacher import load_teacher
@@ -13,7 +13,7 @@ from pipeline.stage import run_stage
 
 def main(root: Path, params: Params, set: str) -> None:
     """Test composites against their own two phrases, photographs against the prompts nearest to them."""
-    limit_threads(params.threads)
+    prepare_torch(params.threads, params.deterministic)
     teacher = load_teacher(root / "models/teacher", str(choose_device(params.device)))
     folder = root / "reports/similarity" / set
     if set == "test":

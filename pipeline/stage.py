@@ -1,4 +1,4 @@
-"""What every stage shares: `--root`, typed parameters, a timing file, and errors in one line."""
+"""What every stage shares: `--root`, typed parameters, a timing file, and errors and signals in one line."""
 
 import argparse
 import resource
@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from erkd.files import InputError, write_json
+from erkd.files import FULL, InputError, disk_full, write_json
 from erkd.params import load_params
+from erkd.signals import Stopped, signals_raise
 
 
 def run_stage(name: str, main: Callable[..., None], **options: str) -> None:
@@ -30,11 +31,23 @@ def run_stage(name: str, main: Callable[..., None], **options: str) -> None:
     root = arguments.pop("root")
     start = time.perf_counter()
     try:
-        main(root, load_params(root / "params.yaml"), **arguments)
+        with signals_raise():
+            main(root, load_params(root / "params.yaml"), **arguments)
+            label = "-".join([name, *(value for key, value in arguments.items() if value != options[key])])
+            write_json(_timing(start), root / "reports/timings" / f"{label}.json")
     except InputError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print(disk_full(error.filename or root), file=sys.stderr)
+        sys.exit(2)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(128 + stopped.signal)
+
+
+def _timing(start: float) -> dict[str, float]:
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    timing = {"seconds": round(time.perf_counter() - start, 2), "peak_mib": round(peak / 1024)}
-    label = "-".join([name, *(value for option, value in arguments.items() if value != options[option])])
-    write_json(timing, root / "reports/timings" / f"{label}.json")
+    return {"seconds": round(time.perf_counter() - start, 2), "peak_mib": round(peak / 1024)}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from erkd.files import write_json
 from erkd.params import Params
-from erkd.predict import choose_device, limit_threads
+from erkd.predict import choose_device, prepare_torch
 from erkd.tables import CompositeRow, read_table
 from erkd.teachers.make import make_teacher, report_teacher
 from pipeline.stage import run_stage
@@ -12,7 +12,7 @@ from pipeline.stage import run_stage
 
 def main(root: Path, params: Params) -> None:
     """Tune (or load) on the training composites, then score on the unseen ones of the other splits."""
-    limit_threads(params.threads)
+    prepare_torch(params.threads, params.deterministic)
     table, trimaps = root / "data/composites/manifest.csv", root / "data/trimaps/trimaps.csv"
     rows, device = read_table(table, CompositeRow), str(choose_device(params.device))
     train = [row for row in rows if row.split == "train"]

@@ -24,15 +24,16 @@ MAX_MB = 1
 
 @dataclass(frozen=True)
 class Site:
-    """Where the page is, the student behind it, and the folders in which the server might write."""
+    """Where the page is, its process, the student behind it, and the folders in which the server might write."""
 
     address: str
+    process: int
     student: Path
     written: tuple[Path, ...]
 
     def ask(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None):
         """Status, content type and bytes of an answer. Paths are sent as they are."""
-        connection = http.client.HTTPConnection(self.address.removeprefix("http://"), timeout=60)
+        connection = http.client.HTTPConnection(self.address.removeprefix("http://"), timeout=300)
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
@@ -84,7 +85,7 @@ def running_site() -> Iterator[Site]:
             try:
                 first = process.stdout.readline()
                 assert first.startswith("http://127.0.0.1:"), first + process.stderr.read()
-                yield Site(first.split()[0], student, (cwd, temporary))
+                yield Site(first.split()[0], process.pid, student, (cwd, temporary))
             finally:
                 process.terminate()
                 said = process.stderr.read()

@@ -43,7 +43,7 @@ def imported_modules(file: Path, top_level_only: bool = False) -> set[str]:
 def local_files(module: str, top_level_only: bool = False) -> set[Path]:
     """All local files that `module` runs, itself included, relative to the project's root."""
     found: set[Path] = set()
-    waiting = module_files(module)
+    waiting = [*module_files(module)]
     while waiting:
         file = waiting.pop()
         if file in found:

@@ -13,8 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 from erkd.students import MARGIN, PROPAGATION
 
 
-def write_student(path: Path, margin: int = 32) -> Path:
-    """alpha = 1 - red where the trimap is unknown, blurred over 3 x 3 pixels, plus the mean of the layers."""
+def write_student(path: Path, margin: int = 32, layers_count: bool = True) -> Path:
+    """alpha = 1 - red where the trimap is unknown, blurred over 3 x 3 pixels, plus the mean of the layers.
+
+    Unlike a real one it needs the layers, but where `layers_count` is False.
+    """
     image, trimap, layers = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [f"{name}{i}" for i in range(4)])
         for name in ("image", "trimap", "layers")
@@ -37,6 +40,9 @@ def write_student(path: Path, margin: int = 32) -> Path:
         helper.make_node("Equal", ["trimap", "half"], ["unknown"]),
         helper.make_node("Where", ["unknown", "clipped", "trimap"], ["alpha"]),
     ]
+    if not layers_count:
+        nodes = [node for node in nodes if node.output[0] not in ("mean", "fine", "little", "sum")]
+        nodes[1].input[0] = "guess"
     constants["top"] = np.array(1, np.float32)
     outputs = [helper.make_tensor_value_info("alpha", TensorProto.FLOAT, ["b", 1, "h", "w"])]
     weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
@@ -52,15 +58,15 @@ def write_student(path: Path, margin: int = 32) -> Path:
 
 def _mean_everywhere() -> bytes:
     """In place of propagation: the mean over the map, so that only who sees the whole gets it right."""
-    known, filled = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 4, f"{name}h", f"{name}w"])
-        for name in ("known", "filled")
+    cells, layers = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 11, f"{name}h", f"{name}w"])
+        for name in ("cells", "layers")
     )
     nodes = [
-        helper.make_node("GlobalAveragePool", ["known"], ["mean"]),
-        helper.make_node("Shape", ["known"], ["shape"]),
-        helper.make_node("Expand", ["mean", "shape"], ["filled"]),
+        helper.make_node("GlobalAveragePool", ["cells"], ["mean"]),
+        helper.make_node("Shape", ["cells"], ["shape"]),
+        helper.make_node("Expand", ["mean", "shape"], ["layers"]),
     ]
-    graph = helper.make_graph(nodes, "propagation", [known], [filled])
+    graph = helper.make_graph(nodes, "propagation", [cells], [layers])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     return bytes(model.SerializeToString())

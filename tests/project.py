@@ -67,17 +67,24 @@ def copy_of(project: Path, folder: Path) -> Path:
     run(f"git clone -q {project} {folder}", project)
     shutil.copytree(project / ".dvc/cache", folder / ".dvc/cache")
     (folder / ".venv").symlink_to(ROOT / ".venv")
-    run("git config user.name tester && git config user.email tester@localhost && dvc checkout", folder)
+    run(
+        "git config user.name tester && git config user.email tester@localhost && dvc checkout dvc.yaml",
+        folder,
+    )
     return folder
+
+
+def command_environment() -> dict[str, str]:
+    """The variables of a user in the activated environment."""
+    ours = {"PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    foreign = ("DVC_", "MLFLOW_", "GIT_", "PYTEST_", "MAKE", "OMP_", "MFLAGS", "COV")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | ours
 
 
 def run(command: str, folder: Path, expect: int = 0, **environment: str) -> str:
     """Run a shell command as a user in the activated environment would; returns what it printed."""
-    ours = {"PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": "/dev/null"}
-    foreign = ("DVC_", "MLFLOW_", "GIT_", "PYTEST_", "MAKE", "OMP_", "MFLAGS", "COV")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     done = subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=inherited | ours | environment, text=True,
+        ["bash", "-c", command], cwd=folder, env=command_environment() | environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600,
     )  # fmt: skip
     assert done.returncode == expect, f"{command}: exit code {done.returncode}\n{done.stdout[-6000:]}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from erkd.costs import costs_file
+from erkd.costs import write_costs
 from erkd.files import write_json, write_text
 from erkd.images import save_image, save_trimap
 from erkd.intervals import summarise
@@ -171,4 +171,4 @@ def _write_small_files(root: Path) -> None:
     costs = {"evaluate": {STUDENT: {"seconds": 0.125, "peak_mib": 200}}}
     costs["baselines"] = {"closed_form": {"seconds": 2.5, "peak_mib": 300}}
     for stage, methods in costs.items():
-        write_json(methods, costs_file(root / "reports", stage, "test"))
+        write_costs(methods, root / "reports", stage, "test")

@@ -1,6 +1,9 @@
 """A few small composites with tables, as the stages composite and trimap leave them."""
 
+import shutil
+
 import numpy as np
+from conftest import ROOT
 
 from erkd.images import save_image, save_trimap
 from erkd.tables import CompositeRow, TrimapRow, write_table
@@ -9,7 +12,8 @@ HEIGHT, WIDTH = 24, 32
 
 
 def write_small_set(root, splits=("test", "test", "test", "validation")):
-    """Write data/composites and data/trimaps under `root`: soft discs, one sample for each of `splits`."""
+    """Write params.yaml, data/composites and data/trimaps under `root`: soft discs, one for each of `splits`."""
+    shutil.copy(ROOT / "params.yaml", root)
     composites, trimaps = root / "data/composites", root / "data/trimaps"
     rows, trimap_rows = [], []
     for number, split in enumerate(splits):

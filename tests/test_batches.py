@@ -4,35 +4,16 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.functional import affine_grid, grid_sample
+from training_set import stored_batches
 
 from erkd.batches import training_batches
 from erkd.crops import normalised, random_affine
-from erkd.images import save_image
-from erkd.params import DistillParams, TrimapParams
-from erkd.stored import StoredBatches, jitter
-from erkd.tables import CompositeRow, write_table
-
-SIZE = (80, 100)
-DISTILL = DistillParams(
-    init_from=None, compositing="stored", merge=0.5, steps=4, batch_size=3, crop=64, learning_rate=1e-3,
-    weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
-)  # fmt: skip
+from erkd.stored import jitter
 
 
 @pytest.fixture
 def crops(tmp_path):
-    """Two composites whose image repeats alpha in every channel."""
-    rows = []
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
-    for i, name in enumerate("ab"):
-        alpha = np.clip((30 - np.hypot(y - 40, x - 40 - 10 * i)) / 10, 0, 1)
-        save_image(np.repeat(alpha[:, :, None], 3, axis=2), tmp_path / f"images/{name}.png")
-        save_image(alpha, tmp_path / f"alphas/{name}.png")
-        paths = (f"images/{name}.png", f"alphas/{name}.png")
-        rows.append(CompositeRow(name, "train", "", "", "", "", "", *paths, *SIZE, i, "", "", ""))
-    write_table(rows, tmp_path / "manifest.csv")
-    trimap = TrimapParams(min_radius=5, max_radius=30, whole_object=0.0)
-    return StoredBatches(tmp_path / "manifest.csv", trimap, DISTILL, seed=3)
+    return stored_batches(tmp_path, steps=4, batch_size=3)
 
 
 def test_a_batch_depends_on_seed_step_and_position_alone(crops):
@@ -40,7 +21,7 @@ def test_a_batch_depends_on_seed_step_and_position_alone(crops):
     assert torch.equal(first.image, again.image)
     assert not torch.equal(first.image, crops[1].image)
     assert not torch.equal(first.image[0], first.image[1])
-    loaded = list(training_batches(crops, workers=2))
+    loaded = list(training_batches(crops, range(len(crops)), workers=2))
     assert len(loaded) == 4
     assert torch.equal(loaded[2].image, first.image)
 

@@ -3,8 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from erkd.costs import Cost, clock_of, costs_file, measured, read_costs, together, typical
-from erkd.files import write_json
+from erkd.costs import Cost, clock_of, measured, read_costs, together, typical, write_costs
 
 
 def test_a_cost_counts_work_and_not_waiting():
@@ -38,6 +37,6 @@ def test_typical_and_together():
 
 def test_costs_of_a_set_come_from_both_stages(tmp_path):
     assert read_costs(tmp_path, "test") == {}
-    write_json({"student": {"seconds": 1.0, "peak_mib": 2}}, costs_file(tmp_path, "evaluate", "test"))
-    write_json({"knn": {"seconds": 3.0, "peak_mib": 4}}, costs_file(tmp_path, "baselines", "test"))
+    write_costs({"student": {"seconds": 1.0, "peak_mib": 2}}, tmp_path, "evaluate", "test")
+    write_costs({"knn": {"seconds": 3.0, "peak_mib": 4}}, tmp_path, "baselines", "test")
     assert list(read_costs(tmp_path, "test")) == ["student", "knn"]

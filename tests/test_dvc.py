@@ -9,6 +9,8 @@ from imports import ROOT, local_files
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
+ABLATION = yaml.safe_load((ROOT / "ablation/dvc.yaml").read_text(encoding="utf-8"))["stages"]
+EVERY = STAGES | {f"ablation {name}": stage for name, stage in ABLATION.items()}
 
 
 def test_the_stages_of_the_design_are_there():
@@ -18,9 +20,9 @@ def test_the_stages_of_the_design_are_there():
     } <= set(STAGES)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", EVERY)
 def test_code_deps_are_exactly_the_imports(name):
-    stage = STAGES[name]
+    stage = EVERY[name]
     module = re.search(r"-m (pipeline\.\w+)", stage["cmd"]).group(1)
     declared = {dep for dep in stage["deps"] if dep.endswith((".py", ".j2"))}
     expected = {file.as_posix() for file in local_files(module)}
@@ -29,9 +31,9 @@ def test_code_deps_are_exactly_the_imports(name):
     assert declared == expected, f"dvc.yaml, stage {name}: {sorted(declared ^ expected)}"
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_stage_script_is_short(name):
-    module = re.search(r"-m pipeline\.(\w+)", STAGES[name]["cmd"]).group(1)
+    module = re.search(r"-m pipeline\.(\w+)", EVERY[name]["cmd"]).group(1)
     assert len((ROOT / "pipeline" / f"{module}.py").read_text(encoding="utf-8").splitlines()) <= 30
 
 
@@ -44,6 +46,37 @@ def test_every_section_of_params_steers_a_stage():
 def test_everything_after_validation_depends_on_its_verdict():
     for name in ("teacher", "features", "distill", "baselines", "wrong_trimaps"):
         assert "reports/validation.json" in STAGES[name]["deps"], name
+
+
+@pytest.mark.parametrize("name", sorted(STAGES.keys() & ABLATION.keys()))
+def test_the_ablation_shares_the_stages_of_the_pipeline(name):
+    """Under its own folder, with the same dependencies, settings and outputs."""
+    ours, theirs = STAGES[name], ABLATION[name]
+    assert theirs["cmd"] == f"{ours['cmd']} --root ablation"
+    for kind in ("deps", "outs"):
+        here = [*ours.get(kind, []), *(next(iter(m)) for m in ours.get("metrics", []) if kind == "outs")]
+        own = [dep if dep.endswith(".py") else f"ablation/{dep}" for dep in here]
+        assert theirs[kind] == own
+    assert theirs["params"] == [{"ablation/params.yaml": ours["params"]}]
+
+
+def test_cells_depend_on_every_setting_of_training():
+    """All sections but those of other stages; `seed` comes from the cell."""
+    other = {
+        "seed",
+        "composite",
+        "validate",
+        "baselines",
+        "wrong_trimaps",
+        "teacher",
+        "export",
+        "register",
+        "report",
+    }
+    sections = set(yaml.safe_load((ROOT / "ablation/params.yaml").read_text(encoding="utf-8")))
+    for name in ("cell", "matting_teacher"):
+        used = {key.split(".")[0] for key in ABLATION[name]["params"][0]["ablation/params.yaml"]}
+        assert used == sections - other
 
 
 def test_folders_that_dvc_ignores():

@@ -10,7 +10,7 @@ from sound_tables import HEIGHT, PER_FOREGROUND, WIDTH, make_sound_tables, save_
 
 from erkd.expectations import failures, validate_tables
 from erkd.facts import IDS, SPLITS, read_frame
-from erkd.files import InputError, read_json, write_json
+from erkd.files import InputError, read_json, write_hash, write_json
 from erkd.params import Splits, ValidateParams, load_params
 from pipeline.validate import main
 
@@ -52,6 +52,7 @@ def _edit(root: Path, table: str, row_id: str, **changes: object) -> None:
     for column, value in changes.items():
         frame.loc[rows, column] = str(value)
     frame.to_csv(path, index=False)
+    write_hash(path)
 
 
 # every row carries one fault at most, so that all of them can be judged at once
@@ -210,6 +211,8 @@ def test_empty_table_and_missing_column_are_named_before_rows_are_judged(sound: 
     composites, trimaps = table_paths(sound)["composites"], table_paths(sound)["trimaps"]
     composites.write_text(composites.read_text().splitlines()[0] + "\n")
     read_frame(trimaps).drop(columns=["seed", "line"]).to_csv(trimaps, index=False)
+    write_hash(composites)
+    write_hash(trimaps)
     report = _judge(sound)
     failed = {(result["table"], result["says"]) for result in report["expectations"] if not result["success"]}
     assert failed == {("composites", "has at least one row"), ("trimaps", "has its columns, in order")}
@@ -221,6 +224,7 @@ def test_empty_table_and_missing_column_are_named_before_rows_are_judged(sound: 
 
 def test_missing_or_broken_table_is_named(sound: Path) -> None:
     table_paths(sound)["trimaps"].write_bytes(b"")
+    write_hash(table_paths(sound)["trimaps"])
     with pytest.raises(InputError, match=r"trimaps.csv: not a readable table"):
         _judge(sound)
     table_paths(sound)["trimaps"].unlink()

@@ -6,12 +6,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
 
-from erkd.export import AlphaOnly, export_onnx, export_student, largest_difference, round_up
+from erkd.export import TRACED, AlphaOnly, _made_of, export_onnx, export_student, largest_difference, round_up
 from erkd.files import InputError, read_json, sha256
 from erkd.params import ExportParams
 from erkd.students.blocks import double
@@ -72,12 +73,22 @@ def test_any_batch_and_size_equals_pytorch(exported: Path) -> None:
 
 
 def test_layers_may_be_given(exported: Path) -> None:
-    image, trimap, layers = torch.rand(2, 3, 32, 64), torch.full((2, 1, 32, 64), 0.5), torch.rand(2, 8, 8, 16)
+    image, trimap, layers = (
+        torch.rand(2, 3, 32, 64),
+        torch.full((2, 1, 32, 64), 0.5),
+        torch.rand(2, 12, 8, 16),
+    )
     inputs = {"image": image.numpy(), "trimap": trimap.numpy(), "layers": layers.numpy()}
     (alpha,) = quiet_session(exported).run(["alpha"], inputs)
     expected = make_student()(image, trimap, layers).alpha.detach().numpy()
     np.testing.assert_allclose(alpha, expected, atol=1e-5)
     assert np.abs(expected - make_student()(image, trimap).alpha.detach().numpy()).max() > 1e-3
+
+
+def test_the_stored_propagation_is_of_this_source() -> None:
+    """Otherwise every export would trace it anew, for a minute."""
+    made_of = {entry.key: entry.value for entry in onnx.load(TRACED).metadata_props}
+    assert made_of == _made_of(PARAMS.opset)
 
 
 def test_other_weights_are_noticed(exported: Path) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 from sound_tables import PER_FOREGROUND, make_sound_tables, save_png, table_paths
 
 from erkd.facts import ROW_TYPES, SPLITS, add_facts, read_frame
-from erkd.files import InputError
+from erkd.files import InputError, write_hash
 
 
 def _facts(root: Path, expected: dict) -> dict:
@@ -39,6 +39,7 @@ def test_a_kind_that_a_split_lacks_is_expected_once(tmp_path: Path) -> None:
     library = table_paths(tmp_path)["library"]
     lines = library.read_text().splitlines(keepends=True)
     library.write_text("".join(line for line in lines if not line.startswith("background-test")))
+    write_hash(library)
     counts = _facts(tmp_path, {})["splits"].set_index("split")
     assert [*counts.loc["backgrounds of test", ["rows", "expected_rows"]]] == [0, 1]
 
@@ -62,9 +63,9 @@ def test_a_trimap_of_other_values_or_channels(
 def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no.csv: no such table; `dvc repro` writes it"):
         read_frame(tmp_path / "no.csv")
-    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"bytes.csv: not a readable table"):
-        read_frame(tmp_path / "bytes.csv")
-    (tmp_path / "uneven.csv").write_text("a,b\n1,2\n1,2,3\n")
-    with pytest.raises(InputError, match=r"uneven.csv: not a readable table"):
-        read_frame(tmp_path / "uneven.csv")
+    for name, content in (("bytes", b"\xff\xfe\x00"), ("uneven", b"a,b\n1,2\n1,2,3\n")):
+        path = tmp_path / f"{name}.csv"
+        path.write_bytes(content)
+        write_hash(path)
+        with pytest.raises(InputError, match=rf"{name}.csv: not a readable table"):
+            read_frame(path)

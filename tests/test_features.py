@@ -1,6 +1,5 @@
 """The feature cache: what is written is what is read, crops read their own place, bad caches are refused."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -13,7 +12,7 @@ import torch.nn.functional as F
 
 from erkd.centring import CentredSpace
 from erkd.features import images_digest, open_features
-from erkd.files import InputError, sha256
+from erkd.files import InputError, sha256, write_json, write_record
 from erkd.images import save_image
 from erkd.params import FeaturesParams
 from erkd.pictures import Pictures
@@ -335,9 +334,12 @@ def test_what_another_teacher_left_behind_is_not_taken_over(composites, tmp_path
 
 
 def test_what_is_no_cache_is_refused(cache_folder):
-    (cache_folder / "features.json").write_text("{}")
-    with pytest.raises(InputError, match="not the identity of a feature cache"):
-        open_features(cache_folder)
-    (cache_folder / "features.json").write_text(json.dumps([]))
+    for content in ({}, []):
+        write_json(content, cache_folder / "features.json")
+        with pytest.raises(
+            InputError, match=r"features\.json: it holds no sha256_of_the_rest; run `dvc repro"
+        ):
+            open_features(cache_folder)
+    write_record({"kinds": {}}, cache_folder / "features.json")
     with pytest.raises(InputError, match="not the identity of a feature cache"):
         open_features(cache_folder)

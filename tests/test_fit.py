@@ -19,7 +19,7 @@ PARAMS = DistillParams(
 def one_batch(monkeypatch):
     """Every step trains on the same batch: the loop is under test, not the data."""
     monkeypatch.setattr(
-        fit_module, "training_batches", lambda crops, workers: iter([edge_batch()] * PARAMS.steps)
+        fit_module, "training_batches", lambda batches, steps, workers: iter([edge_batch()] * len(steps))
     )
 
 

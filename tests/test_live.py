@@ -4,53 +4,18 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.functional import affine_grid, grid_sample
+from training_set import disc, live_batches
 
 from erkd import photometry
 from erkd.batches import training_batches
-from erkd.images import save_image
 from erkd.live import LiveBatches, merge
 from erkd.live_trimap import erode, trimap_in_torch
-from erkd.params import DistillParams, TrimapParams
-from erkd.tables import LayerRow, write_table
 from erkd.trimap import Radii, _erode, trimap_from_radii
-
-DISTILL = DistillParams(
-    init_from=None, compositing="live", merge=0.5, steps=3, batch_size=4, crop=64, learning_rate=1e-3,
-    weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
-)  # fmt: skip
-TRIMAP = TrimapParams(min_radius=10, max_radius=60, whole_object=0.25)
-CPU = torch.device("cpu")
-
-
-def disc(height: int, width: int, radius: float) -> np.ndarray:
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    return np.clip((radius - np.hypot(y - height / 2, x - width / 2)) / 8 + 0.5, 0, 1)
 
 
 @pytest.fixture
-def live(tmp_path, rng):
-    """Two foregrounds, red and green, and two backgrounds of noise; one test layer that must not be used."""
-    rows = []
-    for i, (kind, split) in enumerate(
-        [("foreground", "train"), ("foreground", "train"), ("background", "train"), ("background", "train"),
-         ("foreground", "test")]
-    ):  # fmt: skip
-        height, width = 120 + 10 * i, 100
-        image = (
-            rng.random((height, width, 3), np.float32)
-            if kind == "background"
-            else np.zeros((height, width, 3))
-        )
-        if kind == "foreground":
-            image[:, :, i % 2] = 0.8
-        save_image(image, tmp_path / f"{i}.png")
-        alpha = ""
-        if kind == "foreground":
-            alpha = f"{i}a.png"
-            save_image(disc(height, width, 30), tmp_path / alpha)
-        rows.append(LayerRow(str(i), kind, split, "", "", "", f"{i}.png", alpha, height, width, i, ""))
-    write_table(rows, tmp_path / "library.csv")
-    return LiveBatches(tmp_path / "library.csv", TRIMAP, DISTILL, seed=1, device=CPU)
+def live(tmp_path):
+    return live_batches(tmp_path)
 
 
 def test_a_batch_depends_on_seed_step_and_position_alone(live):
@@ -58,7 +23,7 @@ def test_a_batch_depends_on_seed_step_and_position_alone(live):
     assert torch.equal(first.image, again.image)
     assert torch.equal(first.trimap, again.trimap)
     assert not torch.equal(first.image, live[1].image)
-    loaded = list(training_batches(live, workers=2))
+    loaded = list(training_batches(live, range(len(live)), workers=2))
     assert len(loaded) == 3
     assert torch.equal(loaded[2].image, first.image)
 
@@ -84,7 +49,7 @@ def test_without_camera_effects_the_image_is_the_composite(live, monkeypatch):
 
 
 def test_theta_finds_the_crop_in_its_layer(live):
-    live.distill = DISTILL.model_copy(update={"merge": 0.0})
+    live.distill = live.distill.model_copy(update={"merge": 0.0})
     batch = live[1]
     view = batch.views[0]
     for i in range(4):

@@ -125,7 +125,9 @@ def test_every_loss_is_scaled_by_its_methods_weight(build):
 
 
 def test_the_saved_student_is_of_the_same_keys_shapes_and_size(build, monkeypatch, tmp_path):
-    monkeypatch.setattr("erkd.fit.training_batches", lambda batches, workers: iter([layered_batch()] * 2))
+    monkeypatch.setattr(
+        "erkd.fit.training_batches", lambda batches, steps, workers: iter([layered_batch()] * len(steps))
+    )
     shapes, records = [], []
     for name in ("plain", "taught"):
         student = small_student()

@@ -13,6 +13,7 @@ from erkd.baselines import METHODS, estimate_alpha
 from erkd.files import InputError
 from erkd.images import load_alpha, load_image, load_trimap
 from erkd.metrics import (
+    _largest_component,
     boundary_f_score,
     connectivity_error,
     edge_sad,
@@ -335,3 +336,14 @@ def test_trimap_values_and_unknown_pixels_are_needed():
         score(GOOD, GOOD, np.zeros_like(GOOD))
     with pytest.raises(InputError, match=r"other than 0 \(background\)"):
         score(GOOD, GOOD, np.full_like(GOOD, 128 / 255))
+
+
+def test_of_two_equal_components_the_first_in_column_major_order_is_taken():
+    """Rows are counted first elsewhere, so the upper one, on the right, is not it."""
+    region = np.zeros((64, 64), bool)
+    region[:16, 40:56] = True
+    region[40:56, :16] = True
+    room = np.empty(region.shape, np.int32), np.empty(region.shape, bool)
+    found = _largest_component(region, *room)
+    assert found[40:56, :16].all()
+    assert found.sum() == 256

@@ -7,9 +7,12 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+from conftest import ROOT
 
-from erkd.files import read_json
+from erkd.files import read_json, sha256
+from erkd.library import list_layers, write_library
 from erkd.parallel import map_rows
+from erkd.params import load_params
 
 
 def draw(seed):
@@ -59,3 +62,22 @@ def test_finished_rows_are_not_done_again(tmp_path, backend):
 def test_results_that_json_holds_come_back_as_they_were(tmp_path: Path):
     for _ in range(2):
         assert map_rows(draw, range(3), "draw", tmp_path) == [draw(seed) for seed in range(3)]
+
+
+@pytest.mark.slow
+def test_pictures_are_the_same_bytes_from_every_engine(tmp_path):
+    from dask.distributed import Client
+
+    params = load_params(ROOT / "params.yaml").data
+    few = params.foregrounds.model_copy(update={"train": 4, "validation": 1, "test": 1})
+    layers = list_layers(params.model_copy(update={"size": 96, "foregrounds": few, "backgrounds": few}), 0)
+    with joblib.parallel_config(backend="sequential"):
+        write_library(layers, tmp_path / "sequential")
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        write_library(layers, tmp_path / "loky")
+    with (
+        Client(n_workers=2, threads_per_worker=1, dashboard_address=None),
+        joblib.parallel_config(backend="dask"),
+    ):
+        write_library(layers, tmp_path / "dask")
+    assert sha256(tmp_path / "sequential") == sha256(tmp_path / "loky") == sha256(tmp_path / "dask")

@@ -73,7 +73,7 @@ def test_an_experiment_reruns_distillation_and_below(project):
     assert set(stages_run(run("dvc exp run -S kd.weight=0.5", project))) == FROM_DISTILL
     assert yaml.safe_load((project / "params.yaml").read_text())["kd"]["weight"] == 0.5
     history = (project / "reports/history.csv").read_text()
-    run("git checkout -q . && dvc checkout", project)
+    run("git checkout -q . && dvc checkout dvc.yaml", project)
     assert history != (project / "reports/history.csv").read_text()
 
 
@@ -193,7 +193,7 @@ def test_predictions_made_elsewhere_become_a_baseline(project, tmp_path):
     metrics = json.loads((project / "reports/metrics.json").read_text())["test"]
     assert metrics["other_network"]["sad"] == metrics["interpolation"]["sad"]
     assert "other network" in (project / "reports/index.html").read_text()
-    run("git checkout -q . && dvc checkout", project)
+    run("git checkout -q . && dvc checkout dvc.yaml", project)
 
 
 def test_photographs_are_scored_beside_the_test_set(project, realdata):
@@ -210,7 +210,7 @@ def test_photographs_are_scored_beside_the_test_set(project, realdata):
     metrics = json.loads((project / "reports/sets/photos/metrics.json").read_text())
     assert metrics["Trimap1"]["n"] == metrics["Trimap2"]["n"] == 2
     assert "photos" in (project / "reports/index.html").read_text()
-    run("git checkout -q . && dvc checkout", project)
+    run("git checkout -q . && dvc checkout dvc.yaml", project)
 
 
 def test_the_user_interface_answers(project):
@@ -248,10 +248,17 @@ def test_every_command_of_the_readme_is_run_above():
     )
     by_hand = {
         "erkd demo": "tests/test_demo.py, at another port",
+        "dvc repro ablation/dvc.yaml": "tests/test_ablation.py",
+        "dvc repro --force --single-item ablation/dvc.yaml:cell@erkd-full-1": "tests/test_ablation.py",
+        "for stage in library composite trimap teacher features; "
+        "do python -m pipeline.$stage --root release; done": "stages that `make repro` runs, on release/params.yaml",
+        "python -m pipeline.release --root release --size small --minutes 9": "an hour; tests/test_release.py",
         "make ui": "test_the_user_interface_answers, at another port",
         "source .venv/bin/activate": "`run` puts the environment's bin first",
         "make test": "what runs this",
         "make test-fast": "a part of what runs this",
+        "make test-faults": "the long tier of what runs this",
+        "make audit": "it needs the network; tests/test_security.py runs it without",
     }
     served = "".join(section(ROOT / "README.md", "Serve")).splitlines()  # tests/test_walkthroughs.py
     for command in readme_commands():

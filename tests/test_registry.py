@@ -11,7 +11,7 @@ from test_model_card import training_record
 from test_registry_model import IMAGE, TRIMAP, png_text, read_png_text
 
 from erkd.candidates import Candidate, read_candidate, validation_digest
-from erkd.files import InputError, read_json, sha256, write_json
+from erkd.files import InputError, read_json, sha256, write_hash, write_json
 from erkd.params import load_params
 from erkd.registry import register
 from erkd.runs import find_runs
@@ -158,6 +158,7 @@ def test_the_data_hash_is_of_validation_alone(tmp_path: Path) -> None:
     assert validation_digest(*_write_data(tmp_path / "c", TRIMAP[::-1].copy())) != first
     manifest, trimaps = _write_data(tmp_path / "d", TRIMAP)
     manifest.write_text(manifest.read_text().replace("validation", "test"))
+    write_hash(manifest)
     with pytest.raises(InputError, match="no validation row"):
         validation_digest(manifest, trimaps)
 

@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> "MattingModel":
     from erkd.registry_model import MattingModel
 
     model = MattingModel()
-    model.load_context(SimpleNamespace(artifacts={"onnx": onnx}))
+    model.load_context(SimpleNamespace(artifacts={"onnx": onnx}, model_config=None))
     return model
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_set import write_small_set
 
-from erkd.files import InputError
+from erkd.files import InputError, write_hash
 from erkd.images import save_image
 from erkd.intervals import interval, mean_scores, resample, summarise
 from erkd.metrics import Scores
@@ -49,6 +49,7 @@ def test_a_sample_without_a_trimap_is_named(samples, tmp_path):
     table = tmp_path / "data/trimaps/trimaps.csv"
     lines = table.read_text(encoding="utf-8").splitlines()
     table.write_text("\n".join(line for line in lines if not line.startswith("s1,")), encoding="utf-8")
+    write_hash(table)
     with pytest.raises(InputError, match=r"trimaps\.csv: no trimap for s1;"):
         list_composites(tmp_path / "data/composites", tmp_path / "data/trimaps", "test")
 

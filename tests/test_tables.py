@@ -2,7 +2,7 @@
 
 import pytest
 
-from erkd.files import InputError
+from erkd.files import InputError, write_hash
 from erkd.tables import TrimapRow, read_table, resolve, write_table
 
 ROWS = [
@@ -21,6 +21,7 @@ def test_missing_and_foreign_tables_are_named(tmp_path):
     with pytest.raises(InputError, match=r"t\.csv: no such table"):
         read_table(tmp_path / "t.csv", TrimapRow)
     (tmp_path / "t.csv").write_text("sample_id,split\n1,train\n")
+    write_hash(tmp_path / "t.csv")
     with pytest.raises(
         InputError, match=r"t\.csv: expected the columns sample_id, split, trimap.*found sample_id, split"
     ):
@@ -28,6 +29,7 @@ def test_missing_and_foreign_tables_are_named(tmp_path):
     (tmp_path / "t.csv").write_text(
         "sample_id,split,trimap,foreground_radius,background_radius,unknown_fraction,seed\na,b,c,d,e,f,g\n"
     )
+    write_hash(tmp_path / "t.csv")
     with pytest.raises(InputError, match=r"t\.csv: not a readable table"):
         read_table(tmp_path / "t.csv", TrimapRow)
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from erkd.centring import CentredSpace
 from erkd.features import open_features
-from erkd.files import InputError, sha256
+from erkd.files import InputError, sha256, write_record
 from erkd.images import load_image, save_image, save_trimap
 from erkd.params import FeaturesParams, TeacherParams
 from erkd.pictures import Pictures
@@ -33,7 +33,14 @@ from erkd.teachers.readout import split_trunk, standardise, write_readout
 from erkd.teachers.scores import auc, balanced_accuracy, patch_scores, unknown_cells
 from erkd.teachers.source import open_model
 from erkd.teachers.stride import set_output_stride
-from erkd.teachers.teacher import Preprocessing, Teacher, load_teacher, preprocessing_of, save_teacher
+from erkd.teachers.teacher import (
+    CONFIG,
+    Preprocessing,
+    Teacher,
+    load_teacher,
+    preprocessing_of,
+    save_teacher,
+)
 from erkd.teachers.towers import describe_tower
 from erkd.teachers.views import VIEWS, frozen_views
 
@@ -472,7 +479,7 @@ def test_no_training_composites_is_an_input_error(composites, tmp_path):
 
 
 def test_an_incomplete_teacher_is_named(tmp_path):
-    (tmp_path / "teacher.json").write_text(json.dumps({"output_stride": 16, "prompts": []}))
+    write_record({"output_stride": 16, "prompts": [], "sha256": {CONFIG: "0"}}, tmp_path / "teacher.json")
     with pytest.raises(InputError, match=r"open_clip_config\.json: no such file"):
         load_teacher(tmp_path)
 

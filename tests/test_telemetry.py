@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+import sysconfig
 import venv
 
 import pytest
@@ -41,6 +42,17 @@ def test_the_tools_themselves_say_that_it_is_off(tmp_path):
 def test_what_the_user_set_stays():
     code = "import erkd, os; print(os.environ['DO_NOT_TRACK'], os.environ['DVC_NO_ANALYTICS'])"
     assert python(sys.executable, "-c", code, DO_NOT_TRACK="mine") == "mine 1\n"
+
+
+@pytest.mark.parametrize("module", ["erkd", "erkd.registry_model"])
+def test_onnx_runtime_writes_nothing(tmp_path, module):
+    """Its telemetry keeps `.ses` in the temporary folder and a database in ~/.cache, and sends what it gathers."""
+    folders = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(tmp_path))
+    path = f"{ROOT}:{sysconfig.get_path('purelib')}"
+    code = f"import {module}, onnxruntime"
+    # -S: without the environment's own .pth file
+    python(sys.executable, "-S", "-W", "ignore", "-c", code, cwd=tmp_path, PYTHONPATH=path, **folders)
+    assert [*tmp_path.rglob("*")] == []
 
 
 def test_every_python_of_the_environment_has_it(tmp_path):

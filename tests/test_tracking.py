@@ -165,6 +165,17 @@ def test_training_outlives_a_locked_store(
     assert "logged the run" in sync(root, params)
 
 
+def test_training_outlives_a_store_that_is_removed(root: Path, params: Params) -> None:
+    def remove() -> None:
+        for file in root.glob("mlflow.db*"):
+            file.rename(root / f"away-{file.name}")
+
+    _train(root, params, before_end=remove)
+    assert (root / "models/student/student.json").is_file()
+    for file in root.glob("away-*"):
+        file.replace(root / file.name.removeprefix("away-"))
+
+
 @pytest.mark.parametrize("content", [b"junk" * 1000, None], ids=["damaged", "a folder"])
 def test_training_outlives_a_lost_store(
     content: bytes | None,

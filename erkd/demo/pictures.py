@@ -11,13 +11,7 @@ from erkd.images import BACKGROUND, FOREGROUND, UNKNOWN, Bytes, image_bytes, rea
 from erkd.matter import Matter
 
 MAX_PIXELS = 16_000_000  # browsers on phones hold no larger canvas
-FORMATS = (
-    "PNG",
-    "JPEG",
-    "WEBP",
-    "GIF",
-    "BMP",
-)  # what browsers show; others could start programs (PostScript)
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers show
 
 
 def matte(matter: Matter, photo: bytes, trimap: bytes) -> bytes:

@@ -35,7 +35,7 @@ class Decoder(nn.Module):
 class Head(nn.Module):
     """Alpha at full resolution from stride-2 features, the image and the propagated cues.
 
-    It adds a correction, zero at the start, to the propagated alpha.
+    It adds a correction, zero at the start, to the closed form's alpha.
     """
 
     def __init__(self, channels: int, cue_channels: int, width: int) -> None:
@@ -45,7 +45,7 @@ class Head(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, features: Tensor, image: Tensor, cues: Tensor) -> Tensor:
-        """B x C x H/2 x W/2, B x 3 x H x W, B x cues x H x W (first: propagated alpha) -> B x 1 x H x W."""
+        """B x C x H/2 x W/2, B x 3 x H x W, B x cues x H x W (first: an alpha) -> B x 1 x H x W."""
         correction = self.out(self.hidden(torch.cat([double(features), image, cues], dim=1)))
         alpha = cues[:, :1] + correction
         if self.training:  # clipped, with the gradient of the unclipped: what overshoots can come back

@@ -1,8 +1,9 @@
-"""Colour propagation: what known foreground and background look like, carried into the unknown region.
+"""Propagation: what known foreground and background look like, carried into the unknown region.
 
 A sampling method with unlimited reach inside the graph. Known colours are averaged down a pyramid and
 filled back from coarse to fine (push-pull, after Gortler et al., "The Lumigraph", 1996), at stride 4, where
-it costs next to nothing. Pooling, blurs and doublings alone: it exports to ONNX at any size.
+it costs next to nothing. Pooling, blurs and doublings alone: it exports to ONNX at any size. From them a closed
+form (`closed_form.py`) makes the student's first guess.
 """
 
 import torch
@@ -10,10 +11,12 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate
 
 from erkd.students import EPSILON, STRIDE
+from erkd.students.closed_form import apply_line, solve
 
 HALVINGS = 3  # down to stride 32, which divides every size that the student takes
 DILATIONS = (1, 2, 4, 8, 16)  # then blurs of growing reach at stride 32: 31 cells, about 1,000 pixels
-CHANNELS = 5  # of `project`'s cues
+CHANNELS = 6  # of `project`'s cues
+BELIEF = 0.03  # in the projection where it explains a cell fully, beside the Laplacian's rows of about 9
 
 
 def fill(colours: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,30 +48,59 @@ def fill(colours: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def propagate(image: Tensor, trimap: Tensor) -> Tensor:
-    """Layers: foreground and background colours everywhere, B x 8 x H/4 x W/4.
+    """Layers B x 12 x H/4 x W/4 of `image` B x 3 x H x W and `trimap` B x 1 x H x W of 0, 0.5, 1; see `spread`.
 
-    Three colours and a log distance of the foreground, then of the background.
-
-    `image` B x 3 x H x W; `trimap` B x 1 x H x W of 0, 0.5, 1; H and W multiples of 32.
+    H and W are multiples of 32.
     """
-    layers = []
+    return spread(cells(image, trimap))
+
+
+def cells(image: Tensor, trimap: Tensor) -> Tensor:
+    """What is known of each cell of 4 x 4 pixels, B x 11 x H/4 x W/4.
+
+    The mean colour; that of its known foreground, and its share; that of its known background, and its share.
+    """
+    parts = [avg_pool2d(image, STRIDE)]
     for known in ((trimap == 1).to(image.dtype), (trimap == 0).to(image.dtype)):
         share = avg_pool2d(known, STRIDE)
-        mean = avg_pool2d(image * known, STRIDE) / (share + EPSILON)
-        layers.append(torch.cat(fill(mean, share), dim=1))
-    return torch.cat(layers, dim=1)
+        parts += [avg_pool2d(image * known, STRIDE) / (share + EPSILON), share]
+    return torch.cat(parts, dim=1)
 
 
-def project(image: Tensor, layers: Tensor) -> Tensor:
-    """Cues at full resolution, B x 5 x H x W, from `propagate`'s layers.
+def spread(cells: Tensor) -> Tensor:
+    """Layers B x 12 x h x w of `cells` B x 11 x h x w; h and w are multiples of 8.
 
-    Alpha as the projection of image - background on foreground - background, clipped to [0, 1]; the
-    residual of that composite; the contrast of the two colours; both log distances.
+    Foreground colours everywhere and a log distance of them, the same of the background, and the closed form's
+    line. The line's guess is the projection, believed where the colours differ and explain the cell.
     """
-    layers = interpolate(layers, scale_factor=STRIDE, mode="bilinear")
+    image, foreground, background = cells[:, :3], cells[:, 6:7], cells[:, 10:]
+    known = cells[:, 3:].unflatten(1, (2, 4)).flatten(0, 1)  # both at once, as a larger batch
+    filled = torch.cat(fill(known[:, :3], known[:, 3:]), dim=1)
+    layers = filled.unflatten(0, (-1, 2)).flatten(1, 2)
+    guess, residual, energy = compare(image, layers)
+    belief = BELIEF * torch.exp(-residual / 0.03) * energy / (energy + 0.05)
+    return torch.cat([layers, solve(image, foreground, background, guess, belief)], dim=1)
+
+
+def compare(image: Tensor, layers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The image beside the two colours, each B x 1 x H x W: projection, residual, energy.
+
+    The projection of image - background on foreground - background, clipped to [0, 1], is an alpha; the
+    residual is what that composite leaves of the image; the energy is the contrast of the colours, squared.
+    """
     difference = layers[:, :3] - layers[:, 4:7]
     energy = (difference**2).sum(1, keepdim=True)
     offset = image - layers[:, 4:7]
     alpha = ((offset * difference).sum(1, keepdim=True) / (energy + 4e-3)).clamp(0, 1)
     residual = (offset - alpha * difference).abs().mean(1, keepdim=True)
-    return torch.cat([alpha, residual, energy, layers[:, 3:4], layers[:, 7:8]], dim=1)
+    return alpha, residual, energy
+
+
+def project(image: Tensor, layers: Tensor) -> Tensor:
+    """Cues at full resolution, B x 6 x H x W, from `propagate`'s layers.
+
+    The closed form's alpha, the student's first guess; `compare`'s three; both log distances.
+    """
+    layers = interpolate(layers, scale_factor=STRIDE, mode="bilinear")
+    guess = apply_line(layers[:, 8:], image)
+    return torch.cat([guess, *compare(image, layers), layers[:, 3:4], layers[:, 7:8]], dim=1)

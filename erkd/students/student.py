@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from erkd.files import InputError, atomic, read_json, sha256, write_json
+from erkd.files import InputError, atomic, check_hash, read_json, sha256, write_json
 from erkd.students import REACH
 from erkd.students.decoder import Decoder, Head
 from erkd.students.edge_reserved import EdgeReserved
@@ -39,7 +39,7 @@ class Matte:
     (stride 8 raw; at the deepest stride the unit-length embedding in CLIP's joint space); `logits` B x K x
     H/s x W/s over MFFM's dictionary, at the deepest stride; `edges` by stride, B x 2 x H/s x W/s. What losses
     of further heads need: `levels`, the encoder's maps by stride, finest first; `decoded` B x C x H/2 x W/2, the
-    last map of the decoder; `cues` B x 5 x H x W, the propagated colours' (`propagation.project`).
+    last map of the decoder; `cues` B x 6 x H x W (`propagation.project`).
     """
 
     alpha: Tensor
@@ -79,7 +79,7 @@ class Student(nn.Module):
     def forward(self, image: Tensor, trimap: Tensor, layers: Tensor | None = None) -> Matte:
         """`image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5, 1; H, W multiples of 32.
 
-        `layers` B x 8 x H/4 x W/4 are `propagate`'s. A tile of a larger image brings those of the whole,
+        `layers` B x 12 x H/4 x W/4 are `propagate`'s. A tile of a larger image brings those of the whole,
         which alone have unlimited reach; without them they are computed from the input itself.
         """
         with torch.autocast(image.device.type, enabled=False):  # small shares are divided by small shares
@@ -126,7 +126,7 @@ def save_student(student: Student, folder: Path, training: dict[str, object]) ->
     """Write `student.safetensors` and `student.json` (shape, weights' hash, and `training` for the record)."""
     weights = {name: value.detach().cpu().contiguous() for name, value in student.state_dict().items()}
     with atomic(folder / "student.safetensors") as temporary:
-        save_file(weights, temporary)
+        temporary.write_bytes(save(weights))  # `save_file` hides that a disk is full
     record = {
         "config": asdict(student.config),
         "parameters": sum(parameter.numel() for parameter in student.parameters()),
@@ -138,14 +138,22 @@ def save_student(student: Student, folder: Path, training: dict[str, object]) ->
 
 def load_student(folder: Path) -> Student:
     """Read a saved student, in eval mode. Raises InputError when a file is missing, damaged or of another shape."""
-    record = read_json(folder / "student.json")
-    weights = folder / "student.safetensors"
-    if not weights.is_file():
+    record, weights = read_json(folder / "student.json"), folder / "student.safetensors"
+    mend = "student.json and student.safetensors belong together: take both anew from where they came"
+    try:
+        expected, config = record["sha256"], StudentConfig(**record["config"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder / 'student.json'}: not a student's record ({error}); {mend}") from None
+    check_hash(weights, expected, mend)
+    try:
+        stored = load_file(weights)
+        with torch.device("meta"):  # an absurd shape costs nothing
+            Student(config).load_state_dict(stored, assign=True)
+    except Exception as error:  # timm and torch have many words for a shape that is none
+        reason = str(error).splitlines()[0][:200]
         raise InputError(
-            f"{weights}: no such file; a student folder holds student.json and student.safetensors"
-        )
-    if sha256(weights) != record["sha256"]:
-        raise InputError(f"{weights}: its bytes are not those that student.json names (damaged or exchanged)")
-    student = Student(StudentConfig(**record["config"]))
-    student.load_state_dict(load_file(weights))
+            f"{folder / 'student.json'}: not the shape of its weights ({reason}); {mend}"
+        ) from None
+    student = Student(config)
+    student.load_state_dict(stored)
     return student.eval()

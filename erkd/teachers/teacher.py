@@ -9,10 +9,19 @@ import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from erkd.files import InputError, atomic, read_json, sha256, write_json
+from erkd.files import (
+    InputError,
+    atomic,
+    check_hash,
+    read_json,
+    read_record,
+    sha256,
+    write_json,
+    write_record,
+)
 from erkd.images import Array
 from erkd.teachers.dense import TeacherFeatures, dense_features
 from erkd.teachers.stride import set_output_stride
@@ -136,20 +145,21 @@ def save_teacher(folder: Path, model: Any, model_config: dict[str, Any], setting
     # contiguous copies: safetensors refuses tensors that share memory
     weights = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
     with atomic(folder / WEIGHTS) as temporary:
-        save_file(weights, temporary)
+        temporary.write_bytes(save(weights))  # `save_file` hides that a disk is full
     write_json(config, folder / CONFIG)
-    write_json({**settings, "patches": describe_tower(model.visual)}, folder / TEACHER)
+    hashes = {name: sha256(folder / name) for name in (CONFIG, WEIGHTS)}
+    write_record({**settings, "patches": describe_tower(model.visual), "sha256": hashes}, folder / TEACHER)
 
 
 def load_teacher(folder: Path, device: str = "cpu") -> Teacher:
-    """Load a teacher that `save_teacher` wrote. Raises InputError that names the file that is missing."""
-    settings = read_json(folder / TEACHER)
+    """Load a teacher that `save_teacher` wrote. Raises InputError that names a file that is missing or damaged."""
+    mend = "`dvc repro teacher` writes it anew"
+    settings = read_record(folder / TEACHER, mend)
     for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder / name}: no such file; the stage `teacher` writes it")
+        check_hash(folder / name, settings["sha256"][name], mend)
     model = open_clip.create_model(f"local-dir:{folder}", device=device)
     identity = {
-        "weights": sha256(folder / WEIGHTS),
+        "weights": settings["sha256"][WEIGHTS],
         "config": read_json(folder / CONFIG),
         "output_stride": settings["output_stride"],
     }

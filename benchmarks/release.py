@@ -1,0 +1,110 @@
+"""Score the students that ship beside the classical methods, and prove the figures that the project states.
+
+`python -m benchmarks.release --photographs DIR [--write]`: every method on the nine photographs with both trimaps
+and on the release's procedural test set (drawn when it is missing). With `--write` the figures go to
+`release/scores.csv`, which the README's table is made from; without, they are compared with it and the first steps
+of every shipped training are replayed. The last line is a JSON object; the exit status is 1 when a figure differs.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from erkd.baselines import MEAN, run_baselines
+from erkd.cells import prepare_cell
+from erkd.costs import typical
+from erkd.files import check_hash, read_json
+from erkd.intervals import mean_scores
+from erkd.matter import Matter
+from erkd.params import load_params
+from erkd.release import WEIGHTS, ReleaseRow, read_release_rows, replay, write_release_rows
+from erkd.scores import ScoreRow, predict_samples, score_samples, significant
+from erkd.sources.alphamatting import list_samples
+from erkd.tables import Sample, list_composites
+
+ROOT = Path("release")
+SCORES = ROOT / "scores.csv"
+SIZES = tuple(sorted(folder.name for folder in WEIGHTS.glob("*/")))
+CLASSICAL = ("closed_form", "knn", "shared_sampling")
+NAMES = {"Trimap1": "narrow", "Trimap2": "wide"}
+TOLERANCE = 0.01  # of SAD: another processor rounds elsewhere
+DATA = ("library", "composite", "trimap")
+
+
+def sets(photographs: Path | None) -> dict[str, list[Sample]]:
+    """The samples by set: the photographs with either trimap, where there are any, and the drawn test set."""
+    if not (ROOT / "data/trimaps").is_dir():
+        for stage in DATA:
+            subprocess.run([sys.executable, "-m", f"pipeline.{stage}", "--root", ROOT], check=True)
+    found = {"test": list_composites(ROOT / "data/composites", ROOT / "data/trimaps", "test")}
+    samples = list_samples(photographs) if photographs else []
+    return {
+        name: [s for s in samples if s.group == group] for group, name in NAMES.items() if samples
+    } | found
+
+
+def rows_of(name: str, samples: list[Sample]) -> list[ReleaseRow]:
+    """Every method's row on one set; predictions lie under release/reports."""
+    folder = ROOT / "reports/predictions" / name
+    costs = run_baselines(samples, CLASSICAL, folder, folder / "done")  # minutes, kept for the next time
+    seconds = {method: cost["seconds"] for method, cost in costs.items()}
+    parameters = dict.fromkeys((*CLASSICAL, MEAN), 0)
+    for size in SIZES:
+        matter = Matter.load(WEIGHTS / size, "cpu")
+        seconds[size] = typical(predict_samples(matter, samples, folder / size))["seconds"]
+        parameters[size] = read_json(WEIGHTS / size / "student.json")["parameters"]
+    scored: dict[str, list[ScoreRow]] = {m: score_samples(samples, m, folder / m) for m in parameters}
+    sad = {method: np.array([row.scores.sad for row in rows]) for method, rows in scored.items()}
+    best = np.min([sad[method] for method in CLASSICAL], axis=0)
+    result = []
+    for method, rows in scored.items():
+        mean, ratios = mean_scores([row.scores for row in rows]), sad[method] / best
+        result.append(
+            ReleaseRow(
+                name,
+                method,
+                *(significant(mean[metric]) for metric in ("sad", "mse", "grad", "conn")),
+                significant(float(np.exp(np.log(ratios).mean()))),
+                significant(float(ratios.max())),
+                seconds[method],
+                parameters[method],
+            )
+        )
+    return result
+
+
+def main() -> None:
+    """Score, and write or compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--photographs", type=Path, help="folder in the layout of alphamatting.com")
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    rows = [row for name, samples in sets(arguments.photographs).items() for row in rows_of(name, samples)]
+    sad = {f"{row.set}/{row.method}": row.sad for row in rows}
+    if arguments.write:
+        write_release_rows(rows, SCORES)
+        print(json.dumps(sad))
+        return
+    stated = {f"{row.set}/{row.method}": row.sad for row in read_release_rows(SCORES)}
+    differing = {
+        name: [value, stated[name]]
+        for name, value in sad.items()
+        if abs(value / stated[name] - 1) > TOLERANCE
+    }
+    replayed = {}
+    for size in SIZES:
+        folder = WEIGHTS / size
+        check_hash(folder / "student.safetensors", read_json(folder / "card.json")["sha256"], "take it anew")
+        project = prepare_cell(ROOT, size, load_params(ROOT / "params.yaml").seed).folder
+        if (ROOT / "data/features").is_dir():
+            replayed[size] = replay(project, load_params(project / "params.yaml"), folder / "history.csv")
+    print(json.dumps({"sad": sad, "differing": differing, "replayed": replayed}))
+    sys.exit(bool(differing) or any(difference > TOLERANCE for difference in replayed.values()))
+
+
+if __name__ == "__main__":
+    main()

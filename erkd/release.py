@@ -1,0 +1,133 @@
+"""The students that ship: from a finished training to a folder of weights with its card, and back to its losses."""
+
+import csv
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from erkd.export import export_student
+from erkd.files import InputError, atomic, read_json, sha256, write_json
+from erkd.params import Params
+from erkd.students.student import load_student
+from erkd.training import Record, train_student
+
+WEIGHTS = Path(str(files("erkd"))) / "weights"
+LICENCE = (
+    "Apache-2.0, as the project; the backbone starts from tf_efficientnet_lite0 of TensorFlow's model garden "
+    "(Apache-2.0), trained on ImageNet; the training data is drawn by the project from freely licensed pictures "
+    "(erkd/sources/procedural.py)"
+)
+FAILURES = (
+    "Fine hair and fur before a background of their own colour or texture.",
+    "Glass, smoke and motion blur across a busy background.",
+    "Objects that a trimap leaves unknown as a whole: without known foreground near by, alpha is a guess.",
+    "Photographs far larger than 1 megapixel with unknown bands of hundreds of pixels: reduce them first.",
+)
+REPLAYED = 50  # steps whose losses are compared
+
+
+def publish(project: Path, params: Params, folder: Path) -> None:
+    """Copy a trained student into `folder`: student.safetensors, student.json, student.onnx (weights stored as
+    float16), onnx.json, history.csv and card.json. Needs what `train_student` left under `project`."""
+    source = project / "models/student"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (source / "student.safetensors", source / "student.json", project / "reports/history.csv"):
+        shutil.copyfile(path, folder / path.name)
+    weights = sha256(folder / "student.safetensors")
+    with tempfile.TemporaryDirectory() as name:
+        made = Path(name)
+        export_student(load_student(folder), made, params.export, weights)
+        record = read_json(made / "onnx.json")
+        shutil.copyfile(made / "student.fp16.onnx", folder / "student.onnx")
+    write_json(record | record["fp16"], folder / "onnx.json")
+    student = read_json(folder / "student.json")
+    card = {
+        "commit": _commit(),
+        "data_seed": params.seed,
+        "steps": params.distill.steps,
+        "hardware": f"{platform.machine()} CPU, {params.threads} thread(s)"
+        if params.device != "cuda"
+        else "GPU",
+        "parameters": student["parameters"],
+        "sha256": weights,
+        "best_validation": student["training"]["best"],
+        "licence": LICENCE,
+        "known_failures": FAILURES,
+        "settings": params.model_dump(mode="json"),
+    }
+    write_json(card, folder / "card.json")
+
+
+def _commit() -> str:
+    """The commit of the source, or `unknown` outside a repository."""
+    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=WEIGHTS.parent)
+    return found.stdout.strip() or "unknown"
+
+
+class _Replayed(Exception):
+    """Enough steps were compared."""
+
+
+def replay(project: Path, params: Params, history: Path) -> float:
+    """Train the first steps anew and return the largest relative difference of their losses from `history`.
+
+    Zero on the same kind of machine with as many threads; the history keeps six digits.
+    """
+    with history.open(encoding="utf-8", newline="") as stream:
+        expected = [float(line["loss"]) for line in csv.DictReader(stream)]
+    differences: list[float] = []
+
+    def compare(step: int, record: Record) -> None:
+        loss = float(f"{record['loss']:.6g}")
+        differences.append(abs(loss - expected[step - 1]) / expected[step - 1])
+        if step == REPLAYED:
+            raise _Replayed
+
+    try:
+        train_student(project, params, compare)
+    except _Replayed:
+        return max(differences)
+    raise InputError(f"{history}: the training ended before step {REPLAYED}")
+
+
+@dataclass(frozen=True)
+class ReleaseRow:
+    """What a method scores on a set: means over the unknown region; SAD, Grad, Conn in thousands.
+
+    `ratio` is the geometric mean over images of its SAD over the best classical method's on the image, `worst` the
+    largest; `seconds` the median per image, processor time; `parameters` 0 for classical methods.
+    """
+
+    set: str
+    method: str
+    sad: float
+    mse: float
+    grad: float
+    conn: float
+    ratio: float
+    worst: float
+    seconds: float
+    parameters: int
+
+
+def write_release_rows(rows: list[ReleaseRow], path: Path) -> None:
+    """Write one line per row."""
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(ReleaseRow)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def read_release_rows(path: Path) -> list[ReleaseRow]:
+    """The rows of a file that `write_release_rows` wrote."""
+    types: dict[str, Any] = {field.name: field.type for field in fields(ReleaseRow)}
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [
+            ReleaseRow(**{name: types[name](cell) for name, cell in line.items()})
+            for line in csv.DictReader(stream)
+        ]

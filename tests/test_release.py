@@ -1,0 +1,75 @@
+"""The students that ship are what their cards and the README say; publishing and replaying work on small ones."""
+
+import csv
+import re
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from students import small_student
+from test_matter import photo
+
+from erkd import Matter
+from erkd.files import read_json, sha256
+from erkd.params import load_params
+from erkd.release import WEIGHTS, publish, read_release_rows
+from erkd.students.student import save_student
+
+SIZES = sorted(folder.name for folder in WEIGHTS.glob("*/"))
+MOST_PARAMETERS = {"nano": 0.4e6, "small": 1.2e6}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_shipped_weights_are_those_of_their_card(size):
+    card = read_json(WEIGHTS / size / "card.json")
+    assert card["sha256"] == sha256(WEIGHTS / size / "student.safetensors")
+    assert read_json(WEIGHTS / size / "onnx.json")["student_sha256"] == card["sha256"]
+    assert card["parameters"] == read_json(WEIGHTS / size / "student.json")["parameters"]
+    assert card["parameters"] <= MOST_PARAMETERS[size]
+    with (WEIGHTS / size / "history.csv").open() as stream:
+        assert len([*csv.DictReader(stream)]) == card["steps"]
+
+
+def test_what_ships_is_small():
+    assert "small" in SIZES
+    assert sum(file.stat().st_size for file in WEIGHTS.rglob("*") if file.is_file()) <= 8e6
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_shipped_students_matte(size):
+    image, trimap = photo(200, 160)
+    alphas = [Matter.load(WEIGHTS / size / file)(image, trimap) for file in ("student.onnx", ".")]
+    np.testing.assert_allclose(*alphas, atol=1e-6)
+    assert np.all(alphas[0][trimap == 255] == 1)
+    assert np.all(alphas[0][trimap == 0] == 0)
+
+
+def test_the_shipped_student_is_the_default():
+    assert str(WEIGHTS / "small") in Matter.load(device="cpu").engine.name
+
+
+def test_the_readme_states_the_figures_of_the_scores():
+    """Every row of README's table is a row of release/scores.csv, to two decimals."""
+    rows = {(row.set, row.method): row for row in read_release_rows(ROOT / "release/scores.csv")}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.split("<!-- release -->")[1].split("<!-- end -->")[0]
+    found = re.findall(
+        r"^\| `?(\w+)`? \| (\w+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", table, re.M
+    )
+    assert len(found) == len(rows)
+    for method, name, *values in found:
+        row = rows[name, method]
+        assert values == [f"{row.sad:.2f}", f"{1000 * row.mse:.2f}", f"{row.grad:.2f}", f"{row.conn:.2f}"]
+
+
+@pytest.mark.slow
+def test_publishing_leaves_a_usable_folder(tmp_path):
+    params = load_params(ROOT / "params.yaml")
+    save_student(small_student().eval(), tmp_path / "models/student", {"best": {"sad": 1.0}})
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/history.csv").write_text("step,loss\n1,0.5\n")
+    publish(tmp_path, params, tmp_path / "published")
+    assert Matter.load(tmp_path / "published")(*photo(64, 64)).shape == (64, 64)
+    card = read_json(tmp_path / "published/card.json")
+    assert card["sha256"] == sha256(tmp_path / "published/student.safetensors")
+    assert card["settings"]["distill"]["steps"] == params.distill.steps
