@@ -67,10 +67,7 @@ def copy_of(project: Path, folder: Path) -> Path:
     run(f"git clone -q {project} {folder}", project)
     shutil.copytree(project / ".dvc/cache", folder / ".dvc/cache")
     (folder / ".venv").symlink_to(ROOT / ".venv")
-    run(
-        "git config user.name tester && git config user.email tester@localhost && dvc checkout dvc.yaml",
-        folder,
-    )
+    run("git config user.name tester && git config user.email tester@localhost && dvc checkout", folder)
     return folder
 
 

@@ -9,7 +9,10 @@ from imports import ROOT, local_files
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
-ABLATION = yaml.safe_load((ROOT / "ablation/dvc.yaml").read_text(encoding="utf-8"))["stages"]
+ABLATION, RELEASE = (
+    yaml.safe_load((ROOT / folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    for folder in ("ablation", "release")
+)
 EVERY = STAGES | {f"ablation {name}": stage for name, stage in ABLATION.items()}
 
 
@@ -53,11 +56,17 @@ def test_the_ablation_shares_the_stages_of_the_pipeline(name):
     """Under its own folder, with the same dependencies, settings and outputs."""
     ours, theirs = STAGES[name], ABLATION[name]
     assert theirs["cmd"] == f"{ours['cmd']} --root ablation"
-    for kind in ("deps", "outs"):
-        here = [*ours.get(kind, []), *(next(iter(m)) for m in ours.get("metrics", []) if kind == "outs")]
-        own = [dep if dep.endswith(".py") else f"ablation/{dep}" for dep in here]
-        assert theirs[kind] == own
+    assert theirs["deps"] == [dep if dep.endswith(".py") else f"ablation/{dep}" for dep in ours["deps"]]
+    outs = [*ours.get("outs", []), *(next(iter(metric)) for metric in ours.get("metrics", []))]
+    assert theirs["outs"] == [{f"ablation/{out}": {"cache": False}} for out in outs]
     assert theirs["params"] == [{"ablation/params.yaml": ours["params"]}]
+
+
+@pytest.mark.parametrize("stages", [ABLATION, RELEASE], ids=["ablation", "release"])
+def test_only_the_pipeline_keeps_outputs_in_the_cache(stages):
+    """Of a cached output that was never made, a plain `dvc checkout`, `pull` or `exp apply` fails."""
+    for stage in stages.values():
+        assert all(settings["cache"] is False for out in stage["outs"] for settings in out.values())
 
 
 def test_cells_depend_on_every_setting_of_training():

@@ -73,7 +73,7 @@ def test_an_experiment_reruns_distillation_and_below(project):
     assert set(stages_run(run("dvc exp run -S kd.weight=0.5", project))) == FROM_DISTILL
     assert yaml.safe_load((project / "params.yaml").read_text())["kd"]["weight"] == 0.5
     history = (project / "reports/history.csv").read_text()
-    run("git checkout -q . && dvc checkout dvc.yaml", project)
+    run("git checkout -q . && dvc checkout", project)
     assert history != (project / "reports/history.csv").read_text()
 
 
@@ -193,7 +193,7 @@ def test_predictions_made_elsewhere_become_a_baseline(project, tmp_path):
     metrics = json.loads((project / "reports/metrics.json").read_text())["test"]
     assert metrics["other_network"]["sad"] == metrics["interpolation"]["sad"]
     assert "other network" in (project / "reports/index.html").read_text()
-    run("git checkout -q . && dvc checkout dvc.yaml", project)
+    run("git checkout -q . && dvc checkout", project)
 
 
 def test_photographs_are_scored_beside_the_test_set(project, realdata):
@@ -210,7 +210,7 @@ def test_photographs_are_scored_beside_the_test_set(project, realdata):
     metrics = json.loads((project / "reports/sets/photos/metrics.json").read_text())
     assert metrics["Trimap1"]["n"] == metrics["Trimap2"]["n"] == 2
     assert "photos" in (project / "reports/index.html").read_text()
-    run("git checkout -q . && dvc checkout dvc.yaml", project)
+    run("git checkout -q . && dvc checkout", project)
 
 
 def test_the_user_interface_answers(project):

@@ -129,9 +129,9 @@ def test_a_researchers_experiment_reaches_a_colleague(home, tmp_path):
     colleague = home / "colleague"
     assert YAML().load(colleague / "params.yaml")["kd"]["weight"] == 0.5
     assert student(colleague) == student(home) != first
-    run("git checkout -q . && dvc checkout dvc.yaml", colleague)
+    run("git checkout -q . && dvc checkout", colleague)
     assert student(colleague) == first
-    run("git checkout -q . && dvc checkout dvc.yaml", home)
+    run("git checkout -q . && dvc checkout", home)
 
 
 def student(folder) -> bytes:
