@@ -21,10 +21,10 @@ from erkd.files import check_hash, read_json
 from erkd.intervals import mean_scores
 from erkd.matter import Matter
 from erkd.params import load_params
-from erkd.release import WEIGHTS, ReleaseRow, read_release_rows, replay, write_release_rows
+from erkd.release import WEIGHTS, ReleaseRow, replay
 from erkd.scores import ScoreRow, predict_samples, score_samples, significant
 from erkd.sources.alphamatting import list_samples
-from erkd.tables import Sample, list_composites
+from erkd.tables import Sample, list_composites, read_results, write_results
 
 ROOT = Path("release")
 SCORES = ROOT / "scores.csv"
@@ -86,10 +86,10 @@ def main() -> None:
     rows = [row for name, samples in sets(arguments.photographs).items() for row in rows_of(name, samples)]
     sad = {f"{row.set}/{row.method}": row.sad for row in rows}
     if arguments.write:
-        write_release_rows(rows, SCORES)
+        write_results(rows, SCORES)
         print(json.dumps(sad))
         return
-    stated = {f"{row.set}/{row.method}": row.sad for row in read_release_rows(SCORES)}
+    stated = {f"{row.set}/{row.method}": row.sad for row in read_results(SCORES, ReleaseRow, "scores")}
     differing = {
         name: [value, stated[name]]
         for name, value in sad.items()

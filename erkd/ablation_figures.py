@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from erkd.ablation_table import PLAIN, SIZES, Cells, distilled, title
+from erkd.ablation_table import PLAIN, SIZES, distilled, title
 from erkd.cells import CellRow
 from erkd.files import atomic
 from erkd.paired import as_long, by_cell, gap, mean_of
@@ -37,13 +37,13 @@ def draw_differences(rows: Sequence[CellRow], path: Path) -> None:
 
 
 def draw_trade_off(
-    cells: Cells, milliseconds: Mapping[str, float], baselines: Mapping[str, float], path: Path
+    rows: Sequence[CellRow], milliseconds: Mapping[str, float], baselines: Mapping[str, float], path: Path
 ) -> None:
     """SAD on the test composites against parameters and milliseconds of nano, small and base.
 
     `milliseconds` are one prediction's, by METHOD-VARIANT; `baselines` are lines.
     """
-    figure, panels = _panels(2, 4.2)
+    cells, (figure, panels) = by_cell(rows, "test"), _panels(2, 4.2)
     sizes = [name for name in cells if name.split("-")[1] in SIZES and name.startswith("none-")]
     costs = (
         ("parameters, million", {name: mean_of(cells[name], "params") / 1e6 for name in sizes}),

@@ -4,10 +4,9 @@ A cell's folder, `cells/METHOD-VARIANT-SEED` below the ablation's, is a project 
 the shared data and to the teacher, and what its training writes. So every stage runs on it by `--root`.
 """
 
-import csv
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,10 +16,11 @@ from ruamel.yaml import YAML
 from erkd.costs import read_costs, typical, write_costs
 from erkd.files import InputError, atomic, read_json
 from erkd.intervals import mean_scores
-from erkd.predict import Predictor
+from erkd.params import Params
+from erkd.predict import load_predictor
 from erkd.presets import change_settings
 from erkd.scores import STUDENT, predict_samples, score_samples, significant
-from erkd.tables import Sample
+from erkd.tables import Sample, read_results
 
 SHARED = "data"
 
@@ -100,19 +100,15 @@ def prepare_cell(root: Path, name: str, seed: int) -> Cell:
     return cell
 
 
-def score_cell(
-    cell: Cell, set: str, samples: Sequence[Sample], predictor: Predictor, steps: int, seconds: float
-) -> CellRow:
+def score_cell(cell: Cell, set: str, samples: Sequence[Sample], params: Params, seconds: float) -> CellRow:
     """Predict a set and score it; what a prediction costs is left where the stage evaluate leaves it."""
     predictions = cell.folder / "predictions" / set
-    costs = predict_samples(predictor, samples, predictions)
+    costs = predict_samples(load_predictor(cell.student, params.device), samples, predictions)
     write_costs({STUDENT: typical(costs)}, cell.folder / "reports", "evaluate", set)
     mean = mean_scores([row.scores for row in score_samples(samples, STUDENT, predictions)])
     sad, mse, grad, conn = (significant(mean[metric]) for metric in ("sad", "mse", "grad", "conn"))
-    parameters, (method, variant) = (
-        read_json(cell.student / "student.json")["parameters"],
-        cell.name.split("-"),
-    )
+    parameters, steps = read_json(cell.student / "student.json")["parameters"], params.distill.steps
+    method, variant = cell.name.split("-")
     return CellRow(
         method, variant, cell.seed, set, sad, mse, grad, conn, parameters, steps, round(seconds, 1)
     )
@@ -124,27 +120,6 @@ def processor_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def write_cell_rows(rows: Sequence[CellRow], path: Path) -> None:
-    """Write one line per row."""
-    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([field.name for field in fields(CellRow)])
-        writer.writerows(asdict(row).values() for row in rows)
-
-
-def read_cell_rows(path: Path) -> list[CellRow]:
-    """The rows of a table that `write_cell_rows` wrote. Raises InputError for any other file."""
-    types: Any = {field.name: field.type for field in fields(CellRow)}
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return [
-                CellRow(**{name: types[name](cell) for name, cell in line.items()})
-                for line in csv.DictReader(stream)
-            ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a table of cells ({error!r}); `dvc repro ablation/dvc.yaml`") from None
-
-
 def list_rows(root: Path) -> list[CellRow]:
     """The rows of every cell that cells.yaml names and that has been run, in its order, seeds inside.
 
@@ -152,7 +127,8 @@ def list_rows(root: Path) -> list[CellRow]:
     """
     listed = read_cells(root)
     cells = [Cell(root, name, seed) for name in listed["names"] for seed in listed["seeds"]]
-    rows = [row for cell in cells if cell.scores.is_file() for row in read_cell_rows(cell.scores)]
+    made = [cell.scores for cell in cells if cell.scores.is_file()]
+    rows = [row for path in made for row in read_results(path, CellRow, "cells")]
     if not {"none", "erkd"} <= {row.method for row in rows if row.variant == "full"}:
         raise InputError(
             f"{root / 'scores'}: no cell of none-full or erkd-full; `dvc repro ablation/dvc.yaml`"

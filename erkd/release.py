@@ -3,16 +3,21 @@
 import csv
 import platform
 import shutil
-import subprocess
 import tempfile
-from dataclasses import asdict, dataclass, fields
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+
+import torch
 
 from erkd.export import export_student
-from erkd.files import InputError, atomic, read_json, sha256, write_json
+from erkd.files import InputError, read_json, sha256, write_json
 from erkd.params import Params
+from erkd.predict import choose_device
+from erkd.runs import git
 from erkd.students.student import load_student
 from erkd.training import Record, train_student
 
@@ -31,9 +36,20 @@ FAILURES = (
 REPLAYED = 50  # steps whose losses are compared
 
 
-def publish(project: Path, params: Params, folder: Path) -> None:
-    """Copy a trained student into `folder`: student.safetensors, student.json, student.onnx (weights stored as
-    float16), onnx.json, history.csv and card.json. Needs what `train_student` left under `project`."""
+@contextmanager
+def hours_added(path: Path) -> Iterator[None]:
+    """Add the hours that the block takes to those in `path`, however it ends short of a kill."""
+    before, start = read_json(path) if path.is_file() else 0.0, time.monotonic()
+    try:
+        yield
+    finally:
+        write_json(before + (time.monotonic() - start) / 3600, path)
+
+
+def publish(project: Path, params: Params, folder: Path, hours: float) -> None:
+    """Copy a student, trained in so many `hours`, into `folder`: student.safetensors, student.json, student.onnx
+    (weights stored as float16), onnx.json, history.csv and card.json. Needs what `train_student` left under
+    `project`, and to run on the machine that trained."""
     source = project / "models/student"
     folder.mkdir(parents=True, exist_ok=True)
     for path in (source / "student.safetensors", source / "student.json", project / "reports/history.csv"):
@@ -47,12 +63,13 @@ def publish(project: Path, params: Params, folder: Path) -> None:
     write_json(record | record["fp16"], folder / "onnx.json")
     student = read_json(folder / "student.json")
     card = {
-        "commit": _commit(),
+        "commit": git(WEIGHTS.parent, "rev-parse", "HEAD") or "unknown",
         "data_seed": params.seed,
         "steps": params.distill.steps,
-        "hardware": f"{platform.machine()} CPU, {params.threads} thread(s)"
-        if params.device != "cuda"
-        else "GPU",
+        "hours": round(hours, 2),
+        "hardware": torch.cuda.get_device_name()
+        if choose_device(params.device).type == "cuda"
+        else f"{platform.machine()} CPU, {params.threads} thread(s)",
         "parameters": student["parameters"],
         "sha256": weights,
         "best_validation": student["training"]["best"],
@@ -61,12 +78,6 @@ def publish(project: Path, params: Params, folder: Path) -> None:
         "settings": params.model_dump(mode="json"),
     }
     write_json(card, folder / "card.json")
-
-
-def _commit() -> str:
-    """The commit of the source, or `unknown` outside a repository."""
-    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=WEIGHTS.parent)
-    return found.stdout.strip() or "unknown"
 
 
 class _Replayed(Exception):
@@ -113,21 +124,3 @@ class ReleaseRow:
     worst: float
     seconds: float
     parameters: int
-
-
-def write_release_rows(rows: list[ReleaseRow], path: Path) -> None:
-    """Write one line per row."""
-    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(ReleaseRow)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-
-
-def read_release_rows(path: Path) -> list[ReleaseRow]:
-    """The rows of a file that `write_release_rows` wrote."""
-    types: dict[str, Any] = {field.name: field.type for field in fields(ReleaseRow)}
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [
-            ReleaseRow(**{name: types[name](cell) for name, cell in line.items()})
-            for line in csv.DictReader(stream)
-        ]

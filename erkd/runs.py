@@ -60,10 +60,10 @@ def create_run(
     """A run with its name, tags, parameters and data; `start` in seconds since 1970, default now."""
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
-    revision = _git(root, "rev-parse", "--verify", "-q", "HEAD")
+    revision = git(root, "rev-parse", "--verify", "-q", "HEAD")
     # parameters are logged whole, and what the pipeline rewrites is no change of the code
     rewritten = (":!params.yaml", ":!dvc.lock", ":!reports")
-    changes = revision and _git(root, "status", "--porcelain", "-uno", "--", ".", *rewritten)
+    changes = revision and git(root, "status", "--porcelain", "-uno", "--", ".", *rewritten)
     suffix = "+changes" if changes else ""
     tags = {
         "mlflow.source.name": "pipeline.distill",
@@ -114,7 +114,7 @@ def log_outputs(client: "MlflowClient", run_id: str, root: Path) -> None:
     client.set_tag(run_id, "student_sha256", sha256(root / "models/student/student.safetensors"))
 
 
-def _git(root: Path, *arguments: str) -> str:
+def git(root: Path, *arguments: str) -> str:
     """What git prints, or nothing where there is no git or no repository."""
     try:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)

@@ -1,15 +1,16 @@
 """The tables that name every sample: row dataclasses, and one way to read and write them as CSV.
 
 Paths in a table are relative to the table's folder and may not leave it. Beside TABLE.csv lies TABLE.csv.sha256,
-its hash, without which and against which no row is read.
+its hash, without which and against which no row is read. Tables of results, which git keeps, have neither.
 """
 
+import csv
 import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from erkd.files import InputError, atomic, check_written_hash, write_hash
 
@@ -87,6 +88,7 @@ class Sample:
 
 
 Row = TypeVar("Row", LayerRow, CompositeRow, TrimapRow)
+Result = TypeVar("Result")
 
 
 def write_table(rows: Sequence[Row], path: Path) -> None:
@@ -129,6 +131,27 @@ def read_table(path: Path, row_type: type[Row], split: str | None = None) -> lis
     if odd is not None:
         raise InputError(f"{path}: {names[0]} {odd!r} is no file name, which files are called after it")
     return [row for row in rows if split is None or row.split == split]
+
+
+def write_results(rows: Sequence[Any], path: Path) -> None:
+    """Write one line per row, all of one dataclass of text and numbers."""
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([field.name for field in fields(rows[0])])
+        writer.writerows(asdict(row).values() for row in rows)
+
+
+def read_results(path: Path, row_type: type[Result], what: str) -> list[Result]:
+    """The rows that `write_results` wrote. Raises InputError for any file that is no table of `what`."""
+    types: Any = {field.name: field.type for field in fields(cast(Any, row_type))}
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return [
+                row_type(**{name: types[name](cell) for name, cell in line.items()})
+                for line in csv.DictReader(stream)
+            ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a table of {what} ({error!r}); make it anew") from None
 
 
 def row_seed(seed: int, name: str) -> int:

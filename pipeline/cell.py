@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from erkd.cells import prepare_cell, processor_seconds, score_cell, write_cell_rows
+from erkd.cells import prepare_cell, processor_seconds, score_cell
 from erkd.params import Params, load_params
-from erkd.predict import load_predictor
+from erkd.tables import write_results
 from erkd.tracking import track_training
 from erkd.training import train_student
 from pipeline.sets import list_set
@@ -19,11 +19,11 @@ def main(root: Path, params: Params, cell: str, seed: str) -> None:
         start = processor_seconds()
         train_student(made.folder, own, log)
         seconds = processor_seconds() - start
-    predictor, rows = load_predictor(made.student, own.device), []
+    rows = []
     for set in ("test", *own.evaluate.sets):
         samples = list_set(made.folder, own, set)
-        rows.append(score_cell(made, set, samples, predictor, own.distill.steps, seconds))
-    write_cell_rows(rows, made.scores)
+        rows.append(score_cell(made, set, samples, own, seconds))
+    write_results(rows, made.scores)
 
 
 if __name__ == "__main__":

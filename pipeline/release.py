@@ -1,10 +1,12 @@
 """Train one of the students that ship, in pieces if need be, and put it into erkd/weights with its card."""
 
 from pathlib import Path
+from shutil import rmtree
 
 from erkd.cells import prepare_cell
+from erkd.files import read_json, sha256
 from erkd.params import Params, load_params
-from erkd.release import WEIGHTS, publish
+from erkd.release import WEIGHTS, hours_added, publish
 from erkd.training import train_student
 from pipeline.stage import run_stage
 
@@ -13,9 +15,14 @@ def main(root: Path, params: Params, size: str, minutes: str) -> None:
     """Go on with the training; what is unfinished after so many minutes waits for the next call."""
     project = prepare_cell(root, size, params.seed).folder
     own = load_params(project / "params.yaml")
-    given = float(minutes) if minutes else None
-    if train_student(project, own, lambda step, record: None, project / "unfinished", given):
-        publish(project, own, WEIGHTS / size)
+    # other settings, any of them, are another training
+    unfinished = project / f"unfinished-{sha256(project / 'params.yaml')[:16]}"
+    hours, given = unfinished / "hours.json", float(minutes) if minutes else None
+    with hours_added(hours):
+        finished = train_student(project, own, lambda step, record: None, unfinished, given)
+    if finished:
+        publish(project, own, WEIGHTS / size, read_json(hours))
+        rmtree(unfinished)
 
 
 if __name__ == "__main__":

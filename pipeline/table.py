@@ -4,12 +4,12 @@ from pathlib import Path
 
 from erkd.ablation_figures import draw_differences, draw_trade_off
 from erkd.ablation_table import report
-from erkd.cells import list_rows, prediction_milliseconds, write_cell_rows
+from erkd.cells import list_rows, prediction_milliseconds
 from erkd.files import write_text
 from erkd.intervals import mean_scores
-from erkd.paired import by_cell
 from erkd.params import Params
 from erkd.scores import score_samples
+from erkd.tables import write_results
 from pipeline.sets import list_methods, list_set
 from pipeline.stage import run_stage
 
@@ -20,10 +20,10 @@ def main(root: Path, params: Params) -> None:
         name: mean_scores([row.scores for row in score_samples(samples, name, folder)])["sad"]
         for name, folder in list_methods(root, "test").items()
     }
-    write_cell_rows(rows, root / "table.csv")
+    write_results(rows, root / "table.csv")
     write_text(report(rows, baselines), root / "table.md")
     draw_differences(rows, root / "differences.png")
-    draw_trade_off(by_cell(rows, "test"), prediction_milliseconds(root), baselines, root / "trade_off.png")
+    draw_trade_off(rows, prediction_milliseconds(root), baselines, root / "trade_off.png")
 
 
 if __name__ == "__main__":

@@ -12,12 +12,11 @@ from erkd.cells import (
     list_rows,
     prediction_milliseconds,
     prepare_cell,
-    read_cell_rows,
     read_cells,
-    write_cell_rows,
 )
 from erkd.files import InputError, write_json
 from erkd.params import load_params
+from erkd.tables import read_results, write_results
 
 COMMITTED = read_cells(ROOT / "ablation")
 
@@ -83,13 +82,13 @@ def rows_of(cell):
 
 def test_a_table_is_read_as_it_was_written(tmp_path):
     rows = rows_of(Cell(tmp_path, "erkd-full", 2))
-    write_cell_rows(rows, tmp_path / "scores.csv")
+    write_results(rows, tmp_path / "scores.csv")
     header = (tmp_path / "scores.csv").read_text().splitlines()[0]
     assert header == "method,variant,seed,set,sad,mse,grad,conn,params,steps,seconds"
-    assert read_cell_rows(tmp_path / "scores.csv") == rows
+    assert read_results(tmp_path / "scores.csv", CellRow, "cells") == rows
     (tmp_path / "scores.csv").write_text("method,variant\na,b\n")
     with pytest.raises(InputError, match=r"scores\.csv: not a table of cells"):
-        read_cell_rows(tmp_path / "scores.csv")
+        read_results(tmp_path / "scores.csv", CellRow, "cells")
 
 
 def test_listed_cells_that_were_run_and_no_others(root):
@@ -97,7 +96,7 @@ def test_listed_cells_that_were_run_and_no_others(root):
         list_rows(root)
     cells = [Cell(root, name, seed) for name in ("none-full", "erkd-full") for seed in (1, 0)]
     for cell in cells:
-        write_cell_rows(rows_of(cell), cell.scores)
+        write_results(rows_of(cell), cell.scores)
         write_json(
             {"student": {"seconds": 0.1, "peak_mib": 1}},
             cell.folder / "reports/timings/evaluate-test-methods.json",

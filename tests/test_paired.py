@@ -102,7 +102,7 @@ def test_both_figures_are_drawn_and_the_same_every_time(tmp_path):
     for name in ("a.png", "b.png"):
         draw_differences(rows, tmp_path / f"differences-{name}")
         draw_trade_off(
-            by_cell(rows, "test"),
+            rows,
             {"none-full": 90.0, "none-small": 150.0},
             {"knn": 4.2},
             tmp_path / f"cost-{name}",

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from test_matter import photo
 from erkd import Matter
 from erkd.files import read_json, sha256
 from erkd.params import load_params
-from erkd.release import WEIGHTS, publish, read_release_rows
+from erkd.release import WEIGHTS, ReleaseRow, hours_added, publish
 from erkd.students.student import save_student
+from erkd.tables import read_results
+from pipeline import release
 
 SIZES = sorted(folder.name for folder in WEIGHTS.glob("*/"))
 MOST_PARAMETERS = {"nano": 0.4e6, "small": 1.2e6}
@@ -50,7 +53,9 @@ def test_the_shipped_student_is_the_default():
 
 def test_the_readme_states_the_figures_of_the_scores():
     """Every row of README's table is a row of release/scores.csv, to two decimals."""
-    rows = {(row.set, row.method): row for row in read_release_rows(ROOT / "release/scores.csv")}
+    rows = {
+        (row.set, row.method): row for row in read_results(ROOT / "release/scores.csv", ReleaseRow, "scores")
+    }
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     table = text.split("<!-- release -->")[1].split("<!-- end -->")[0]
     found = re.findall(
@@ -68,8 +73,42 @@ def test_publishing_leaves_a_usable_folder(tmp_path):
     save_student(small_student().eval(), tmp_path / "models/student", {"best": {"sad": 1.0}})
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports/history.csv").write_text("step,loss\n1,0.5\n")
-    publish(tmp_path, params, tmp_path / "published")
+    publish(tmp_path, params, tmp_path / "published", 1.2345)
     assert Matter.load(tmp_path / "published")(*photo(64, 64)).shape == (64, 64)
     card = read_json(tmp_path / "published/card.json")
     assert card["sha256"] == sha256(tmp_path / "published/student.safetensors")
     assert card["settings"]["distill"]["steps"] == params.distill.steps
+    assert card["hours"] == 1.23
+
+
+def test_the_hours_of_all_pieces_count(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.monotonic", iter([0.0, 1800.0, 9000.0, 12600.0]).__next__)
+    with hours_added(tmp_path / "hours.json"):
+        pass
+    with pytest.raises(KeyboardInterrupt), hours_added(tmp_path / "hours.json"):
+        raise KeyboardInterrupt
+    assert read_json(tmp_path / "hours.json") == 1.5
+
+
+def test_a_training_in_pieces_is_published_once_and_leaves_nothing(tmp_path, monkeypatch):
+    """Of other settings nothing is taken up."""
+    for name in ("params.yaml", "cells.yaml"):
+        shutil.copy(ROOT / "release" / name, tmp_path)
+    params, given, published = load_params(tmp_path / "params.yaml"), [], []
+
+    def train(project, own, log, unfinished, minutes):
+        given.append((unfinished, minutes))
+        unfinished.mkdir(exist_ok=True)
+        return minutes is None
+
+    monkeypatch.setattr(release, "train_student", train)
+    monkeypatch.setattr(release, "publish", lambda *arguments: published.append(arguments))
+    release.main(tmp_path, params, "small", "0.5")
+    assert (given[0][0].is_dir(), published) == (True, [])
+    release.main(tmp_path, params, "small", "")
+    assert [given[0][0], 0.5, None] == [given[1][0], given[0][1], given[1][1]]
+    assert (given[0][0].exists(), [*published[0]][2]) == (False, WEIGHTS / "small")
+    text = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("max_radius: 60", "max_radius: 61"))
+    release.main(tmp_path, load_params(tmp_path / "params.yaml"), "small", "0.5")
+    assert given[2][0] != given[0][0]
