@@ -1,13 +1,11 @@
 """Many requests at once, one in five malformed: every good one is answered right, every bad one refused."""
 
 import base64
-import json
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +17,7 @@ import pytest
 from conftest import ROOT
 from demo_site import Site, photo_and_trimap, pixels, png, running_site
 from onnx_student import write_student
+from served import ask, records
 
 from erkd.images import to_bytes
 
@@ -155,24 +154,12 @@ def test_many_requests_at_once_are_answered_by_the_served_model(
         model.load_context(SimpleNamespace(artifacts={"onnx": tmp_path / "student.onnx"}, model_config=None))
         expected = model.predict(None, pd.DataFrame([body(PHOTO)])).alpha[0]
 
-        def ask(image: bytes) -> tuple[int, dict]:
-            content = json.dumps({"dataframe_records": [body(image)]}).encode()
-            request = urllib.request.Request(
-                f"{address}/invocations", content, {"Content-Type": "application/json"}
-            )
-            try:
-                with urllib.request.urlopen(request, timeout=300) as answer:
-                    return answer.status, json.load(answer)
-            except urllib.error.HTTPError as error:
-                with error:
-                    return error.code, json.load(error)
-
         def good() -> bool:
-            status, answer = ask(PHOTO)
+            status, answer = ask(address, records(**body(PHOTO)), 300)
             return status == 200 and answer["predictions"][0]["alpha"] == expected
 
         def bad(image: bytes) -> bool:
-            status, answer = ask(image)
+            status, answer = ask(address, records(**body(image)), 300)
             return status == 400 and answer["error_code"] == "INVALID_PARAMETER_VALUE"
 
         two_bursts(MANY, server.pid, good, bad)

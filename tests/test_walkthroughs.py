@@ -5,7 +5,6 @@ import json
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from contextlib import contextmanager
 
@@ -16,6 +15,7 @@ from documents import blocks, section
 from PIL import Image
 from project import copy_of, merge, run, stages_run
 from ruamel.yaml import YAML
+from served import ask, records
 from test_registry_model import IMAGE, TRIMAP, huge_header, png_text
 
 pytestmark = pytest.mark.slow
@@ -60,23 +60,6 @@ def running(command: str, folder, port: int):
             server.wait()
 
 
-def ask(port: int, body: bytes) -> tuple[int, dict]:
-    """The status and the JSON that the served model answers with."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
-
-
-def records(**columns: str) -> bytes:
-    return json.dumps({"dataframe_records": [columns]}).encode()
-
-
 def bad_requests() -> dict[str, bytes]:
     """Request bodies by a part of what has to be said about them."""
     image, trimap = png_text(IMAGE), png_text(TRIMAP)
@@ -97,6 +80,7 @@ def test_the_served_champion_answers_curl_and_survives_bad_requests(home):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
     server, client = (text.replace("5001", str(port)) for text in section(ROOT / "README.md", "Serve"))
     start = f"export PATH={ROOT / '.venv/bin'}:$PATH MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false\n"
     with running(start + server, home, port):
@@ -106,12 +90,12 @@ def test_the_served_champion_answers_curl_and_survives_bad_requests(home):
         known = TRIMAP != 128
         assert (alpha[known] == TRIMAP[known]).all()
         for told, body in bad_requests().items():
-            status, answer = ask(port, body)
+            status, answer = ask(address, body, 60)
             assert (status, told in answer["message"]) == (400, True), (told, answer)
             assert "INVALID_PARAMETER_VALUE" in (answer["error_code"], answer.get("error_class"))
             assert not answer.get("stack_trace"), told
             assert not {"Traceback", "site-packages", ".py"} & set(answer["message"].split())
-        status, answer = ask(port, (home / "request.json").read_bytes())
+        status, answer = ask(address, (home / "request.json").read_bytes(), 60)
         assert (status, answer) == (200, json.loads((home / "answer.json").read_text()))
 
 
