@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from erkd.files import InputError, atomic, read_json, sha256, write_json, write_text
+from erkd.files import InputError, atomic, check_hash, read_json, sha256, write_json, write_text
 from erkd.signals import OutOfTime, Stopped
 
 LATEST = "latest.json"
@@ -98,8 +98,7 @@ def load_checkpoint(folder: Path, trained: Trained, settings: dict[str, Any]) ->
     try:
         step, hashes = int(latest["step"]), dict(latest["sha256"])
         for name, expected in hashes.items():
-            if not (folder / name).is_file() or sha256(folder / name) != expected:
-                raise InputError(f"{folder / name}: missing, or not the bytes that {LATEST} names; {mend}")
+            check_hash(folder / name, expected, mend)
         content = read_json(folder / f"{step}.json")
         if content["settings"] != settings:
             raise ValueError("other settings")

@@ -1,16 +1,16 @@
 """Which files of a project are not what they were when their hash was written."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 from erkd.checks import Check
+from erkd.engines import export_hashes
 from erkd.files import InputError, check_hash, read_json, read_record
 from erkd.restore import restore
 from erkd.tables import check_table
 
 TABLES = ("data/library/library.csv", "data/composites/manifest.csv", "data/trimaps/trimaps.csv")
-RECORDS = ("data/features/features.json", "models/teacher/teacher.json")
 MEND = "`erkd doctor --fix` takes it from DVC's cache, or `dvc repro` makes it anew"
 
 
@@ -39,26 +39,29 @@ def find_damage(root: Path) -> Iterator[Check]:
 
 def _hashed_files(root: Path) -> Iterator[tuple[Path, object]]:
     """Files and the SHA-256 that a record beside them gives, or what is wrong with the record."""
-    for record in (root / name for name in RECORDS):
+    for name, hashes in RECORDS.items():
+        record = root / name
         if record.is_file():
             try:
-                hashes = read_record(record, MEND).get("sha256", {})
-                yield from ((record.parent / name, expected) for name, expected in hashes.items())
+                yield from ((record.parent / file, expected) for file, expected in hashes(record).items())
             except InputError as error:
                 yield record, error
-    student, onnx = root / "models/student/student.json", root / "models/onnx/onnx.json"
-    for record, names in (
-        (student, {"student.safetensors": ()}),
-        (onnx, {"student.onnx": (), "student.fp16.onnx": ("fp16",)}),
-    ):
-        if record.is_file():
-            try:
-                for name, keys in names.items():
-                    content = read_json(record)
-                    for key in (*keys, "sha256"):
-                        content = content[key]
-                    yield record.parent / name, content
-            except InputError as error:
-                yield record, error
-            except (KeyError, TypeError) as error:
-                yield record, InputError(f"{record}: not the record that it should be ({error!r})")
+
+
+def _own_hashes(record: Path) -> dict[str, object]:
+    return read_record(record, MEND).get("sha256", {})
+
+
+def _student_hashes(record: Path) -> dict[str, object]:
+    try:
+        return {"student.safetensors": read_json(record)["sha256"]}
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{record}: not the record that it should be ({error!r})") from None
+
+
+RECORDS: dict[str, Callable[[Path], Mapping[str, object]]] = {
+    "data/features/features.json": _own_hashes,
+    "models/teacher/teacher.json": _own_hashes,
+    "models/student/student.json": _student_hashes,
+    "models/onnx/onnx.json": export_hashes,
+}

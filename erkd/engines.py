@@ -40,7 +40,7 @@ def onnx_engine(path: Path) -> Engine:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     record = path.with_name("onnx.json")
-    expected = _named_hashes(record).get(path.name) if record.is_file() else None
+    expected = export_hashes(record).get(path.name) if record.is_file() else None
     if expected is not None:
         check_hash(path, expected, "`erkd export` makes it anew, or take both anew from where they came")
     network = _session(path, path)
@@ -70,8 +70,8 @@ def onnx_engine(path: Path) -> Engine:
     return Engine(run_network, run_spread, margin, f"ONNX Runtime ({path})")
 
 
-def _named_hashes(record: Path) -> dict[str, str]:
-    """The SHA-256 of the two files that `erkd export` writes, by name."""
+def export_hashes(record: Path) -> dict[str, str]:
+    """The SHA-256 of the two files that `erkd export` writes, by name. Raises InputError for any other record."""
     content = read_json(record)
     try:
         return {"student.onnx": content["sha256"], "student.fp16.onnx": content["fp16"]["sha256"]}

@@ -149,7 +149,7 @@ def test_damage_and_other_settings_are_named(batches, every_step, tmp_path):
         for broken in (whole[:-1], whole[:99] + bytes([whole[99] ^ 1]) + whole[100:]):
             file.write_bytes(broken)
             with pytest.raises(
-                InputError, match=rf"{file.name}: missing, or not the bytes .* remove .*unfinished"
+                InputError, match=rf"{file.name}: truncated or changed .* remove .*unfinished"
             ):
                 train(batches, folder)
         file.write_bytes(whole)

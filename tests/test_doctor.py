@@ -156,7 +156,8 @@ def test_what_cannot_be_mended_stays_as_it_is(project: Path) -> None:
     [
         ("models/student/student.json", {"sha256": "0"}, "student.safetensors: truncated or changed"),
         ("models/student/student.json", [], "student.json: not the record that it should be"),
-        ("models/onnx/onnx.json", {"sha256": "0"}, "student.onnx: no such file"),
+        ("models/onnx/onnx.json", {"sha256": "0", "fp16": {"sha256": "0"}}, "student.onnx: no such file"),
+        ("models/onnx/onnx.json", {"sha256": "0"}, "onnx.json: not the record of an export"),
         ("models/teacher/teacher.json", {"sha256": {}}, "teacher.json: it holds no sha256_of_the_rest"),
     ],
 )
