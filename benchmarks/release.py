@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.transfer import CLASSICAL
 from erkd.baselines import MEAN, run_baselines
 from erkd.cells import prepare_cell
 from erkd.costs import typical
@@ -29,7 +30,6 @@ from erkd.tables import Sample, list_composites, read_results, write_results
 ROOT = Path("release")
 SCORES = ROOT / "scores.csv"
 SIZES = tuple(sorted(folder.name for folder in WEIGHTS.glob("*/")))
-CLASSICAL = ("closed_form", "knn", "shared_sampling")
 NAMES = {"Trimap1": "narrow", "Trimap2": "wide"}
 TOLERANCE = 0.01  # of SAD: another processor rounds elsewhere
 DATA = ("library", "composite", "trimap")

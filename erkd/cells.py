@@ -1,7 +1,8 @@
-"""Cells of the ablation: trainings that differ in a few settings, on shared data, paired by seed.
+"""Cells of the ablation and of the release: trainings that differ in a few settings, on shared data.
 
-A cell's folder, `cells/METHOD-VARIANT-SEED` below the ablation's, is a project of its own: params.yaml and links to
-the shared data and to the teacher, and what its training writes. So every stage runs on it by `--root`.
+A cell's folder, `cells/NAME-SEED` below theirs, is a project of its own: params.yaml, a link to the shared data,
+and what its training writes. So every stage runs on it by `--root`. The ablation's cells are called METHOD-VARIANT
+and paired by seed; the release's are called after their sizes.
 """
 
 import os
@@ -47,17 +48,19 @@ class CellRow:
 
 
 def read_cells(root: Path) -> Any:
-    """What `cells.yaml` of the ablation in `root` says: `seeds`, `names`, and `cells` by name."""
+    """What `cells.yaml` in `root` says: `cells` by name, and of the ablation's `seeds` and `names` to compare."""
     path = root / "cells.yaml"
     try:
         return YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; the ablation's folder is needed, --root ablation") from None
+        raise InputError(
+            f"{path}: no such file; a folder with cells is needed, --root ablation or release"
+        ) from None
 
 
 @dataclass(frozen=True)
 class Cell:
-    """METHOD-VARIANT with a seed, below the ablation's folder `root`."""
+    """A name and a seed, below the folder `root` of the ablation or the release."""
 
     root: Path
     name: str

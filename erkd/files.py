@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 OWN_HASH = "sha256_of_the_rest"
-
-
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

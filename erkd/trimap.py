@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -15,8 +15,6 @@ if TYPE_CHECKING:  # the web page draws its samples where the pipeline's package
 
 REFERENCE_SIDE = 800  # radii are given in pixels of an image whose longer side is this
 MOST_UNKNOWN = 0.9  # a drawn trimap is narrowed until less than this is unknown
-WIDTHS = {"narrow": 5, "medium": 20, "wide": 50}  # radii of `trimap_set`, at REFERENCE_SIDE
-Width = Literal["narrow", "medium", "wide"]
 Region = NDArray[np.bool_]
 
 
@@ -46,16 +44,6 @@ def trimap_from_alpha(alpha: Array, foreground_radius: float, background_radius:
     foreground = _erode(levels >= 254, foreground_radius)
     background = _erode(levels <= 1, background_radius)
     return np.where(foreground, np.float32(1), np.where(background, np.float32(0), np.float32(0.5)))
-
-
-def trimap_set(alpha: Array, width: Width) -> Array:
-    """The trimap of a sensitivity table: both sides eroded by 5, 20 or 50 pixels at a longer side of 800.
-
-    `alpha` is H x W in [0, 1]; gives 0, 0.5, 1, H x W. Nothing is drawn by chance, and where much of the image
-    becomes unknown it stays so.
-    """
-    radius = max(1, round(WIDTHS[width] * max(alpha.shape) / REFERENCE_SIDE))
-    return trimap_from_alpha(alpha, radius, radius)
 
 
 def whole_object_trimap(alpha: Array, radius: float, background_radius: float) -> Array:

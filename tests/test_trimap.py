@@ -1,7 +1,5 @@
 """Trimaps from alpha: radii by hand, drawn ones, and the stage's table."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,11 +9,9 @@ from erkd.images import load_trimap, save_image
 from erkd.params import TrimapParams
 from erkd.tables import CompositeRow, TrimapRow, read_table, write_table
 from erkd.trimap import (
-    WIDTHS,
     draw_trimap,
     split_trimap,
     trimap_from_alpha,
-    trimap_set,
     whole_object_trimap,
 )
 from erkd.trimaps import write_trimaps
@@ -105,20 +101,6 @@ def test_an_image_is_never_almost_all_unknown(rng):
     wide = TrimapParams(min_radius=60, max_radius=200, whole_object=1)
     trimap, _ = draw_trimap(alpha, wide, rng)
     assert (trimap == 0.5).mean() < 0.9
-
-
-def test_the_three_widths_are_nested_and_scale_with_the_image():
-    alpha = np.zeros((600, 800), np.float32)
-    alpha[:, 400:] = 1  # an edge between columns 399 and 400
-    for width, radius in WIDTHS.items():
-        trimap = trimap_set(alpha, width)
-        assert (np.flatnonzero(trimap[300] == 0.5) == np.arange(400 - radius, 400 + radius)).all()
-        assert (trimap_set(alpha[::2, ::2], width)[0] == 0.5).sum() == 2 * round(radius / 2)
-    soft = disc(800, 250, 6)
-    sets = [trimap_set(soft, width) for width in ("narrow", "medium", "wide")]
-    for inner, outer in pairwise(sets):
-        assert ((outer == 0.5) | (outer == inner)).all()
-        assert (outer == 0.5).sum() > (inner == 0.5).sum()
 
 
 def composite_row(sample_id, split):
