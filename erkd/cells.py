@@ -93,8 +93,8 @@ def prepare_cell(root: Path, name: str, seed: int) -> Cell:
     yaml = YAML()
     yaml.width = 200
     settings = yaml.load(root / "params.yaml")
-    change_settings(settings, changes[name], f"{root / 'cells.yaml'}: {name}")
     settings["seed"] = seed
+    change_settings(settings, changes[name], f"{root / 'cells.yaml'}: {name}")
     with atomic(cell.folder / "params.yaml") as temporary:
         yaml.dump(settings, temporary)
     link = cell.folder / SHARED
