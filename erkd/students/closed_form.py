@@ -1,10 +1,9 @@
 """Closed-form matting inside the graph: alpha is locally a line through the colours.
 
 Levin, Lischinski, Weiss, "A Closed-Form Solution to Natural Image Matting" (2008), solved from coarse to fine
-by a fixed number of conjugate gradient steps. The Laplacian is never written down: its product with an alpha is the
-windows' regressions on the colours, in sums over windows (He, Sun, Tang, "Fast Matting Using Large Kernel Matting
-Laplacian Matrices", 2010), which run in ONNX Runtime at any size. The line (a, b) of each cell carries the coarse
-solution to full resolution: alpha = a . image + b, as the guided filter does (the same authors, 2010).
+by a fixed number of conjugate gradient steps, in convolutions with fixed kernels: it runs in ONNX Runtime at
+any size. The line (a, b) of each cell carries the coarse solution to full resolution: alpha = a . image + b, as
+the guided filter does (He, Sun, Tang, 2010).
 """
 
 from dataclasses import dataclass
@@ -12,14 +11,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch._higher_order_ops import while_loop
-from torch.nn.functional import avg_pool2d, interpolate, pad
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
 HALVINGS = 3  # levels below the finest
 STEPS = (20, 40, 40, 40)  # of conjugate gradients, coarsest level first
-VARIANCE = 1e-6  # added to a window's variances, nine times the mean's: below it colours count as equal
+VARIANCE = 1e-6  # added to a window's variances: below it colours count as equal
 KNOWN = 0.999  # share of known pixels from which a cell is known
 TINY = 1e-20  # a least divisor, which keeps 0 / 0 at 0; the exporter takes a sum with it for no sum at all
 
+WINDOW = [(y, x) for y in range(3) for x in range(3)]
+PAIRS = [(i, j) for i in range(9) for j in range(i + 1, 9)]
+ENDS = [ends for i, j in PAIRS for ends in ((i, j), (j, i))]  # what a pair says of either of its cells
+NEIGHBOURS = [(y, x) for y in range(5) for x in range(5) if (y, x) != (2, 2)]
+FROM, TO = torch.tensor(PAIRS).T.contiguous()
 # the six entries of a symmetric 3 x 3 matrix in reading order, and where its nine are among them
 ROWS, COLUMNS = torch.triu_indices(3, 3)
 NINE = torch.tensor([0, 1, 2, 1, 3, 4, 2, 4, 5])
@@ -28,22 +32,35 @@ FLOOR = (ROWS == COLUMNS)[:, None, None] * (VARIANCE / 9)
 COFACTORS = torch.tensor([[3, 2, 1, 0, 1, 0], [5, 4, 4, 5, 2, 3], [4, 1, 2, 2, 0, 1], [4, 5, 3, 2, 4, 1]])
 
 
+def _one_hot(count: int, size: int, places: list[tuple[int, int]]) -> Tensor:
+    kernel = torch.zeros(count, 1, size, size)
+    for index, (y, x) in enumerate(places):
+        kernel[index, 0, y, x] = 1
+    return kernel
+
+
+GATHER = _one_hot(9, 3, WINDOW)  # the nine cells of a window, as channels
+SCATTER = _one_hot(72, 3, [(2 - WINDOW[i][0], 2 - WINDOW[i][1]) for i, _ in ENDS])  # to a pair's two cells
+MINUS = _one_hot(24, 5, [(2, 2)] * 24) - _one_hot(24, 5, NEIGHBOURS)  # a cell less its neighbour
+SUM = torch.zeros(24, 72, 1, 1)  # pairs of one offset
+for end, (i, j) in enumerate(ENDS):
+    offset = (WINDOW[j][0] - WINDOW[i][0] + 2, WINDOW[j][1] - WINDOW[i][1] + 2)
+    SUM[NEIGHBOURS.index(offset), end] = 1
+
+
 @dataclass(frozen=True)
 class Level:
     """What the colours of one level say.
 
-    `colours` B x 3 x h x w. Of the 3 x 3 window around each cell: `mean` colour B x 3 x h x w; `inverse` of the
-    colours' covariance, B x 3 x 3 x h x w; `inside` B x 1 x h x w, 1 where the window is whole. `diagonal` B x 1 x h x w
-    of the Laplacian, each window's share of it spread over its cells; `windows` B x 1 x h x w, the whole ones
-    that a cell is in.
+    `affinity` B x 24 x h x w of a cell and its neighbours. Of the 3 x 3 window around each cell: `mean` colour B x
+    3 x h x w; `white`, its cells' colours less the mean and times the inverse covariance, B x 3 x 9 x h x w;
+    `inside` B x 1 x h x w, 1 where it is whole.
     """
 
-    colours: Tensor
+    affinity: Tensor
     mean: Tensor
-    inverse: Tensor
+    white: Tensor
     inside: Tensor
-    diagonal: Tensor
-    windows: Tensor
 
 
 def solve(image: Tensor, foreground: Tensor, background: Tensor, guess: Tensor, weight: Tensor) -> Tensor:
@@ -59,8 +76,7 @@ def solve(image: Tensor, foreground: Tensor, background: Tensor, guess: Tensor, 
     alpha = torch.full_like(pyramid[-1][:, :1], 0.5)
     line = torch.zeros_like(pyramid[-1][:, :4])
     for index, (maps, steps) in enumerate(zip(reversed(pyramid), STEPS, strict=True)):
-        # clones, since an exported loop may not see two parts of one tensor
-        colours, share, other, data, trust = (part.clone() for part in maps.split([3, 1, 1, 1, 1], dim=1))
+        colours, share, other, data, trust = maps.split([3, 1, 1, 1, 1], dim=1)
         if index:
             line = interpolate(line, scale_factor=2, mode="bilinear")
             alpha = apply_line(line, colours)
@@ -68,10 +84,7 @@ def solve(image: Tensor, foreground: Tensor, background: Tensor, guess: Tensor, 
         unknown = (share + other < KNOWN).to(maps.dtype)
         alpha = unknown * alpha + (1 - unknown) * share / (share + other).clamp_min(TINY)
         alpha = descend(level, alpha, unknown, data, trust, steps)
-        # without a whole window (sides of less than three cells) alpha is what it is
-        alone = torch.cat([torch.zeros_like(colours), alpha], dim=1)
-        lines = sum_lines(level, alpha.clamp(0, 1)) / level.windows.clamp_min(1)
-        line = torch.where(level.windows > 0, lines, alone)
+        line = fit_line(level, alpha.clamp(0, 1))
     return line
 
 
@@ -80,71 +93,68 @@ def apply_line(line: Tensor, image: Tensor) -> Tensor:
     return ((line[:, :3] * image).sum(1, keepdim=True) + line[:, 3:]).clamp(0, 1)
 
 
-def window_sums(maps: Tensor) -> Tensor:
-    """Sums over the 3 x 3 window around each cell, zero beyond the border; B x C x h x w."""
-    maps = pad(maps, (1, 1, 1, 1))  # five times faster than pooling, and for double precision in ONNX, too
-    rows = maps[:, :, :-2] + maps[:, :, 1:-1] + maps[:, :, 2:]
-    return rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+def relate(image: Tensor) -> Level:
+    """Windows and affinities of mean colours B x 3 x h x w; equation 12 of Levin et al."""
+    inverse, mean, inside = invert(image)
+    windows = conv2d(image, GATHER.to(image).repeat(3, 1, 1, 1), padding=1, groups=3).unflatten(1, (3, 9))
+    centred = (windows - mean[:, :, None]) * inside[:, None]
+    white = (inverse[:, :, :, None] * centred[:, None]).sum(2)
+    one, other = FROM.to(image.device), TO.to(image.device)
+    products = (white[:, c].index_select(1, one) * centred[:, c].index_select(1, other) for c in range(3))
+    pairs = (sum(products, torch.ones_like(inside))) * inside / 9
+    scattered = conv2d(pairs, SCATTER.to(image), padding=1, groups=len(PAIRS))
+    return Level(conv2d(scattered, SUM.to(image)), mean, white, inside)
 
 
-def relate(colours: Tensor) -> Level:
-    """The windows of mean colours B x 3 x h x w.
+def invert(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each window the inverse covariance B x 3 x 3 x h x w, the mean, and whether it is whole, B x 1 x h x w.
 
-    In double precision, since a covariance is nearly singular, and inverted by cofactors, which ONNX has.
+    In double precision, since a covariance is nearly singular, and by cofactors, which ONNX has.
     """
-    exact = colours.double()
+    colours = image.double()
     rows, columns, nine = (index.to(colours.device) for index in (ROWS, COLUMNS, NINE))
-    inside = (window_sums(torch.ones_like(colours[:, :1])) > 8.5).to(colours.dtype)
-    mean = window_sums(exact) / 9
-    squares = window_sums(exact.index_select(1, rows) * exact.index_select(1, columns)) / 9
-    centred = squares - mean.index_select(1, rows) * mean.index_select(1, columns)
-    covariance = centred * inside + FLOOR.to(exact)
+    inside = window_sums(torch.ones_like(image[:, :1])) > 8.5
+    mean = window_sums(colours) / 9
+    squares = window_sums(colours.index_select(1, rows) * colours.index_select(1, columns)) / 9
+    covariance = squares - mean.index_select(1, rows) * mean.index_select(1, columns)
+    covariance = torch.where(inside, covariance, 0) + FLOOR.to(colours)
     first, second, third, fourth = (covariance.index_select(1, six) for six in COFACTORS.to(colours.device))
     adjugate = first * second - third * fourth
     inverse = adjugate / (covariance[:, :3] * adjugate[:, :3]).sum(1, keepdim=True)
-    trace = inverse[:, :1] + inverse[:, 3:4] + inverse[:, 5:]
-    # a window's share of the Laplacian has the trace 8 - tr(covariance^-1 centred), over nine cells
-    share = (5 + VARIANCE / 9 * trace).to(colours.dtype) / 9 * inside
-    nine_of = inverse.index_select(1, nine).unflatten(1, (3, 3)).to(colours.dtype)
-    return Level(
-        colours, mean.to(colours.dtype), nine_of, inside, window_sums(share), window_sums(inside)
-    )
+    full = inverse.to(image.dtype).index_select(1, nine).unflatten(1, (3, 3))
+    return full, mean.to(image.dtype), inside.to(image.dtype)
 
 
-def sum_lines(level: Level, alpha: Tensor) -> Tensor:
-    """The sum over a cell's windows of their regressions of alpha B x 1 x h x w on colours, B x 4 x h x w."""
-    means = window_sums(torch.cat([level.colours * alpha, alpha], dim=1)) / 9
-    covariance = means[:, :3] - level.mean * means[:, 3:]
-    slopes = (level.inverse * covariance[:, None]).sum(2)
-    intercept = means[:, 3:] - (slopes * level.mean).sum(1, keepdim=True)
-    return window_sums(torch.cat([slopes, intercept], dim=1) * level.inside)
-
-
-def laplacian(level: Level, alpha: Tensor) -> Tensor:
-    """The matting Laplacian's product with alpha B x 1 x h x w: what the windows' lines leave of it."""
-    lines = sum_lines(level, alpha)
-    return level.windows * alpha - (lines[:, :3] * level.colours).sum(1, keepdim=True) - lines[:, 3:]
+def window_sums(maps: Tensor) -> Tensor:
+    """Sums over the 3 x 3 window around each cell, zero beyond the border; B x C x h x w."""
+    maps = pad(maps, (1, 1, 1, 1))  # faster than pooling, and ONNX Runtime's has no double precision
+    rows = maps[:, :, :-2] + maps[:, :, 1:-1] + maps[:, :, 2:]
+    return rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
 
 
 def descend(
     level: Level, alpha: Tensor, unknown: Tensor, guess: Tensor, weight: Tensor, steps: int
 ) -> Tensor:
     """Conjugate gradients on the unknown cells, preconditioned by the diagonal."""
+    minus = MINUS.to(alpha)
+
+    def laplacian(values: Tensor) -> Tensor:
+        return (level.affinity * conv2d(values, minus, padding=2)).sum(1, keepdim=True)
 
     def dot(one: Tensor, two: Tensor) -> Tensor:
         return (one * two).sum((1, 2, 3), keepdim=True)
 
-    inverse = unknown / (level.diagonal.clamp_min(1e-3) + weight)
+    inverse = unknown / (level.affinity.sum(1, keepdim=True).clamp_min(1e-3) + weight)
 
     def advance(alpha: Tensor, residual: Tensor, direction: Tensor, size: Tensor) -> tuple[Tensor, ...]:
-        image = unknown * (laplacian(level, direction) + weight * direction)
+        image = unknown * (laplacian(direction) + weight * direction)
         step = size / dot(direction, image).clamp_min(TINY)
         residual = residual - step * image
         scaled = inverse * residual
         new = dot(residual, scaled)
         return alpha + step * direction, residual, scaled + new / size.clamp_min(TINY) * direction, new
 
-    residual = unknown * (weight * (guess - alpha) - laplacian(level, alpha))
+    residual = unknown * (weight * (guess - alpha) - laplacian(alpha))
     direction = inverse * residual
     state: tuple[Tensor, ...] = (alpha, residual, direction, dot(residual, direction))
     if torch.compiler.is_exporting():  # one loop instead of a hundred copies of its body
@@ -153,3 +163,15 @@ def descend(
     for _ in range(steps):
         state = advance(*state)
     return state[0]
+
+
+def fit_line(level: Level, alpha: Tensor) -> Tensor:
+    """Each window's regression of alpha B x 1 x h x w on colours, averaged over a cell's windows; B x 4 x h x w."""
+    window = conv2d(alpha, GATHER.to(alpha), padding=1)
+    slopes = (level.white * window[:, None]).mean(2)
+    intercept = window.mean(1, keepdim=True) - (slopes * level.mean).sum(1, keepdim=True)
+    lines = torch.cat([slopes, intercept, torch.ones_like(intercept)], dim=1) * level.inside
+    means = avg_pool2d(lines, 3, 1, 1)
+    # without a whole window (sides of less than three cells) alpha is what it is
+    alone = torch.cat([torch.zeros_like(slopes), alpha], dim=1)
+    return torch.where(means[:, 4:] > 0, means[:, :4] / means[:, 4:].clamp_min(TINY), alone)
