@@ -98,7 +98,7 @@ def relate(image: Tensor) -> Level:
     inverse, mean, inside = invert(image)
     windows = conv2d(image, GATHER.to(image).repeat(3, 1, 1, 1), padding=1, groups=3).unflatten(1, (3, 9))
     centred = (windows - mean[:, :, None]) * inside[:, None]
-    white = (inverse[:, :, :, None] * centred[:, None]).sum(2)
+    white = (inverse[:, :, :, None] * centred[:, None].double()).sum(2).to(image.dtype)
     one, other = FROM.to(image.device), TO.to(image.device)
     products = (white[:, c].index_select(1, one) * centred[:, c].index_select(1, other) for c in range(3))
     pairs = (sum(products, torch.ones_like(inside))) * inside / 9
@@ -109,7 +109,7 @@ def relate(image: Tensor) -> Level:
 def invert(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of each window the inverse covariance B x 3 x 3 x h x w, the mean, and whether it is whole, B x 1 x h x w.
 
-    In double precision, since a covariance is nearly singular, and by cofactors, which ONNX has.
+    The inverse is in double precision, since a covariance is nearly singular, and made by cofactors, which ONNX has.
     """
     colours = image.double()
     rows, columns, nine = (index.to(colours.device) for index in (ROWS, COLUMNS, NINE))
@@ -121,7 +121,7 @@ def invert(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     first, second, third, fourth = (covariance.index_select(1, six) for six in COFACTORS.to(colours.device))
     adjugate = first * second - third * fourth
     inverse = adjugate / (covariance[:, :3] * adjugate[:, :3]).sum(1, keepdim=True)
-    full = inverse.to(image.dtype).index_select(1, nine).unflatten(1, (3, 3))
+    full = inverse.index_select(1, nine).unflatten(1, (3, 3))
     return full, mean.to(image.dtype), inside.to(image.dtype)
 
 
