@@ -14,7 +14,7 @@ from torch._higher_order_ops import while_loop
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
 HALVINGS = 3  # levels below the finest
-STEPS = (20, 40, 40, 40)  # of conjugate gradients, coarsest level first
+STEPS = (20, 40, 40, 30)  # of conjugate gradients, coarsest level first
 VARIANCE = 1e-6  # added to a window's variances: below it colours count as equal
 KNOWN = 0.999  # share of known pixels from which a cell is known
 TINY = 1e-20  # a least divisor, which keeps 0 / 0 at 0; the exporter takes a sum with it for no sum at all
