@@ -23,6 +23,7 @@ from erkd.students.propagation import cells, propagate, spread
 from erkd.students.student import margin
 
 TRACED = Path(__file__).parent / "propagation.onnx"
+TRACED_FROM = ("__init__.py", "closed_form.py", "propagation.py", "sampling.py")  # of erkd/students
 SMALL_WEIGHT = 64  # numbers; fewer are not worth a cast
 CHECKED = ((1, 96, 128), (3, 224, 160))  # batch, height, width; none is what is traced
 
@@ -105,13 +106,13 @@ def _trace_propagation(opset: int) -> bytes:
 def _made_of(opset: int) -> dict[str, str]:
     """What a traced propagation depends on."""
     source = TRACED.parent / "students"
-    hashes = {name: sha256(source / name) for name in ("closed_form.py", "propagation.py", "__init__.py")}
+    hashes = {name: sha256(source / name) for name in TRACED_FROM}
     return {**hashes, "opset": str(opset)}
 
 
 def store_propagation(opset: int) -> None:
     """Trace propagation once for all exports of this source: `python -c "from erkd.export import
-    store_propagation; store_propagation(18)"` after a change of `students/closed_form.py` or `propagation.py`."""
+    store_propagation; store_propagation(18)"` after a change of `TRACED_FROM`."""
     TRACED.write_bytes(_trace_propagation(opset))
 
 

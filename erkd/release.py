@@ -18,7 +18,7 @@ from erkd.files import InputError, read_json, sha256, write_json
 from erkd.params import Params
 from erkd.predict import choose_device
 from erkd.runs import git
-from erkd.students.student import load_student, save_student
+from erkd.students.student import load_student
 from erkd.training import Record, train_student
 
 WEIGHTS = Path(str(files("erkd"))) / "weights"
@@ -33,7 +33,6 @@ FAILURES = (
     "Objects that a trimap leaves unknown as a whole: without known foreground near by, alpha is a guess.",
     "Photographs far larger than 1 megapixel with unknown bands of hundreds of pixels: reduce them first.",
 )
-START = "start"  # the cell of the first round
 REPLAYED = 50  # steps whose losses are compared
 
 
@@ -79,12 +78,6 @@ def publish(project: Path, params: Params, folder: Path, hours: float) -> None:
         "settings": params.model_dump(mode="json"),
     }
     write_json(card, folder / "card.json")
-
-
-def keep_start(project: Path, folder: Path) -> None:
-    """Save the student of a first round in `folder`, rounded to float16: training goes on from there anyway."""
-    training = read_json(project / "models/student/student.json")["training"]
-    save_student(load_student(project / "models/student").half(), folder, training)
 
 
 class _Replayed(Exception):

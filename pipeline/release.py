@@ -6,7 +6,7 @@ from shutil import rmtree
 from erkd.cells import prepare_cell
 from erkd.files import read_json, sha256
 from erkd.params import Params, load_params
-from erkd.release import START, WEIGHTS, hours_added, keep_start, publish
+from erkd.release import WEIGHTS, hours_added, publish
 from erkd.training import train_student
 from pipeline.stage import run_stage
 
@@ -20,11 +20,8 @@ def main(root: Path, params: Params, size: str, minutes: str) -> None:
     hours, given = unfinished / "hours.json", float(minutes) if minutes else None
     with hours_added(hours):
         finished = train_student(project, own, lambda step, record: None, unfinished, given)
-    if finished and size == START:
-        keep_start(project, root / START)
-    elif finished:
-        publish(project, own, WEIGHTS / size, read_json(hours))
     if finished:
+        publish(project, own, WEIGHTS / size, read_json(hours))
         rmtree(unfinished)
 
 

@@ -6,7 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 from conftest import ROOT
 from students import small_student
 from test_matter import photo
@@ -14,8 +13,8 @@ from test_matter import photo
 from erkd import Matter
 from erkd.files import read_json, sha256
 from erkd.params import load_params
-from erkd.release import WEIGHTS, ReleaseRow, hours_added, keep_start, publish
-from erkd.students.student import load_student, save_student
+from erkd.release import WEIGHTS, ReleaseRow, hours_added, publish
+from erkd.students.student import save_student
 from erkd.tables import read_results
 from pipeline import release
 
@@ -80,17 +79,6 @@ def test_publishing_leaves_a_usable_folder(tmp_path):
     assert card["sha256"] == sha256(tmp_path / "published/student.safetensors")
     assert card["settings"]["distill"]["steps"] == params.distill.steps
     assert card["hours"] == 1.23
-
-
-def test_a_first_round_is_kept_at_half_the_bytes(tmp_path):
-    student = small_student().eval()
-    save_student(student, tmp_path / "models/student", {"best": {"sad": 1.0}})
-    keep_start(tmp_path, tmp_path / "start")
-    sizes = [(tmp_path / name / "student.safetensors").stat().st_size for name in ("start", "models/student")]
-    assert sizes[0] < 0.6 * sizes[1]
-    kept = load_student(tmp_path / "start").state_dict()
-    for name, value in student.state_dict().items():
-        torch.testing.assert_close(kept[name], value, atol=1e-3, rtol=1e-3)
 
 
 def test_the_hours_of_all_pieces_count(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ class FurtherHead(nn.Module):
 
     def __init__(self, student: Student, channels: int) -> None:
         super().__init__()
-        self.head = Head(channels, CHANNELS, student.config.width // 2)
+        self.head = Head(channels, CHANNELS, student.config.width)
 
     def forward(self, features: Tensor, matte: Matte, batch: Batch) -> Tensor:
         """Alpha B x 1 x H x W in [0, 1], known regions as the trimap says."""

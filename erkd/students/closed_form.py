@@ -14,7 +14,7 @@ from torch._higher_order_ops import while_loop
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
 HALVINGS = 3  # levels below the finest
-STEPS = (20, 40, 40, 30)  # of conjugate gradients, coarsest level first
+STEPS = (10, 20, 30, 15)  # of conjugate gradients, coarsest level first
 VARIANCE = 1e-6  # added to a window's variances: below it colours count as equal
 KNOWN = 0.999  # share of known pixels from which a cell is known
 TINY = 1e-20  # a least divisor, which keeps 0 / 0 at 0; the exporter takes a sum with it for no sum at all
@@ -32,16 +32,16 @@ FLOOR = (ROWS == COLUMNS)[:, None, None] * (VARIANCE / 9)
 COFACTORS = torch.tensor([[3, 2, 1, 0, 1, 0], [5, 4, 4, 5, 2, 3], [4, 1, 2, 2, 0, 1], [4, 5, 3, 2, 4, 1]])
 
 
-def _one_hot(count: int, size: int, places: list[tuple[int, int]]) -> Tensor:
+def one_hot(count: int, size: int, places: list[tuple[int, int]]) -> Tensor:
     kernel = torch.zeros(count, 1, size, size)
     for index, (y, x) in enumerate(places):
         kernel[index, 0, y, x] = 1
     return kernel
 
 
-GATHER = _one_hot(9, 3, WINDOW)  # the nine cells of a window, as channels
-SCATTER = _one_hot(72, 3, [(2 - WINDOW[i][0], 2 - WINDOW[i][1]) for i, _ in ENDS])  # to a pair's two cells
-MINUS = _one_hot(24, 5, [(2, 2)] * 24) - _one_hot(24, 5, NEIGHBOURS)  # a cell less its neighbour
+GATHER = one_hot(9, 3, WINDOW)  # the nine cells of a window, as channels
+SCATTER = one_hot(72, 3, [(2 - WINDOW[i][0], 2 - WINDOW[i][1]) for i, _ in ENDS])  # to a pair's two cells
+MINUS = one_hot(24, 5, [(2, 2)] * 24) - one_hot(24, 5, NEIGHBOURS)  # a cell less its neighbour
 SUM = torch.zeros(24, 72, 1, 1)  # pairs of one offset
 for end, (i, j) in enumerate(ENDS):
     offset = (WINDOW[j][0] - WINDOW[i][0] + 2, WINDOW[j][1] - WINDOW[i][1] + 2)

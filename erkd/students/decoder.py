@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle, relu
 
 from erkd.students.blocks import Separable, conv, double
 
@@ -35,19 +36,24 @@ class Decoder(nn.Module):
 class Head(nn.Module):
     """Alpha at full resolution from stride-2 features, the image and the propagated cues.
 
-    It adds a correction, zero at the start, to the closed form's alpha.
+    It works at stride 2, where a cell has four corrections of the closed form's alpha, zero at the start.
     """
 
     def __init__(self, channels: int, cue_channels: int, width: int) -> None:
         super().__init__()
-        self.hidden = conv(channels + 3 + cue_channels, width, 3)
-        self.out = nn.Conv2d(width, 1, 3, padding=1, bias=False)
+        self.coarse = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        )
+        self.fine = nn.Sequential(
+            nn.Conv2d(3 + cue_channels, width, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(width)
+        )
+        self.out = nn.Conv2d(width, 4, 3, padding=1, bias=False)
         nn.init.zeros_(self.out.weight)
 
     def forward(self, features: Tensor, image: Tensor, cues: Tensor) -> Tensor:
         """B x C x H/2 x W/2, B x 3 x H x W, B x cues x H x W (first: an alpha) -> B x 1 x H x W."""
-        correction = self.out(self.hidden(torch.cat([double(features), image, cues], dim=1)))
-        alpha = cues[:, :1] + correction
+        hidden = relu(self.coarse(features) + self.fine(torch.cat([image, cues], dim=1)))
+        alpha = cues[:, :1] + pixel_shuffle(self.out(hidden), 2)
         if self.training:  # clipped, with the gradient of the unclipped: what overshoots can come back
             return alpha + (alpha.clamp(0, 1) - alpha).detach()
         return alpha.clamp(0, 1)

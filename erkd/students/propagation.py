@@ -12,11 +12,12 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate
 
 from erkd.students import EPSILON, STRIDE
 from erkd.students.closed_form import apply_line, solve
+from erkd.students.sampling import sample
 
 HALVINGS = 3  # down to stride 32, which divides every size that the student takes
 DILATIONS = (1, 2, 4, 8, 16)  # then blurs of growing reach at stride 32: 31 cells, about 1,000 pixels
 CHANNELS = 6  # of `project`'s cues
-BELIEF = 0.03  # in the projection where it explains a cell fully, beside the Laplacian's rows of about 9
+BELIEF = 0.04  # in the projection where it explains a cell fully, beside the Laplacian's rows of about 9
 
 
 def fill(colours: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,7 +77,10 @@ def spread(cells: Tensor) -> Tensor:
     image, foreground, background = cells[:, :3], cells[:, 6:7], cells[:, 10:]
     known = cells[:, 3:].unflatten(1, (2, 4)).flatten(0, 1)  # both at once, as a larger batch
     filled = torch.cat(fill(known[:, :3], known[:, 3:]), dim=1)
-    layers = filled.unflatten(0, (-1, 2)).flatten(1, 2)
+    layers = filled.unflatten(0, (-1, 2))
+    chosen, there = sample(image, cells[:, 3:].unflatten(1, (2, 4))[:, :, :3], cells[:, 6::4])
+    colours = there[:, None] * chosen + (1 - there[:, None]) * layers[:, :, :3]
+    layers = torch.cat([colours, layers[:, :, 3:]], dim=2).flatten(1, 2)
     guess, residual, energy = compare(image, layers)
     belief = BELIEF * torch.exp(-residual / 0.03) * energy / (energy + 0.05)
     return torch.cat([layers, solve(image, foreground, background, guess, belief)], dim=1)
@@ -91,7 +95,7 @@ def compare(image: Tensor, layers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     difference = layers[:, :3] - layers[:, 4:7]
     energy = (difference**2).sum(1, keepdim=True)
     offset = image - layers[:, 4:7]
-    alpha = ((offset * difference).sum(1, keepdim=True) / (energy + 4e-3)).clamp(0, 1)
+    alpha = ((offset * difference).sum(1, keepdim=True) / (energy + 1e-3)).clamp(0, 1)
     residual = (offset - alpha * difference).abs().mean(1, keepdim=True)
     return alpha, residual, energy
 

@@ -74,7 +74,7 @@ class Student(nn.Module):
         widths = [2 * width, *(max(width // 2, (width * 3 // 2) >> i) for i in range(len(levels)))]
         skips = [c + (edge_width if i >= len(levels) - 2 else 0) for i, c in enumerate(levels)]
         self.decoder = Decoder(widths, skips)
-        self.head = Head(widths[-1], CHANNELS, width // 2)
+        self.head = Head(widths[-1], CHANNELS, width)
 
     def forward(self, image: Tensor, trimap: Tensor, layers: Tensor | None = None) -> Matte:
         """`image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5, 1; H, W multiples of 32.
