@@ -2,7 +2,7 @@
 
 `python -m benchmarks.release --photographs DIR [--write]`: every method on the nine photographs with both trimaps
 and on the release's procedural test set (drawn when it is missing). With `--write` the figures go to
-`release/scores.csv`, which the README's table is made from; without, they are compared with it and the first steps
+`release/scores.csv` and into the README's table; without, they are compared with it and the first steps
 of every shipped training are replayed. The last line is a JSON object; the exit status is 1 when a figure differs.
 """
 
@@ -30,6 +30,8 @@ from erkd.tables import Sample, list_composites, read_results, write_results
 ROOT = Path("release")
 SCORES = ROOT / "scores.csv"
 SIZES = tuple(sorted(folder.name for folder in WEIGHTS.glob("*/")))
+README, MARKS = Path("README.md"), ("<!-- release -->", "<!-- end -->")
+ORDER = ("narrow", "wide", "test")
 NAMES = {"Trimap1": "narrow", "Trimap2": "wide"}
 TOLERANCE = 0.01  # of SAD: another processor rounds elsewhere
 DATA = ("library", "composite", "trimap")
@@ -77,6 +79,25 @@ def rows_of(name: str, samples: list[Sample]) -> list[ReleaseRow]:
     return result
 
 
+def readme_table(rows: list[ReleaseRow]) -> str:
+    """The rows as the README's table; MSE is printed x 1000, parameters in millions."""
+    columns = (
+        "method", "set", "SAD", "MSE x 1000", "Grad", "Conn",
+        "SAD / best classical, per photo: geometric mean, worst", "seconds", "parameters",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for row in sorted(
+        rows, key=lambda row: (list(ORDER).index(row.set), row.parameters == 0, -row.parameters)
+    ):
+        name = f"`{row.method}`" if row.parameters else row.method
+        scores = f"{row.sad:.2f} | {1000 * row.mse:.2f} | {row.grad:.2f} | {row.conn:.2f}"
+        parameters = f"{row.parameters / 1e6:.2f} M" if row.parameters else "0"
+        lines.append(
+            f"| {name} | {row.set} | {scores} | {row.ratio:.2f}, {row.worst:.2f} | {row.seconds:.2f} | {parameters} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Score, and write or compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -87,6 +108,10 @@ def main() -> None:
     sad = {f"{row.set}/{row.method}": row.sad for row in rows}
     if arguments.write:
         write_results(rows, SCORES)
+        text = README.read_text(encoding="utf-8")
+        before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
+        table = f"{MARKS[0]}\n{readme_table(rows)}\n{MARKS[1]}"
+        README.write_text(before + table + after, encoding="utf-8")
         print(json.dumps(sad))
         return
     stated = {f"{row.set}/{row.method}": row.sad for row in read_results(SCORES, ReleaseRow, "scores")}
