@@ -2,7 +2,7 @@
 
 `python -m benchmarks.release --photographs DIR [--write]`: every method on the nine photographs with both trimaps
 and on the release's procedural test set (drawn when it is missing). With `--write` the figures go to
-`release/scores.csv` and into the README's table; without, they are compared with it and the first steps
+`release/scores.csv`, the README's table and the cards; without, they are compared with it and the first steps
 of every shipped training are replayed. The last line is a JSON object; the exit status is 1 when a figure differs.
 """
 
@@ -10,6 +10,7 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from benchmarks.transfer import CLASSICAL
 from erkd.baselines import MEAN, run_baselines
 from erkd.cells import prepare_cell
 from erkd.costs import typical
-from erkd.files import check_hash, read_json
+from erkd.files import check_hash, read_json, write_json
 from erkd.intervals import mean_scores
 from erkd.matter import Matter
 from erkd.params import load_params
@@ -112,6 +113,10 @@ def main() -> None:
         before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
         table = f"{MARKS[0]}\n{readme_table(rows)}\n{MARKS[1]}"
         README.write_text(before + table + after, encoding="utf-8")
+        for size in SIZES:
+            card = WEIGHTS / size / "card.json"
+            scores = {row.set: asdict(row) for row in rows if row.method == size}
+            write_json(read_json(card) | {"scores": scores}, card)
         print(json.dumps(sad))
         return
     stated = {f"{row.set}/{row.method}": row.sad for row in read_results(SCORES, ReleaseRow, "scores")}

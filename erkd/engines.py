@@ -13,7 +13,7 @@ from erkd.images import Array
 from erkd.students import MARGIN, PROPAGATION
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, RunOptions
 
 MOST_MARGIN = 2048  # pixels; more is no student's
 
@@ -59,13 +59,13 @@ def onnx_engine(path: Path) -> Engine:
             raise ValueError(f"{MARGIN} {margin}")
     except ValueError as error:  # text that is none, too
         raise InputError(f"{path}: damaged metadata ({error}); {anew}") from None
-    propagation = _session(model, path, keep_memory=False)
+    propagation, options = _session(model, path), _freeing()
 
     def run_network(image: Array, trimap: Array, layers: Array) -> Array:
         return network.run(["alpha"], {"image": image, "trimap": trimap, "layers": layers})[0]
 
     def run_spread(cells: Array) -> Array:
-        return propagation.run(None, {"cells": cells})[0]
+        return propagation.run(None, {"cells": cells}, options)[0]
 
     return Engine(run_network, run_spread, margin, f"ONNX Runtime ({path})")
 
@@ -80,13 +80,21 @@ def export_hashes(record: Path) -> dict[str, str]:
         raise InputError(f"{record}: not the record of an export ({error!r}); {mend}") from None
 
 
-def _session(model: Path | bytes, path: Path, keep_memory: bool = True) -> "InferenceSession":
+def _freeing() -> "RunOptions":
+    """Memory is kept until a run ends, and goes back then: a sixth faster than without keeping any."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+def _session(model: Path | bytes, path: Path) -> "InferenceSession":
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # patterns, one for each size, would double a tile's memory
-    options.enable_cpu_mem_arena = keep_memory
     try:
         return onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"], enable_fallback=0

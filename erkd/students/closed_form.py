@@ -14,7 +14,8 @@ from torch._higher_order_ops import while_loop
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
 HALVINGS = 3  # levels below the finest
-STEPS = (10, 20, 30, 15)  # of conjugate gradients, coarsest level first
+STEPS = (10, 20, 30, 25)  # of conjugate gradients, coarsest level first
+FEWER = (10, 20, 30, 15)  # in training, where a first guess may be a little worse
 VARIANCE = 1e-6  # added to a window's variances: below it colours count as equal
 KNOWN = 0.999  # share of known pixels from which a cell is known
 TINY = 1e-20  # a least divisor, which keeps 0 / 0 at 0; the exporter takes a sum with it for no sum at all
@@ -63,19 +64,27 @@ class Level:
     inside: Tensor
 
 
-def solve(image: Tensor, foreground: Tensor, background: Tensor, guess: Tensor, weight: Tensor) -> Tensor:
+def solve(
+    image: Tensor,
+    foreground: Tensor,
+    background: Tensor,
+    guess: Tensor,
+    weight: Tensor,
+    steps: tuple[int, ...],
+) -> Tensor:
     """The line of each cell: a (3 channels) and b, B x 4 x h x w.
 
     `image` B x 3 x h x w, mean colours in [0, 1]; `foreground` and `background` B x 1 x h x w, shares of pixels
     known to be; `guess` B x 1 x h x w, an alpha from elsewhere, believed by `weight` >= 0 (a row of the
-    Laplacian sums to about 9). h and w are multiples of 8. Where nothing is known alpha is 0.5.
+    Laplacian sums to about 9); `steps` of conjugate gradients on each level. h and w are multiples of 8. Where
+    nothing is known alpha is 0.5.
     """
     pyramid = [torch.cat([image, foreground, background, guess, weight], dim=1)]
     for _ in range(HALVINGS):
         pyramid.append(avg_pool2d(pyramid[-1], 2))
     alpha = torch.full_like(pyramid[-1][:, :1], 0.5)
     line = torch.zeros_like(pyramid[-1][:, :4])
-    for index, (maps, steps) in enumerate(zip(reversed(pyramid), STEPS, strict=True)):
+    for index, (maps, count) in enumerate(zip(reversed(pyramid), steps, strict=True)):
         colours, share, other, data, trust = maps.split([3, 1, 1, 1, 1], dim=1)
         if index:
             line = interpolate(line, scale_factor=2, mode="bilinear")
@@ -83,7 +92,7 @@ def solve(image: Tensor, foreground: Tensor, background: Tensor, guess: Tensor, 
         level = relate(colours)
         unknown = (share + other < KNOWN).to(maps.dtype)
         alpha = unknown * alpha + (1 - unknown) * share / (share + other).clamp_min(TINY)
-        alpha = descend(level, alpha, unknown, data, trust, steps)
+        alpha = descend(level, alpha, unknown, data, trust, count)
         line = fit_line(level, alpha.clamp(0, 1))
     return line
 
@@ -136,25 +145,25 @@ def descend(
     level: Level, alpha: Tensor, unknown: Tensor, guess: Tensor, weight: Tensor, steps: int
 ) -> Tensor:
     """Conjugate gradients on the unknown cells, preconditioned by the diagonal."""
-    minus = MINUS.to(alpha)
+    minus, affinity, weight = MINUS.to(alpha), unknown * level.affinity, unknown * weight
 
     def laplacian(values: Tensor) -> Tensor:
-        return (level.affinity * conv2d(values, minus, padding=2)).sum(1, keepdim=True)
+        return (affinity * conv2d(values, minus, padding=2)).sum(1, keepdim=True)
 
     def dot(one: Tensor, two: Tensor) -> Tensor:
         return (one * two).sum((1, 2, 3), keepdim=True)
 
-    inverse = unknown / (level.affinity.sum(1, keepdim=True).clamp_min(1e-3) + weight)
+    inverse = unknown / (affinity.sum(1, keepdim=True).clamp_min(1e-3) + weight)
 
     def advance(alpha: Tensor, residual: Tensor, direction: Tensor, size: Tensor) -> tuple[Tensor, ...]:
-        image = unknown * (laplacian(direction) + weight * direction)
+        image = laplacian(direction) + weight * direction
         step = size / dot(direction, image).clamp_min(TINY)
         residual = residual - step * image
         scaled = inverse * residual
         new = dot(residual, scaled)
         return alpha + step * direction, residual, scaled + new / size.clamp_min(TINY) * direction, new
 
-    residual = unknown * (weight * (guess - alpha) - laplacian(alpha))
+    residual = weight * (guess - alpha) - laplacian(alpha)
     direction = inverse * residual
     state: tuple[Tensor, ...] = (alpha, residual, direction, dot(residual, direction))
     if torch.compiler.is_exporting():  # one loop instead of a hundred copies of its body

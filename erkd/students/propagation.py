@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate
 
 from erkd.students import EPSILON, STRIDE
-from erkd.students.closed_form import apply_line, solve
+from erkd.students.closed_form import STEPS, apply_line, solve
 from erkd.students.sampling import sample
 
 HALVINGS = 3  # down to stride 32, which divides every size that the student takes
@@ -48,12 +48,12 @@ def fill(colours: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     return filled, distance / len(pyramid)
 
 
-def propagate(image: Tensor, trimap: Tensor) -> Tensor:
+def propagate(image: Tensor, trimap: Tensor, steps: tuple[int, ...] = STEPS) -> Tensor:
     """Layers B x 12 x H/4 x W/4 of `image` B x 3 x H x W and `trimap` B x 1 x H x W of 0, 0.5, 1; see `spread`.
 
     H and W are multiples of 32.
     """
-    return spread(cells(image, trimap))
+    return spread(cells(image, trimap), steps)
 
 
 def cells(image: Tensor, trimap: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def cells(image: Tensor, trimap: Tensor) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def spread(cells: Tensor) -> Tensor:
+def spread(cells: Tensor, steps: tuple[int, ...] = STEPS) -> Tensor:
     """Layers B x 12 x h x w of `cells` B x 11 x h x w; h and w are multiples of 8.
 
     Foreground colours everywhere and a log distance of them, the same of the background, and the closed form's
@@ -83,7 +83,7 @@ def spread(cells: Tensor) -> Tensor:
     layers = torch.cat([colours, layers[:, :, 3:]], dim=2).flatten(1, 2)
     guess, residual, energy = compare(image, layers)
     belief = BELIEF * torch.exp(-residual / 0.03) * energy / (energy + 0.05)
-    return torch.cat([layers, solve(image, foreground, background, guess, belief)], dim=1)
+    return torch.cat([layers, solve(image, foreground, background, guess, belief, steps)], dim=1)
 
 
 def compare(image: Tensor, layers: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from erkd.files import InputError, atomic, check_hash, read_json, sha256, write_json
 from erkd.students import REACH
+from erkd.students.closed_form import FEWER, STEPS
 from erkd.students.decoder import Decoder, Head
 from erkd.students.edge_reserved import EdgeReserved
 from erkd.students.encoder import Encoder, load_imagenet
@@ -83,7 +84,9 @@ class Student(nn.Module):
         which alone have unlimited reach; without them they are computed from the input itself.
         """
         with torch.autocast(image.device.type, enabled=False):  # small shares are divided by small shares
-            cues = project(image, propagate(image, trimap) if layers is None else layers)
+            if layers is None:
+                layers = propagate(image, trimap, FEWER if self.training else STEPS)
+            cues = project(image, layers)
         is_background, is_foreground = (trimap == 0).to(image.dtype), (trimap == 1).to(image.dtype)
         unknown = 1 - is_background - is_foreground
         inputs = torch.cat([2 * image - 1, is_background, unknown, is_foreground, cues], dim=1)
