@@ -25,12 +25,8 @@ PAIRS = [(i, j) for i in range(9) for j in range(i + 1, 9)]
 ENDS = [ends for i, j in PAIRS for ends in ((i, j), (j, i))]  # what a pair says of either of its cells
 NEIGHBOURS = [(y, x) for y in range(5) for x in range(5) if (y, x) != (2, 2)]
 FROM, TO = torch.tensor(PAIRS).T.contiguous()
-# the six entries of a symmetric 3 x 3 matrix in reading order, and where its nine are among them
-ROWS, COLUMNS = torch.triu_indices(3, 3)
-NINE = torch.tensor([0, 1, 2, 1, 3, 4, 2, 4, 5])
+ROWS, COLUMNS = torch.triu_indices(3, 3)  # the six entries of a symmetric 3 x 3 matrix
 FLOOR = (ROWS == COLUMNS)[:, None, None] * (VARIANCE / 9)
-# the six of its adjugate: m[a] m[b] - m[c] m[d]
-COFACTORS = torch.tensor([[3, 2, 1, 0, 1, 0], [5, 4, 4, 5, 2, 3], [4, 1, 2, 2, 0, 1], [4, 5, 3, 2, 4, 1]])
 
 
 def one_hot(count: int, size: int, places: list[tuple[int, int]]) -> Tensor:
@@ -54,12 +50,13 @@ class Level:
     """What the colours of one level say.
 
     `affinity` B x 24 x h x w of a cell and its neighbours. Of the 3 x 3 window around each cell: `mean` colour B x
-    3 x h x w; `white`, its cells' colours less the mean and times the inverse covariance, B x 3 x 9 x h x w;
-    `inside` B x 1 x h x w, 1 where it is whole.
+    3 x h x w; `lower`, the Cholesky factor of the covariance, six maps B x 1 x h x w; `white`, its cells' colours
+    less the mean, whitened by it, B x 3 x 9 x h x w; `inside` B x 1 x h x w, 1 where it is whole.
     """
 
     affinity: Tensor
     mean: Tensor
+    lower: tuple[Tensor, ...]
     white: Tensor
     inside: Tensor
 
@@ -104,34 +101,54 @@ def apply_line(line: Tensor, image: Tensor) -> Tensor:
 
 def relate(image: Tensor) -> Level:
     """Windows and affinities of mean colours B x 3 x h x w; equation 12 of Levin et al."""
-    inverse, mean, inside = invert(image)
+    lower, mean, inside = factorise(image)
     windows = conv2d(image, GATHER.to(image).repeat(3, 1, 1, 1), padding=1, groups=3).unflatten(1, (3, 9))
-    centred = (windows - mean[:, :, None]) * inside[:, None]
-    white = (inverse[:, :, :, None] * centred[:, None].double()).sum(2).to(image.dtype)
+    white = whiten(lower, (windows - mean[:, :, None]) * inside[:, None])
     one, other = FROM.to(image.device), TO.to(image.device)
-    products = (white[:, c].index_select(1, one) * centred[:, c].index_select(1, other) for c in range(3))
+    products = (side.index_select(1, one) * side.index_select(1, other) for side in white.unbind(1))
     pairs = (sum(products, torch.ones_like(inside))) * inside / 9
     scattered = conv2d(pairs, SCATTER.to(image), padding=1, groups=len(PAIRS))
-    return Level(conv2d(scattered, SUM.to(image)), mean, white, inside)
+    return Level(conv2d(scattered, SUM.to(image)), mean, lower, white, inside)
 
 
-def invert(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each window the inverse covariance B x 3 x 3 x h x w, the mean, and whether it is whole, B x 1 x h x w.
+def factorise(image: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    """Of each window the covariance's Cholesky factor (xx, yx, yy, zx, zy, zz), the mean, and whether it is whole.
 
-    The inverse is in double precision, since a covariance is nearly singular, and made by cofactors, which ONNX has.
+    In double precision, since a covariance is nearly singular; what is whitened by it needs no more than single.
     """
     colours = image.double()
-    rows, columns, nine = (index.to(colours.device) for index in (ROWS, COLUMNS, NINE))
+    rows, columns = ROWS.to(colours.device), COLUMNS.to(colours.device)
     inside = window_sums(torch.ones_like(image[:, :1])) > 8.5
     mean = window_sums(colours) / 9
     squares = window_sums(colours.index_select(1, rows) * colours.index_select(1, columns)) / 9
     covariance = squares - mean.index_select(1, rows) * mean.index_select(1, columns)
     covariance = torch.where(inside, covariance, 0) + FLOOR.to(colours)
-    first, second, third, fourth = (covariance.index_select(1, six) for six in COFACTORS.to(colours.device))
-    adjugate = first * second - third * fourth
-    inverse = adjugate / (covariance[:, :3] * adjugate[:, :3]).sum(1, keepdim=True)
-    full = inverse.index_select(1, nine).unflatten(1, (3, 3))
-    return full, mean.to(image.dtype), inside.to(image.dtype)
+    xx, xy, xz, yy, yz, zz = covariance.split(1, dim=1)
+    a = xx.sqrt()
+    b, c = xy / a, xz / a
+    d = (yy - b * b).clamp_min(TINY).sqrt()
+    e = (yz - b * c) / d
+    f = (zz - c * c - e * e).clamp_min(TINY).sqrt()
+    lower = tuple(entry.to(image.dtype) for entry in (a, b, d, c, e, f))
+    return lower, mean.to(image.dtype), inside.to(image.dtype)
+
+
+def whiten(lower: tuple[Tensor, ...], colours: Tensor) -> Tensor:
+    """Solve L w = c for B x 3 x 9 x h x w."""
+    a, b, d, c, e, f = lower
+    x, y, z = colours.unbind(1)
+    x = x / a
+    y = (y - b * x) / d
+    return torch.stack([x, y, (z - c * x - e * y) / f], dim=1)
+
+
+def slope(lower: tuple[Tensor, ...], moments: Tensor) -> Tensor:
+    """Solve L^T s = m for B x 3 x h x w: of the means of white colours times alpha, alpha's slopes along colours."""
+    a, b, d, c, e, f = lower
+    x, y, z = moments.split(1, dim=1)
+    z = z / f
+    y = (y - e * z) / d
+    return torch.cat([(x - b * y - c * z) / a, y, z], dim=1)
 
 
 def window_sums(maps: Tensor) -> Tensor:
@@ -177,7 +194,7 @@ def descend(
 def fit_line(level: Level, alpha: Tensor) -> Tensor:
     """Each window's regression of alpha B x 1 x h x w on colours, averaged over a cell's windows; B x 4 x h x w."""
     window = conv2d(alpha, GATHER.to(alpha), padding=1)
-    slopes = (level.white * window[:, None]).mean(2)
+    slopes = slope(level.lower, (level.white * window[:, None]).mean(2))
     intercept = window.mean(1, keepdim=True) - (slopes * level.mean).sum(1, keepdim=True)
     lines = torch.cat([slopes, intercept, torch.ones_like(intercept)], dim=1) * level.inside
     means = avg_pool2d(lines, 3, 1, 1)
