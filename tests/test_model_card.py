@@ -40,7 +40,7 @@ def test_it_names_data_licences_metrics_limits_and_parameters() -> None:
         "seed 3, ",
         "kd.methods erkd",
         "distill.learning_rate 0.002",
-        "data.foregrounds.train 144",
+        "data.foregrounds.train 288",
     ):
         assert part in text, part
     assert len(text) < LONGEST

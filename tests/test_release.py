@@ -1,8 +1,8 @@
 """The students that ship are what their cards and the README say; publishing and replaying work on small ones."""
 
 import csv
-import re
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from conftest import ROOT
 from students import small_student
 from test_matter import photo
 
+from benchmarks.release import readme_table
 from erkd import Matter
 from erkd.files import read_json, sha256
 from erkd.params import load_params
@@ -51,20 +52,12 @@ def test_the_shipped_student_is_the_default():
     assert str(WEIGHTS / "small") in Matter.load(device="cpu").engine.name
 
 
-def test_the_readme_states_the_figures_of_the_scores():
-    """Every row of README's table is a row of release/scores.csv, to two decimals."""
-    rows = {
-        (row.set, row.method): row for row in read_results(ROOT / "release/scores.csv", ReleaseRow, "scores")
-    }
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = text.split("<!-- release -->")[1].split("<!-- end -->")[0]
-    found = re.findall(
-        r"^\| `?(\w+)`? \| (\w+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", table, re.M
-    )
-    assert len(found) == len(rows)
-    for method, name, *values in found:
-        row = rows[name, method]
-        assert values == [f"{row.sad:.2f}", f"{1000 * row.mse:.2f}", f"{row.grad:.2f}", f"{row.conn:.2f}"]
+def test_the_readme_and_the_cards_state_the_figures_of_the_scores():
+    rows = read_results(ROOT / "release/scores.csv", ReleaseRow, "scores")
+    assert readme_table(rows) in (ROOT / "README.md").read_text(encoding="utf-8")
+    for size in SIZES:
+        own = {row.set: asdict(row) for row in rows if row.method == size}
+        assert read_json(WEIGHTS / size / "card.json")["scores"] == own
 
 
 @pytest.mark.slow
