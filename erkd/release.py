@@ -1,6 +1,7 @@
 """The students that ship: from a finished training to a folder of weights with its card, and back to its losses."""
 
 import csv
+import io
 import platform
 import shutil
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 import torch
 
 from erkd.export import export_student
-from erkd.files import InputError, read_json, sha256, write_json
+from erkd.files import InputError, read_json, sha256, write_json, write_text
 from erkd.params import Params
 from erkd.predict import choose_device
 from erkd.runs import git
@@ -33,6 +34,7 @@ FAILURES = (
     "Objects that a trimap leaves unknown as a whole: without known foreground near by, alpha is a guess.",
     "Photographs far larger than 1 megapixel with unknown bands of hundreds of pixels: reduce them first.",
 )
+LOGGED = ("step", "loss", "validation_sad", "validation_mse")
 REPLAYED = 50  # steps whose losses are compared
 
 
@@ -52,8 +54,9 @@ def publish(project: Path, params: Params, folder: Path, hours: float) -> None:
     `project`, and to run on the machine that trained."""
     source = project / "models/student"
     folder.mkdir(parents=True, exist_ok=True)
-    for path in (source / "student.safetensors", source / "student.json", project / "reports/history.csv"):
+    for path in (source / "student.safetensors", source / "student.json"):
         shutil.copyfile(path, folder / path.name)
+    log_training(project / "reports/history.csv", folder / "history.csv")
     weights = sha256(folder / "student.safetensors")
     with tempfile.TemporaryDirectory() as name:
         made = Path(name)
@@ -78,6 +81,17 @@ def publish(project: Path, params: Params, folder: Path, hours: float) -> None:
         "settings": params.model_dump(mode="json"),
     }
     write_json(card, folder / "card.json")
+
+
+def log_training(history: Path, log: Path) -> None:
+    """Write the history's columns of `LOGGED`; all of them would be several times the bytes."""
+    with history.open(encoding="utf-8", newline="") as stream:
+        lines = [*csv.DictReader(stream)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, LOGGED, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_text(text.getvalue(), log)
 
 
 class _Replayed(Exception):
