@@ -19,7 +19,7 @@ from benchmarks.transfer import CLASSICAL
 from erkd.baselines import MEAN, run_baselines
 from erkd.cells import prepare_cell
 from erkd.costs import typical
-from erkd.files import check_hash, read_json, write_json
+from erkd.files import check_hash, read_json, write_json, write_text
 from erkd.intervals import mean_scores
 from erkd.matter import Matter
 from erkd.params import load_params
@@ -32,8 +32,8 @@ ROOT = Path("release")
 SCORES = ROOT / "scores.csv"
 SIZES = tuple(sorted(folder.name for folder in WEIGHTS.glob("*/")))
 README, MARKS = Path("README.md"), ("<!-- release -->", "<!-- end -->")
-ORDER = ("narrow", "wide", "test")
 NAMES = {"Trimap1": "narrow", "Trimap2": "wide"}
+ORDER = (*NAMES.values(), "test")
 TOLERANCE = 0.01  # of SAD: another processor rounds elsewhere
 DATA = ("library", "composite", "trimap")
 
@@ -87,9 +87,7 @@ def readme_table(rows: list[ReleaseRow]) -> str:
         "SAD / best classical, per photo: geometric mean, worst", "seconds", "parameters",
     )  # fmt: skip
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for row in sorted(
-        rows, key=lambda row: (list(ORDER).index(row.set), row.parameters == 0, -row.parameters)
-    ):
+    for row in sorted(rows, key=lambda row: (ORDER.index(row.set), row.parameters == 0, -row.parameters)):
         name = f"`{row.method}`" if row.parameters else row.method
         scores = f"{row.sad:.2f} | {1000 * row.mse:.2f} | {row.grad:.2f} | {row.conn:.2f}"
         parameters = f"{row.parameters / 1e6:.2f} M" if row.parameters else "0"
@@ -112,7 +110,7 @@ def main() -> None:
         text = README.read_text(encoding="utf-8")
         before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
         table = f"{MARKS[0]}\n{readme_table(rows)}\n{MARKS[1]}"
-        README.write_text(before + table + after, encoding="utf-8")
+        write_text(before + table + after, README)
         for size in SIZES:
             card = WEIGHTS / size / "card.json"
             scores = {row.set: asdict(row) for row in rows if row.method == size}
