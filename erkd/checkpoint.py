@@ -18,6 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from erkd.files import InputError, atomic, check_hash, read_json, sha256, write_json, write_text
+from erkd.processes import first, largest_of_processes
 from erkd.signals import OutOfTime, Stopped
 
 LATEST = "latest.json"
@@ -37,22 +38,33 @@ class Saver:
     """Saves a training to `folder` once a minute, at a signal, and when `minutes` have passed; None never."""
 
     def __init__(
-        self, folder: Path | None, trained: Trained, settings: dict[str, Any], minutes: float | None
+        self,
+        folder: Path | None,
+        trained: Trained,
+        settings: dict[str, Any],
+        minutes: float | None,
+        device: torch.device,
     ) -> None:
+        self._device = device
         self._folder, self._trained, self._settings, self._minutes = folder, trained, settings, minutes
         self._begun = self._saved = time.monotonic()
 
     def after(self, step: int, steps: int, signals: Sequence[int], record: Any) -> None:
-        """Save if it is time to, `step` being the steps done; then raise Stopped at a signal, or OutOfTime."""
-        now = time.monotonic()
-        late = self._minutes is not None and now - self._begun > 60 * self._minutes and step < steps
-        if self._folder is None or not (signals or late or now - self._saved > SECONDS):
+        """Save if it is time to, `step` being the steps done; then raise Stopped at a signal, or OutOfTime.
+
+        Of several processes the first one saves, and all stop after the same step.
+        """
+        if self._folder is None:
             return
-        save_checkpoint(self._folder, step, self._trained, self._settings, record)
-        self._saved = time.monotonic()
+        now = time.monotonic()
+        over = self._minutes is not None and now - self._begun > 60 * self._minutes and step < steps
+        signal, late = largest_of_processes(self._device, max(signals, default=0), int(over))
+        if first() and (signal or late or now - self._saved > SECONDS):
+            save_checkpoint(self._folder, step, self._trained, self._settings, record)
+            self._saved = time.monotonic()
         where = f"stopped after step {step} of {steps}; the same command goes on from there"
-        if signals:
-            raise Stopped(signals[0], where)
+        if signal:
+            raise Stopped(signal, where)
         if late:
             raise OutOfTime(f"{self._minutes:g} minutes: {where}")
 

@@ -20,6 +20,7 @@ from erkd.batches import Batch, training_batches
 from erkd.checkpoint import Saver, Trained, load_checkpoint
 from erkd.losses import alpha_l1, laplacian
 from erkd.params import DistillParams
+from erkd.processes import average_gradients, first, mean_over_processes
 from erkd.signals import signals_noted
 from erkd.students.student import Student
 
@@ -97,7 +98,9 @@ def fit(
 
     With the folder `unfinished` a training that was killed goes on from its last checkpoint there, which is about
     a minute old, to the same weights. SIGINT and SIGTERM then let the step end, and raise Stopped after a
-    checkpoint; so do `minutes`, with OutOfTime. Raises InputError for a checkpoint that is damaged or another's.
+    checkpoint; so do `minutes`, with OutOfTime. Of several processes that share the batches (`erkd/processes.py`)
+    the first one validates, and its result is the one to keep. Raises InputError for a checkpoint that is damaged
+    or another's.
     """
     student.to(device).to(memory_format=torch.channels_last)  # a third faster on the CPU
     student.train()
@@ -114,9 +117,9 @@ def fit(
     if unfinished is not None:
         start, earlier = load_checkpoint(unfinished, state, params.model_dump())
         fitted.history, fitted.best = earlier or ([], {})
-    saver = Saver(unfinished, state, params.model_dump(), minutes)
+    saver = Saver(unfinished, state, params.model_dump(), minutes, device)
     noting: AbstractContextManager[list[int]] = nullcontext([]) if unfinished is None else signals_noted()
-    with noting as signals, Progress(console=Console(stderr=True)) as bar:
+    with noting as signals, Progress(console=Console(stderr=True), disable=not first()) as bar:
         task = bar.add_task("distill", total=params.steps, completed=start)
         steps = range(start, params.steps)
         for step, batch in zip(steps, training_batches(batches, steps, workers), strict=True):
@@ -126,13 +129,15 @@ def fit(
             loss = torch.stack([*losses.values()]).sum()
             optimiser.zero_grad()
             loss.backward()
+            average_gradients(trained)
             for part in (student, methods):  # each by itself: a peer must not shorten the student's steps
                 nn.utils.clip_grad_norm_([*part.parameters()], 1.0)
             optimiser.step()
             schedule.step()
             update_average(average, student, params.ema_decay, step)
-            record = {"loss": loss.item(), **{name: value.item() for name, value in losses.items()}}
-            if (step + 1) % params.validate_every == 0 or step + 1 == params.steps:
+            values = mean_over_processes(torch.stack([loss.detach(), *(v.detach() for v in losses.values())]))
+            record = dict(zip(["loss", *losses], values.tolist(), strict=True))
+            if first() and ((step + 1) % params.validate_every == 0 or step + 1 == params.steps):
                 validation = validate(average)
                 record |= {f"validation_{name}": value for name, value in validation.items()}
                 if not fitted.best or validation["sad"] < fitted.best["sad"]:

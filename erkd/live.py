@@ -25,6 +25,7 @@ from erkd.crops import normalised, random_affine, zoom_of
 from erkd.images import load_alpha, load_image, resize_area, to_bytes
 from erkd.live_trimap import draw_trimaps
 from erkd.params import DistillParams, TrimapParams
+from erkd.processes import own_positions
 from erkd.tables import LayerRow, read_table, resolve
 
 LONGEST = 1280  # larger layers are reduced to this side
@@ -49,6 +50,7 @@ class LiveBatches(Dataset[Batch]):
         self.distill = distill
         self.seed = seed
         self.device = device
+        self.positions = own_positions(distill.batch_size)
         self.load = lru_cache(maxsize=KEPT)(self._load)
 
     def __len__(self) -> int:
@@ -56,7 +58,7 @@ class LiveBatches(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of one step."""
-        rngs = [np.random.default_rng([self.seed, step, i]) for i in range(self.distill.batch_size)]
+        rngs = [np.random.default_rng([self.seed, step, position]) for position in self.positions]
         first, first_alpha, first_view, sides = self._cut(rngs, self.foregrounds)
         second, second_alpha, second_view, _ = self._cut(rngs, self.foregrounds)
         background, _, background_view, _ = self._cut(rngs, self.backgrounds)

@@ -1,5 +1,5 @@
 """Losses on alpha. Each is a sum over unknown pixels divided by their number, and stays attached and finite
-when there are none.
+when there are none. Of a batch that several processes share, the mean of their losses is the whole batch's.
 
 B x 1 x H x W everywhere; `unknown` is 1 in the unknown region and 0 elsewhere.
 """
@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
+from erkd.processes import mean_over_processes
+
 
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
     """Mean of `values` under non-negative `weight` of a broadcastable shape; 0 where all weights are 0."""
     weight = weight.expand_as(values)
-    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
+    return (values * weight).sum() / mean_over_processes(weight.sum()).clamp(min=1e-6)
 
 
 def alpha_l1(alpha_pred: Tensor, alpha_true: Tensor, unknown: Tensor) -> Tensor:
@@ -33,7 +35,7 @@ def laplacian(alpha_pred: Tensor, alpha_true: Tensor, unknown: Tensor, levels: i
         # a coarse pixel stands for 4^level fine ones
         total = total + 2**level * 4**level * band.abs().sum()
         difference = coarse
-    return total / (5 * unknown.sum().clamp(min=1))
+    return total / (5 * mean_over_processes(unknown.sum()).clamp(min=1))
 
 
 def alpha_loss(alpha_pred: Tensor, alpha_true: Tensor, unknown: Tensor, laplacian_weight: float) -> Tensor:

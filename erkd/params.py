@@ -257,6 +257,12 @@ class ReportParams(Section):
     gallery: Count
 
 
+class LaunchParams(Section):
+    """What starts a stage: `python -m`, or e.g. `accelerate launch --num_processes 2 -m`."""
+
+    distill: str = "python -m"
+
+
 class Params(Section):
     """All of `params.yaml`."""
 
@@ -279,6 +285,7 @@ class Params(Section):
     export: ExportParams
     register_: Annotated[RegisterParams, Field(alias="register")]
     report: ReportParams
+    launch: LaunchParams = LaunchParams()
 
 
 def load_params(path: Path) -> Params:

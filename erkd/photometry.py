@@ -19,19 +19,22 @@ def tone(images: Tensor, gain: Tensor, gamma: Tensor) -> Tensor:
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur by `sigma` B (pixels; 0 leaves a picture as it is), borders repeated."""
-    radius = max(1, int(3 * float(sigma.max()) + 0.5))
-    offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
-    kernel = torch.exp(-0.5 * (offsets / sigma.to(images).clamp(min=1e-3)[:, None]) ** 2)
-    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(3, dim=0)[:, None]
-    count, _, height, width = images.shape
-    flat = images.reshape(1, 3 * count, height, width)
-    for taps, padding in (
-        (kernel[:, :, None, :], (radius, radius, 0, 0)),
-        (kernel[:, :, :, None], (0, 0, radius, radius)),
-    ):
-        flat = conv2d(pad(flat, padding, mode="replicate"), taps, groups=3 * count)
-    return flat.reshape(images.shape)
+    """Gaussian blur by `sigma` B (pixels; 0 leaves a picture as it is), borders repeated.
+
+    One by one: a picture is the same to the last bit, whatever pictures stand beside it.
+    """
+    return torch.stack([_blur(image, wide) for image, wide in zip(images, sigma.tolist(), strict=True)])
+
+
+def _blur(image: Tensor, sigma: float) -> Tensor:
+    if sigma == 0:
+        return image
+    radius = max(1, int(3 * sigma + 0.5))
+    offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).expand(3, 1, -1)
+    rows = conv2d(pad(image[None], (radius, radius, 0, 0), mode="replicate"), kernel[:, :, None], groups=3)
+    return conv2d(pad(rows, (0, 0, radius, radius), mode="replicate"), kernel[:, :, :, None], groups=3)[0]
 
 
 @lru_cache(maxsize=2)

@@ -37,16 +37,21 @@ def project_root(start: Path) -> Path:
     return next(marked, start)
 
 
+def scratch_folder(root: Path, stage: str, key: str) -> Path:
+    """`.erkd/<stage>-<key>/` of the project that holds `root`."""
+    return project_root(root) / ".erkd" / f"{stage}-{key}"
+
+
 @contextmanager
 def scratch(root: Path, stage: str, key: str) -> Iterator[Path]:
-    """Yield the folder `.erkd/<stage>-<key>/` of the project that holds `root`, for this process alone.
+    """Yield `scratch_folder`, for this process alone.
 
     It is as a killed run left it, less half-written files. It is removed when the block ends without an
     error, and kept otherwise. Raises InputError that names folder and process when another one holds it.
     """
     from filelock import FileLock, Timeout
 
-    folder = project_root(root) / ".erkd" / f"{stage}-{key}"
+    folder = scratch_folder(root, stage, key)
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock, owner = FileLock(f"{folder}.lock", timeout=0), folder / "owner.json"
     try:

@@ -12,6 +12,7 @@ from erkd.batches import Batch, View
 from erkd.crops import Matrix, normalised, random_affine
 from erkd.images import Array, load_alpha, load_image
 from erkd.params import DistillParams, TrimapParams
+from erkd.processes import own_positions
 from erkd.tables import CompositeRow, read_table, resolve
 from erkd.trimap import draw_trimap
 
@@ -25,13 +26,14 @@ class StoredBatches(Dataset[Batch]):
         self.trimap = trimap
         self.distill = distill
         self.seed = seed
+        self.positions = own_positions(distill.batch_size)
 
     def __len__(self) -> int:
         return self.distill.steps
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of one step."""
-        items = [self._crop(step, position) for position in range(self.distill.batch_size)]
+        items = [self._crop(step, position) for position in self.positions]
         image, trimap, alpha, index, theta = (
             torch.from_numpy(np.stack(part)) for part in zip(*items, strict=True)
         )

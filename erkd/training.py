@@ -19,6 +19,7 @@ from erkd.metrics import mse, pair, sad
 from erkd.params import KdParams, Params
 from erkd.pictures import Pictures
 from erkd.predict import choose_device, predict_alpha, prepare_torch
+from erkd.processes import first
 from erkd.signals import OutOfTime
 from erkd.stored import StoredBatches
 from erkd.students.sizes import student_config
@@ -83,7 +84,8 @@ def train_student(
     """Train as `params` say and write `models/student/` and `reports/history.csv` under `root`.
 
     With the folder `unfinished`, a later call with the same parameters and data goes on where a killed one was
-    (`fit`). Returns whether training is finished: with `minutes` it may not be, and then nothing is written.
+    (`fit`). Of several processes (`erkd/processes.py`) the first one writes. Returns whether training is finished:
+    with `minutes` it may not be, and then nothing is written.
     """
     prepare_torch(params.threads, params.deterministic)
     torch.manual_seed(params.seed)
@@ -120,6 +122,8 @@ def train_student(
     except OutOfTime as stopped:
         print(stopped, file=sys.stderr)
         return False
+    if not first():
+        return True
     write_history(fitted.history, root / "reports/history.csv")
     training = {
         "best": fitted.best,

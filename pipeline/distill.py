@@ -1,23 +1,28 @@
 """Train the student. Reads data/composites, data/trimaps and data/features; writes models/student and history.csv."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
 from erkd.params import Params
 from erkd.predict import choose_device, prepare_torch
-from erkd.scratch import scratch, stage_key
-from erkd.tracking import track_training
+from erkd.processes import first, joined, process_count, wait_for_all
+from erkd.scratch import scratch, scratch_folder, stage_key
+from erkd.tracking import silent, track_training
 from erkd.training import train_student
 from pipeline.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:
-    """Train, from where a killed run was; mirrored to MLflow where it can be reached."""
+    """Train, from where a killed run was; mirrored to MLflow where it can be reached. One process alone writes."""
     prepare_torch(params.threads, params.deterministic)
-    key = stage_key(root, "distill", str(choose_device(params.device)), str(torch.get_num_threads()))
-    with scratch(root, "distill", key) as unfinished, track_training(root, params) as log:
-        train_student(root, params, log, unfinished)
+    with joined(device := choose_device(params.device)):
+        key = stage_key(root, "distill", str(device), str(torch.get_num_threads()), str(process_count()))
+        kept = scratch(root, "distill", key) if first() else nullcontext(scratch_folder(root, "distill", key))
+        with kept as unfinished, track_training(root, params) if first() else nullcontext(silent) as log:
+            wait_for_all()  # every one reads the checkpoint that the first one has tidied
+            train_student(root, params, log, unfinished)
 
 
 if __name__ == "__main__":

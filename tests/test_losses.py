@@ -1,15 +1,18 @@
 """Alpha losses: by hand, at equality, and where nothing is unknown."""
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
-from erkd.losses import alpha_l1, laplacian, masked_mean
+from erkd.losses import alpha_l1, alpha_loss, charbonnier, laplacian, masked_mean
 
 
 def test_masked_mean_by_hand():
     values = torch.tensor([1.0, 2.0, 6.0])
     assert masked_mean(values, torch.tensor([1.0, 0.0, 3.0])) == pytest.approx((1 + 18) / 4)
     assert masked_mean(values, torch.zeros(3)) == 0
+    assert masked_mean(values, torch.tensor([0.0, 0.2, 0.0])) == pytest.approx(2)
 
 
 def test_alpha_l1_counts_unknown_pixels_alone():
@@ -28,6 +31,43 @@ def test_laplacian_of_a_constant_difference_is_zero_and_of_a_checkerboard_is_its
     # the binomial blur of a checkerboard is flat 0.5 inside, so the first band is +-0.5 there
     value = laplacian(board[None, None], torch.zeros_like(unknown), unknown)
     assert value == pytest.approx(0.5 / 5, rel=0.2)
+
+
+def plain_laplacian(difference, unknown, levels=5):
+    """The definition in NumPy: blur, keep every second pixel, and enlarge again as `cv2.resize` does."""
+    taps, total = np.array([1, 4, 6, 4, 1]) / 16, 0.0
+    for level in range(levels):
+        blurred = cv2.sepFilter2D(difference, -1, taps, taps, borderType=cv2.BORDER_REPLICATE)
+        coarse = np.ascontiguousarray(blurred[::2, ::2])
+        band = difference - cv2.resize(coarse, difference.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        total += 2**level * 4**level * np.abs(band).sum()
+        difference = coarse
+    return total / 5 / max(unknown, 1)
+
+
+@pytest.mark.parametrize("unknown", [0, 1, 1000])
+def test_laplacian_is_the_plain_one(unknown):
+    difference = np.random.default_rng(0).uniform(-1, 1, (64, 96))
+    mask = torch.zeros(1, 1, 64, 96, dtype=torch.float64)
+    mask.view(-1)[:unknown] = 1
+    found = laplacian(torch.from_numpy(difference)[None, None], torch.zeros_like(mask), mask)
+    assert found == pytest.approx(plain_laplacian(difference, unknown), rel=1e-9)
+
+
+def test_charbonnier_is_the_distance_but_smooth_at_zero():
+    alpha_pred, alpha_true = torch.tensor([0.7, 0.2, 0.9]), torch.tensor([0.4, 0.2, 0.1])
+    assert charbonnier(alpha_pred, alpha_true, torch.tensor([1.0, 0.0, 0.0])) == pytest.approx(0.3)
+    assert charbonnier(alpha_pred, alpha_true, torch.tensor([0.0, 1.0, 0.0])) == pytest.approx(1e-6)
+    assert charbonnier(alpha_pred, alpha_true, torch.tensor([1.0, 0.0, 1.0])) == pytest.approx(
+        (0.3 + 0.8) / 2
+    )
+
+
+def test_the_alpha_loss_is_both_parts():
+    a, b = torch.rand(2, 1, 1, 64, 64, generator=torch.Generator().manual_seed(1)).unbind()
+    unknown = torch.ones_like(a)
+    parts = alpha_l1(a, b, unknown) + 0.3 * laplacian(a, b, unknown)
+    torch.testing.assert_close(alpha_loss(a, b, unknown, 0.3), parts)
 
 
 def test_laplacian_is_linear_in_the_difference():

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from erkd.baselines import METHODS, estimate_alpha
+from erkd.edges import _grow
 from erkd.files import InputError
+from erkd.gradients import gradient_magnitude, step_magnitude, stretch_of
 from erkd.images import load_alpha, load_image, load_trimap
 from erkd.metrics import (
     _largest_component,
@@ -347,3 +349,58 @@ def test_of_two_equal_components_the_first_in_column_major_order_is_taken():
     found = _largest_component(region, *room)
     assert found[40:56, :16].all()
     assert found.sum() == 256
+
+
+def test_a_full_step_has_the_largest_gradient():
+    alpha = np.zeros((20, 30), np.uint8)
+    alpha[:, 15:] = 255
+    magnitude = gradient_magnitude(alpha, slice(0, 20), stretch_of(alpha))
+    assert magnitude.max() == pytest.approx(step_magnitude())
+    assert step_magnitude() == pytest.approx(magnitude[10, 15])
+
+
+def test_an_alpha_is_stretched_over_zero_to_one():
+    assert stretch_of(np.uint8([[10, 15, 20]])) == pytest.approx((0.1, -1))
+    assert stretch_of(np.uint8([[7, 7]])) == (1 / 255, 0.0)
+
+
+def test_sad_near_edges_of_a_step_by_hand():
+    """A tenth of the step's gradient is reached in three columns on either side; two more lie within 2 pixels."""
+    alpha_true = np.zeros((30, 40), np.float32)
+    alpha_true[:, 20:] = 1
+    alpha_pred = np.abs(alpha_true - unit(51))
+    both = pair(alpha_pred, alpha_true, np.full_like(alpha_true, 0.5))
+    assert edge_sad(both) == pytest.approx(30 * 10 * 0.2 / 1000)
+
+
+def test_a_region_grows_by_a_disk():
+    region = np.zeros((7, 7), np.uint8)
+    region[3, 3] = 1
+    rows = ["0000000", "0001000", "0011100", "0111110", "0011100", "0001000", "0000000"]
+    assert ["".join(map(str, row)) for row in _grow(region, 2)] == rows
+
+
+@pytest.mark.parametrize(("level", "expected"), [(128, 1.0), (127, 0.0)])
+def test_level_128_is_the_first_inside_the_boundary(level, expected):
+    alpha_true, alpha_pred = np.zeros((2, 20, 20), np.float32)
+    alpha_true[5:10, 5:10] = 1
+    alpha_pred[5:10, 5:10] = unit(level)
+    for first, second in ((alpha_pred, alpha_true), (alpha_true, alpha_pred)):
+        assert boundary_f_score(pair(first, second, np.full_like(first, 0.5))) == expected
+
+
+def test_boundaries_that_never_meet_score_nothing():
+    alpha_true, alpha_pred = np.zeros((2, 40, 40), np.float32)
+    alpha_true[2:8, 2:8] = 1
+    alpha_pred[30:36, 30:36] = 1
+    assert boundary_f_score(pair(alpha_pred, alpha_true, np.full_like(alpha_true, 0.5))) == 0
+
+
+def test_the_boundary_score_is_the_harmonic_mean():
+    """All 16 predicted boundary pixels are true ones; of the true boundary's 32 half are found."""
+    alpha_true = np.zeros((40, 40), np.float32)
+    alpha_true[3:8, 3:8] = alpha_true[25:30, 25:30] = 1
+    alpha_pred = alpha_true.copy()
+    alpha_pred[25:30, 25:30] = 0
+    score_ = boundary_f_score(pair(alpha_pred, alpha_true, np.full_like(alpha_true, 0.5)))
+    assert score_ == pytest.approx(2 * 1 * 0.5 / 1.5)

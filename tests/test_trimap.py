@@ -9,9 +9,13 @@ from erkd.images import load_trimap, save_image
 from erkd.params import TrimapParams
 from erkd.tables import CompositeRow, TrimapRow, read_table, write_table
 from erkd.trimap import (
+    Radii,
+    draw_radii,
     draw_trimap,
+    narrow,
     split_trimap,
     trimap_from_alpha,
+    trimap_from_radii,
     whole_object_trimap,
 )
 from erkd.trimaps import write_trimaps
@@ -77,6 +81,29 @@ def test_a_porous_object_is_unknown_as_a_whole():
     assert (trimap_from_alpha(alpha, 0, 0)[30, 21:24] == 0).all()  # the gaps are known otherwise
 
 
+def test_a_gap_is_unknown_up_to_twice_the_radius():
+    alpha = np.zeros((40, 80), np.float32)
+    alpha[:, 20:30] = alpha[:, 37:47] = 1  # seven pixels between the bars
+    row = whole_object_trimap(alpha, 4, 2)[20]
+    assert (row[30:37] == 0.5).all()
+    row = whole_object_trimap(alpha, 3, 2)[20]
+    assert (row[32:35] == 0).all()
+
+
+@pytest.mark.parametrize(("level", "known"), [(255, True), (254, True), (253, False), (2, False)])
+def test_what_counts_as_solid_in_a_whole_object_trimap(level, known):
+    alpha = np.full((40, 40), np.float32(level / 255))
+    alpha[:, :4] = 0
+    assert (whole_object_trimap(alpha, 3, 1)[20, 30] == 1) == known
+
+
+@pytest.mark.parametrize(("level", "known"), [(0, True), (1, True), (2, False)])
+def test_what_counts_as_empty_in_a_whole_object_trimap(level, known):
+    alpha = np.full((40, 40), np.float32(level / 255))
+    alpha[:, :4] = 1
+    assert (whole_object_trimap(alpha, 3, 1)[20, 30] == 0) == known
+
+
 def test_a_solid_body_keeps_its_core_in_a_whole_object_trimap():
     assert whole_object_trimap(disc(96, 40, 1), 6, 2)[48, 48] == 1
 
@@ -92,6 +119,40 @@ def test_radii_are_log_uniform_and_scaled(rng):
     assert np.median(radii) == pytest.approx(4, abs=1.5)  # sqrt(4 * 64) / 4
     assert (radii[:, 0] != radii[:, 1]).mean() > 0.5
     assert max(draw_trimap(alpha, params, rng)[1].foreground for _ in range(12)) > 16
+
+
+def test_radii_are_in_pixels_of_an_image_of_800():
+    exact = TrimapParams(min_radius=60, max_radius=60, whole_object=0)
+    alpha = np.zeros((2, 8000), np.float32)
+    alpha[:, 4000:] = 1
+    assert draw_trimap(alpha, exact, np.random.default_rng(0))[1] == Radii(600, 600, whole=False)
+
+
+def test_porous_parts_are_closed_by_a_fifth_to_four_fifths_of_the_widest_radius(rng):
+    params = TrimapParams(min_radius=2, max_radius=60, whole_object=1)
+    drawn = [draw_radii(params, rng, scale=0.5) for _ in range(300)]
+    closing = np.asarray([radii.foreground for radii in drawn])
+    assert all(radii.whole for radii in drawn)
+    assert (closing.min(), closing.max()) == (6, 24)
+    assert draw_radii(params, rng, scale=0.001).foreground == 2
+    share = np.mean([draw_radii(PARAMS, rng, scale=1).whole for _ in range(2000)])
+    assert share == pytest.approx(0.25, abs=0.04)
+
+
+def test_radii_are_halved_down_to_one():
+    assert narrow(Radii(7, 4, whole=True)) == Radii(3, 2, whole=True)
+    assert narrow(Radii(1, 3, whole=False)) == Radii(1, 1, whole=False)
+    assert [Radii(*pair, whole=False).narrowest for pair in ((1, 1), (2, 1), (1, 2))] == [True, False, False]
+
+
+def test_a_trimap_is_narrowed_until_less_than_nine_tenths_are_unknown():
+    alpha = np.zeros((10, 100), np.float32)
+    alpha[:, 50:] = 1
+    trimap, radii = trimap_from_radii(alpha, Radii(48, 48, whole=False))
+    assert radii == Radii(24, 24, whole=False)  # 96 columns of 100 are too many
+    assert (trimap == 0.5).mean() == pytest.approx(0.48)
+    kept = Radii(45, 44, whole=False)
+    assert trimap_from_radii(alpha, kept)[1] == kept  # 89 columns
 
 
 def test_an_image_is_never_almost_all_unknown(rng):

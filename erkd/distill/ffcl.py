@@ -19,7 +19,7 @@ from erkd.distill.further_head import FurtherHead
 from erkd.distill.schedule import gaussian_rise
 from erkd.losses import alpha_loss, charbonnier
 from erkd.params import FfclParams
-from erkd.students.blocks import conv
+from erkd.students.blocks import BatchNorm, conv
 from erkd.students.student import Matte, Student
 
 
@@ -30,7 +30,7 @@ class Fusion(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels, bias=False),
-            nn.BatchNorm2d(2 * channels),
+            BatchNorm(2 * channels),
             nn.ReLU(inplace=True),
             conv(2 * channels, channels, 1),
         )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, relu
 
-from erkd.students.blocks import Separable, conv, double
+from erkd.students.blocks import BatchNorm, Separable, conv, double
 
 
 class Decoder(nn.Module):
@@ -41,11 +41,9 @@ class Head(nn.Module):
 
     def __init__(self, channels: int, cue_channels: int, width: int) -> None:
         super().__init__()
-        self.coarse = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
-        )
+        self.coarse = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1, bias=False), BatchNorm(width))
         self.fine = nn.Sequential(
-            nn.Conv2d(3 + cue_channels, width, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(width)
+            nn.Conv2d(3 + cue_channels, width, 4, stride=2, padding=1, bias=False), BatchNorm(width)
         )
         self.out = nn.Conv2d(width, 4, 3, padding=1, bias=False)
         nn.init.zeros_(self.out.weight)

@@ -1,0 +1,85 @@
+"""A training that processes share is the training of one process."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+from conftest import ROOT
+from project import command_environment
+from safetensors.torch import load_file
+from training_set import live_batches, stored_batches
+
+from erkd import processes
+from erkd.files import InputError
+
+METHODS = ["none", "erkd", "bcd", "frskd", "ffcl", "fb"]
+TWO = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
+
+
+def start(*command):
+    environment = command_environment() | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What one process made, and what two."""
+    folder = tmp_path_factory.mktemp("trained")
+    script = str(ROOT / "tests/shared_training.py")
+    start(script, str(folder / "one"), *METHODS)
+    start(*TWO, script, str(folder / "two"), *METHODS)
+    return folder / "one", folder / "two"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_two_processes_train_as_one_does(trained, method):
+    one, two = (load_file(folder / f"{method}.safetensors") for folder in trained)
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=0, atol=1e-5, msg=name)
+    first, second = (pd.read_csv(folder / f"{method}.csv") for folder in trained)
+    assert len(first) == 20
+    pd.testing.assert_frame_equal(first, second, rtol=1e-5)
+
+
+@pytest.fixture
+def pair(monkeypatch):
+    """As the second of two processes sees it, without any process."""
+    monkeypatch.setattr(processes, "several", lambda: True)
+    monkeypatch.setattr(processes.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(processes.distributed, "get_rank", lambda: 1)
+
+
+@pytest.mark.parametrize("make", [live_batches, stored_batches])
+def test_a_process_makes_its_own_crops_as_one_alone_makes_them(tmp_path, make, request):
+    whole = make(tmp_path)[1]
+    request.getfixturevalue("pair")
+    half = make(tmp_path)[1]
+    for name in ("image", "trimap", "alpha"):
+        assert torch.equal(getattr(half, name), getattr(whole, name)[2:]), name
+    for ours, theirs in zip(half.views, whole.views, strict=True):
+        assert torch.equal(ours.theta, theirs.theta[2:])
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(pair):
+    assert processes.own_positions(6) == range(3, 6)
+    with pytest.raises(InputError, match=r"distill\.batch_size 5: .* give a multiple of 2"):
+        processes.own_positions(5)
+
+
+def test_alone_nothing_changes():
+    value = torch.tensor([1.0, 2.0], requires_grad=True)
+    assert processes.mean_over_processes(value) is value
+    assert processes.largest_of_processes(torch.device("cpu"), 3, 0) == [3, 0]
+    assert processes.own_positions(5) == range(5)
+    assert processes.process_count() == 1
+    assert processes.first()
+
+
+def test_the_first_of_those_started_writes(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert not processes.first()
