@@ -50,8 +50,13 @@ def span(found: Gap) -> str:
     return f"{signed(found.mean)} ({signed(found.low)} to {signed(found.high)}; {found.n} seeds)"
 
 
+def variants(cells: Cells) -> list[str]:
+    """The cells taught by ERKD whose student lacks a part, or reads another dictionary."""
+    return [name for part in PARTS if (name := f"erkd-{part}") in cells]
+
+
 def verdict(cells: Cells, set: str) -> str:
-    """One sentence: whether ERKD helps on a set at equal steps, and which other methods do or do harm."""
+    """Two sentences: whether ERKD and the other methods help on a set at equal steps, and how ERKD stands to all."""
     found = gap(cells[PLAIN], cells[ERKD])
     does = {1: "lowers SAD", 0: "makes no difference that can be told from 0", -1: "raises SAD"}[found.sign]
     plain, erkd = mean_of(cells[PLAIN], "sad"), mean_of(cells[ERKD], "sad")
@@ -63,7 +68,14 @@ def verdict(cells: Cells, set: str) -> str:
     for sign, word in ((1, "lower"), (-1, "higher")):
         names = ", ".join(title(name) for name, of in signs.items() if of == sign)
         text += f"; {word} than plain training of the other methods: {names or 'none'}"
-    return text + "."
+    rivals = [name for name in (*distilled(cells), *variants(cells)) if name != ERKD]
+    stands = {name: gap(cells[name], cells[ERKD]).sign for name in rivals}
+    comparisons = ((1, "better than"), (-1, "worse than"), (0, "not told apart from"))
+    said = (
+        f"{words} {', '.join(title(name) for name, of in stands.items() if of == sign) or 'none'}"
+        for sign, words in comparisons
+    )
+    return f"{text}. ERKD is {'; '.join(said)}."
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -139,8 +151,8 @@ def report(rows: Sequence[CellRow], baselines: Mapping[str, float]) -> str:
         parts += [f"## {set.capitalize()}: methods", methods_table(cells)]
         others = [name for name in distilled(cells) if name != ERKD]
         parts += ["ERKD against every other method:", against_table(cells, others, ERKD)]
-        if variants := [name for part in PARTS if (name := f"erkd-{part}") in cells]:
-            parts += ["The student's parts, all taught by ERKD:", against_table(cells, variants, ERKD)]
+        if lacking := variants(cells):
+            parts += ["The student's parts, all taught by ERKD:", against_table(cells, lacking, ERKD)]
         parts += ["Plain training of more steps, and of larger students:", longer_table(cells)]
         if set == "test" and baselines:
             classical = ", ".join(f"{name.replace('_', ' ')} {sad:.3f}" for name, sad in baselines.items())

@@ -68,6 +68,18 @@ def rows_with(erkd):
     ]  # fmt: skip
 
 
+def test_the_verdict_says_how_erkd_stands_to_every_method_and_part():
+    rows = rows_with(0.5)
+    rows += [row("erkd", seed, 5.2 + seed, variant="no_erm") for seed in (1, 2, 3)]
+    rows += [row("erkd", seed, 4.5 + seed + 0.3 * (seed - 2), variant="no_mffm") for seed in (1, 2, 3)]
+    last = verdict(by_cell(rows, "test"), "test").split(". ")[-1]
+    assert last.startswith("ERKD is better than ")
+    better, worse, alike = last.removesuffix(".").split("; ")
+    assert "ERKD, ERM off" in better
+    assert worse.startswith("worse than ")
+    assert "ERKD, MFFM off" in alike.removeprefix("not told apart from ")
+
+
 @pytest.mark.parametrize(
     ("erkd", "said"), [(0.5, "lowers SAD"), (-0.5, "raises SAD"), (0.0, "makes no difference")]
 )
