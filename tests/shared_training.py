@@ -39,16 +39,19 @@ class Doubles(Dataset):
         return replace(batch, **doubles, views=views)
 
 
-def train(batches, method):
+def train(batches, method, double=True):
     torch.manual_seed(0)
     cache = random_cache()
     cache = replace(cache, features=np.concatenate([cache.features] * 2))
     student = small_student()
     load_imagenet(student.encoder, student.config.backbone)
-    student.double()
-    methods = small_methods(student, *([] if method == "none" else [method]), cache=cache).double()
+    methods = small_methods(student, *([] if method == "none" else [method]), cache=cache)
     settings = batches.distill
-    return fit(student, methods, Doubles(batches), settings, lambda _: 1.0, lambda _: {"sad": 1.0}, CPU, 0)
+    if double:
+        batches = Doubles(batches)
+        student.double()
+        methods.double()
+    return fit(student, methods, batches, settings, lambda _: 1.0, lambda _: {"sad": 1.0}, CPU, 0)
 
 
 def main(out: Path, *names: str) -> None:

@@ -9,6 +9,7 @@ import torch
 from conftest import ROOT
 from project import command_environment
 from safetensors.torch import load_file
+from shared_training import train
 from training_set import live_batches, stored_batches
 
 from erkd import processes
@@ -44,6 +45,26 @@ def test_two_processes_train_as_one_does(trained, method):
     first, second = (pd.read_csv(folder / f"{method}.csv") for folder in trained)
     assert len(first) == 20
     pd.testing.assert_frame_equal(first, second, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_another_number_of_threads_changes_losses_and_alphas_little(tmp_path):
+    """The tolerance that the README states."""
+    batches, threads = (
+        live_batches(tmp_path, steps=20, batch_size=4, validate_every=20),
+        torch.get_num_threads(),
+    )
+    fitted = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        fitted.append(train(batches, "erkd", double=False))
+    torch.set_num_threads(threads)
+    losses = [[record["loss"] for record in one.history] for one in fitted]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    batch = batches[0]
+    with torch.no_grad():
+        alphas = [one.student.eval()(batch.image, batch.trimap).alpha for one in fitted]
+    torch.testing.assert_close(*alphas, rtol=0, atol=5e-3)
 
 
 @pytest.fixture
