@@ -10,6 +10,7 @@ METHODS = {
     "none": "plain training",
     "erkd": "ERKD",
     "layers": "ERKD on layers",
+    "layers3": "ERKD on layers, three times the weight",
     "bcd": "BCD",
     "frskd": "FRSKD",
     "ffcl": "FFCL",
