@@ -10,11 +10,11 @@ METHODS = {
     "none": "plain training",
     "erkd": "ERKD",
     "layers": "ERKD on layers",
-    "layers3": "ERKD on layers, three times the weight",
+    "layers3": "ERKD on layers (three times the weight)",
     "bcd": "BCD",
     "frskd": "FRSKD",
     "ffcl": "FFCL",
-    "fb": "colours of F and B, no teacher",
+    "fb": "colours of F and B (no teacher)",
     "matting": "matting teacher",
 }
 PARTS = {
@@ -31,7 +31,7 @@ def title(name: str) -> str:
     """A cell in words, by METHOD-VARIANT."""
     method, variant = name.split("-")
     words = METHODS.get(method, method)
-    return words if variant == "full" else f"{words}, {PARTS.get(variant, variant)}"
+    return words if variant == "full" else f"{words} ({PARTS.get(variant, variant)})"
 
 
 def distilled(cells: Cells) -> list[str]:

@@ -75,9 +75,9 @@ def test_the_verdict_says_how_erkd_stands_to_every_method_and_part():
     last = verdict(by_cell(rows, "test"), "test").split(". ")[-1]
     assert last.startswith("ERKD is better than ")
     better, worse, alike = last.removesuffix(".").split("; ")
-    assert "ERKD, ERM off" in better
+    assert "ERKD (ERM off)" in better
     assert worse.startswith("worse than ")
-    assert "ERKD, MFFM off" in alike.removeprefix("not told apart from ")
+    assert "ERKD (MFFM off)" in alike.removeprefix("not told apart from ")
 
 
 @pytest.mark.parametrize(
