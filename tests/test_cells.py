@@ -44,8 +44,8 @@ def test_a_cell_is_a_project_with_valid_parameters(root, name):
     assert (cell.folder / "data").resolve() == root / "data"
     assert params.seed == 3
     method, variant = name.split("-")
-    assert params.kd.methods == {"none": [], "layers": ["erkd"]}.get(method, [method])
-    assert (params.kd.erkd.target == "layered") == (method == "layers")
+    assert params.kd.methods == {"none": [], "layers": ["erkd"], "layers3": ["erkd"]}.get(method, [method])
+    assert (params.kd.erkd.target == "layered") == method.startswith("layers")
     assert (params.distill == shared.distill) == (variant not in ("longer", "longest", "teacher"))
     assert (params.data, params.composite, params.features) == (
         shared.data,

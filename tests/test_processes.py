@@ -15,7 +15,13 @@ from training_set import live_batches, stored_batches
 from erkd import processes
 from erkd.files import InputError
 
-METHODS = ["none", "erkd", "bcd", "ffcl", "fb"]  # FRSKD's training makes much of any rounding (docs/decisions.md)
+METHODS = [
+    "none",
+    "erkd",
+    "bcd",
+    "ffcl",
+    "fb",
+]  # FRSKD's training makes much of any rounding (docs/decisions.md)
 TWO = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
 
 
