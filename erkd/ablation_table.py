@@ -39,6 +39,11 @@ def distilled(cells: Cells) -> list[str]:
     return [name for name in cells if name.endswith("-full") and name != PLAIN]
 
 
+def rivals(cells: Cells) -> list[str]:
+    """The cells of the whole student taught by another method than ERKD."""
+    return [name for name in distilled(cells) if name != ERKD]
+
+
 def signed(value: float) -> str:
     """A difference in SAD with its sign."""
     return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
@@ -56,6 +61,11 @@ def variants(cells: Cells) -> list[str]:
     return [name for part in PARTS if (name := f"erkd-{part}") in cells]
 
 
+def named(signs: Mapping[str, int], sign: int) -> str:
+    """The cells of one sign in words, or `none`."""
+    return ", ".join(title(name) for name, of in signs.items() if of == sign) or "none"
+
+
 def verdict(cells: Cells, set: str) -> str:
     """Two sentences: whether ERKD and the other methods help on a set at equal steps, and how ERKD stands to all."""
     found = gap(cells[PLAIN], cells[ERKD])
@@ -65,18 +75,15 @@ def verdict(cells: Cells, set: str) -> str:
         f"On {'the test composites' if set == 'test' else set}, distillation by ERKD {does} at equal steps: "
         f"{plain:.3f} without, {erkd:.3f} with it, difference {span(found)}"
     )
-    signs = {name: gap(cells[PLAIN], cells[name]).sign for name in distilled(cells) if name != ERKD}
+    others = rivals(cells)
+    signs = {name: gap(cells[PLAIN], cells[name]).sign for name in others}
     for sign, word in ((1, "lower"), (-1, "higher")):
-        names = ", ".join(title(name) for name, of in signs.items() if of == sign)
-        text += f"; {word} than plain training of the other methods: {names or 'none'}"
-    rivals = [name for name in (*distilled(cells), *variants(cells)) if name != ERKD]
-    stands = {name: gap(cells[name], cells[ERKD]).sign for name in rivals}
-    comparisons = ((1, "better than"), (-1, "worse than"), (0, "not told apart from"))
-    said = (
-        f"{words} {', '.join(title(name) for name, of in stands.items() if of == sign) or 'none'}"
-        for sign, words in comparisons
+        text += f"; {word} than plain training of the other methods: {named(signs, sign)}"
+    stands = {name: gap(cells[name], cells[ERKD]).sign for name in (*others, *variants(cells))}
+    return (
+        f"{text}. ERKD is better than {named(stands, 1)}; worse than {named(stands, -1)}; "
+        f"not told apart from {named(stands, 0)}."
     )
-    return f"{text}. ERKD is {'; '.join(said)}."
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -150,8 +157,7 @@ def report(rows: Sequence[CellRow], baselines: Mapping[str, float]) -> str:
     )
     for set, cells in sets.items():
         parts += [f"## {set.capitalize()}: methods", methods_table(cells)]
-        others = [name for name in distilled(cells) if name != ERKD]
-        parts += ["ERKD against every other method:", against_table(cells, others, ERKD)]
+        parts += ["ERKD against every other method:", against_table(cells, rivals(cells), ERKD)]
         if lacking := variants(cells):
             parts += ["The student's parts, all taught by ERKD:", against_table(cells, lacking, ERKD)]
         parts += ["Plain training of more steps, and of larger students:", longer_table(cells)]

@@ -36,6 +36,10 @@ class Fitted:
     best: Record = field(default_factory=dict)
 
 
+def silent(step: int, record: Record) -> None:
+    """A `log` that keeps nothing."""
+
+
 def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
     """Linear warm-up over the share `warmup` of all steps, then a cosine down to 0."""
     start = max(1, round(warmup * steps))
@@ -86,7 +90,7 @@ def fit(
     validate: Callable[[Student], Record],
     device: torch.device,
     workers: int,
-    log: Callable[[int, Record], None] = lambda step, record: None,
+    log: Callable[[int, Record], None] = silent,
     unfinished: Path | None = None,
     minutes: float | None = None,
 ) -> Fitted:

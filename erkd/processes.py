@@ -26,9 +26,14 @@ def several() -> bool:
     return distributed.is_available() and distributed.is_initialized()
 
 
+def process_index() -> int:
+    """Which of them this is, from 0."""
+    return distributed.get_rank() if several() else 0
+
+
 def first() -> bool:
-    """Whether this is the process that writes: the only one, or the first of those started together."""
-    return int(os.environ.get("RANK", "0")) == 0
+    """Whether this is the process that writes: the only one, or the first of those that train together."""
+    return process_index() == 0
 
 
 @contextmanager
@@ -52,8 +57,8 @@ def own_positions(batch_size: int) -> range:
             f"distill.batch_size {batch_size}: it cannot be shared out among {count} processes; "
             f"give a multiple of {count}"
         )
-    share, rank = batch_size // count, distributed.get_rank() if several() else 0
-    return range(rank * share, (rank + 1) * share)
+    share, index = batch_size // count, process_index()
+    return range(index * share, (index + 1) * share)
 
 
 class _Sum(torch.autograd.Function):

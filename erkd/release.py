@@ -1,7 +1,6 @@
 """The students that ship: from a finished training to a folder of weights with its card, and back to its losses."""
 
 import csv
-import io
 import platform
 import shutil
 import tempfile
@@ -15,12 +14,12 @@ from pathlib import Path
 import torch
 
 from erkd.export import export_student
-from erkd.files import InputError, read_json, sha256, write_json, write_text
+from erkd.files import InputError, read_json, sha256, write_json
 from erkd.params import Params
 from erkd.predict import choose_device
 from erkd.runs import git
 from erkd.students.student import load_student
-from erkd.training import Record, train_student
+from erkd.training import Record, train_student, write_history
 
 WEIGHTS = Path(str(files("erkd"))) / "weights"
 LICENCE = (
@@ -87,11 +86,7 @@ def log_training(history: Path, log: Path) -> None:
     """Write the history's columns of `LOGGED`; all of them would be several times the bytes."""
     with history.open(encoding="utf-8", newline="") as stream:
         lines = [*csv.DictReader(stream)]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, LOGGED, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    write_text(text.getvalue(), log)
+    write_history([{name: float(line[name]) for name in LOGGED if line.get(name)} for line in lines], log)
 
 
 class _Replayed(Exception):

@@ -42,10 +42,6 @@ def track_training(root: Path, params: Params) -> Iterator[Log]:
     run.finish()
 
 
-def silent(step: int, values: Mapping[str, float]) -> None:
-    """A `log` that logs nothing, of the processes that only help with a training."""
-
-
 class _TrainingRun:
     """One run; after the first failure it warns once and does nothing more."""
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import torch
 
+from erkd.fit import silent
 from erkd.params import Params
 from erkd.predict import choose_device, prepare_torch
 from erkd.processes import first, joined, process_count, wait_for_all
 from erkd.scratch import scratch, scratch_folder, stage_key
-from erkd.tracking import silent, track_training
+from erkd.tracking import track_training
 from erkd.training import train_student
 from pipeline.stage import run_stage
 

@@ -5,6 +5,7 @@ from shutil import rmtree
 
 from erkd.cells import prepare_cell
 from erkd.files import read_json, sha256
+from erkd.fit import silent
 from erkd.params import Params, load_params
 from erkd.release import WEIGHTS, hours_added, publish
 from erkd.training import train_student
@@ -19,7 +20,7 @@ def main(root: Path, params: Params, size: str, minutes: str) -> None:
     unfinished = project / f"unfinished-{sha256(project / 'params.yaml')[:16]}"
     hours, given = unfinished / "hours.json", float(minutes) if minutes else None
     with hours_added(hours):
-        finished = train_student(project, own, lambda step, record: None, unfinished, given)
+        finished = train_student(project, own, silent, unfinished, given)
     if finished:
         publish(project, own, WEIGHTS / size, read_json(hours))
         rmtree(unfinished)

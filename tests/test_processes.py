@@ -1,13 +1,10 @@
 """A training that processes share is the training of one process."""
 
-import subprocess
-import sys
-
 import pandas as pd
 import pytest
 import torch
 from conftest import ROOT
-from project import command_environment
+from project import run
 from safetensors.torch import load_file
 from shared_training import train
 from training_set import live_batches, stored_batches
@@ -22,22 +19,17 @@ METHODS = [
     "ffcl",
     "fb",
 ]  # FRSKD's training makes much of any rounding (docs/decisions.md)
-TWO = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
-
-
-def start(*command):
-    environment = command_environment() | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """What one process made, and what two."""
     folder = tmp_path_factory.mktemp("trained")
-    script = str(ROOT / "tests/shared_training.py")
-    start(script, str(folder / "one"), *METHODS)
-    start(*TWO, script, str(folder / "two"), *METHODS)
+    for name, command in (("one", "python"), ("two", "torchrun --nproc-per-node 2")):
+        run(
+            f"{command} tests/shared_training.py {folder / name} {' '.join(METHODS)}",
+            ROOT, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1",
+        )  # fmt: skip
     return folder / "one", folder / "two"
 
 
@@ -107,6 +99,5 @@ def test_alone_nothing_changes():
     assert processes.first()
 
 
-def test_the_first_of_those_started_writes(monkeypatch):
-    monkeypatch.setenv("RANK", "1")
+def test_the_first_of_those_started_writes(pair):
     assert not processes.first()
