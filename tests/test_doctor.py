@@ -75,6 +75,17 @@ def doctor(project: Path, *options: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+def test_a_further_pipeline_counts_once_it_has_been_run(project):
+    (project / "more").mkdir()
+    stage = "stages: {copy: {cmd: cp ../weights copy, deps: [../weights], outs: [copy]}}"
+    (project / "more/dvc.yaml").write_text(stage)
+    assert not wrong(stages(project))
+    run("dvc repro -q more/dvc.yaml", project)
+    assert not wrong(stages(project))
+    (project / "weights").write_bytes(bytes(2000))
+    assert {"stale student", "stale more/dvc.yaml:copy"} == {check.name for check in wrong(stages(project))}
+
+
 def test_nothing_is_wrong_with_a_finished_project(project: Path) -> None:
     assert [check.found for check in stages(project)] == ["every stage is up to date"]
     assert [check.found for check in find_damage(project)] == ["1 files are what they were"]
