@@ -23,7 +23,7 @@ from erkd.files import check_hash, read_json, write_json, write_text
 from erkd.intervals import mean_scores
 from erkd.matter import Matter
 from erkd.params import load_params
-from erkd.release import WEIGHTS, ReleaseRow, replay
+from erkd.release import CONTROL, WEIGHTS, ReleaseRow, replay
 from erkd.scores import ScoreRow, predict_samples, score_samples, significant
 from erkd.sources.alphamatting import list_samples
 from erkd.tables import Sample, list_composites, read_results, write_results
@@ -31,6 +31,7 @@ from erkd.tables import Sample, list_composites, read_results, write_results
 ROOT = Path("release")
 SCORES = ROOT / "scores.csv"
 SIZES = tuple(sorted(folder.name for folder in WEIGHTS.glob("*/")))
+STUDENTS = {folder.name: folder for parent in (WEIGHTS, ROOT / "controls") for folder in parent.glob("*/")}
 README, MARKS = Path("README.md"), ("<!-- release -->", "<!-- end -->")
 NAMES = {"Trimap1": "narrow", "Trimap2": "wide"}
 ORDER = (*NAMES.values(), "test")
@@ -56,10 +57,10 @@ def rows_of(name: str, samples: list[Sample]) -> list[ReleaseRow]:
     costs = run_baselines(samples, CLASSICAL, folder, folder / "done")  # minutes, kept for the next time
     seconds = {method: cost["seconds"] for method, cost in costs.items()}
     parameters = dict.fromkeys((*CLASSICAL, MEAN), 0)
-    for size in SIZES:
-        matter = Matter.load(WEIGHTS / size, "cpu")
-        seconds[size] = typical(predict_samples(matter, samples, folder / size))["seconds"]
-        parameters[size] = read_json(WEIGHTS / size / "student.json")["parameters"]
+    for student, published in STUDENTS.items():
+        matter = Matter.load(published, "cpu")
+        seconds[student] = typical(predict_samples(matter, samples, folder / student))["seconds"]
+        parameters[student] = read_json(published / "onnx.json")["parameters"]
     scored: dict[str, list[ScoreRow]] = {m: score_samples(samples, m, folder / m) for m in parameters}
     sad = {method: np.array([row.scores.sad for row in rows]) for method, rows in scored.items()}
     best = np.min([sad[method] for method in CLASSICAL], axis=0)
@@ -87,8 +88,9 @@ def readme_table(rows: list[ReleaseRow]) -> str:
         "SAD / best classical, per photo: geometric mean, worst", "seconds", "parameters",
     )  # fmt: skip
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for row in sorted(rows, key=lambda row: (ORDER.index(row.set), row.parameters == 0, -row.parameters)):
+    for row in sorted(rows, key=lambda row: (ORDER.index(row.set), -row.parameters)):
         name = f"`{row.method}`" if row.parameters else row.method
+        name = name.replace(f"{CONTROL}`", "` without distillation")
         scores = f"{row.sad:.2f} | {1000 * row.mse:.2f} | {row.grad:.2f} | {row.conn:.2f}"
         parameters = f"{row.parameters / 1e6:.2f} M" if row.parameters else "0"
         lines.append(

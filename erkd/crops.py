@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from erkd.images import Array
 
-ZOOM = (0.6, 1.5)  # crop pixels per image pixel, drawn log-uniformly
+ZOOM = (0.45, 1.4)  # crop pixels per image pixel, drawn log-uniformly
 Matrix = NDArray[np.float64]
 
 

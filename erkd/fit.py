@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from erkd.batches import Batch, training_batches
 from erkd.checkpoint import Saver, Trained, load_checkpoint
+from erkd.files import InputError
 from erkd.losses import alpha_l1, laplacian
 from erkd.params import DistillParams
 from erkd.processes import average_gradients, first, mean_over_processes
@@ -104,7 +105,7 @@ def fit(
     a minute old, to the same weights. SIGINT and SIGTERM then let the step end, and raise Stopped after a
     checkpoint; so do `minutes`, with OutOfTime. Of several processes that share the batches (`erkd/processes.py`)
     the first one validates, and its result is the one to keep. Raises InputError for a checkpoint that is damaged
-    or another's.
+    or another's, and when a loss is no longer finite.
     """
     student.to(device).to(memory_format=torch.channels_last)  # a third faster on the CPU
     student.train()
@@ -141,6 +142,9 @@ def fit(
             update_average(average, student, params.ema_decay, step)
             values = mean_over_processes(torch.stack([loss.detach(), *(v.detach() for v in losses.values())]))
             record = dict(zip(["loss", *losses], values.tolist(), strict=True))
+            if not math.isfinite(record["loss"]):  # checkpoints of before stay as they are
+                bad = ", ".join(name for name, value in record.items() if not math.isfinite(value))
+                raise InputError(f"step {step + 1}: not finite: {bad}; try a lower distill.learning_rate")
             if first() and ((step + 1) % params.validate_every == 0 or step + 1 == params.steps):
                 validation = validate(average)
                 record |= {f"validation_{name}": value for name, value in validation.items()}

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 from torch.utils.data import Dataset
 
 from erkd import photometry
@@ -32,6 +32,9 @@ LONGEST = 1280  # larger layers are reduced to this side
 KEPT = 1024  # layers kept in memory
 POINTS = 4096  # edge pixels remembered per layer
 BLURRED_BACKGROUNDS = 0.3
+FINE = 0.6  # crop pixels per layer pixel, below which a layer is halved first
+SHADED = 0.5  # of the layers lie in uneven light
+GAMMAS = (1.2, 2.4)  # of cameras, whose pictures are mixed in linear light and stored by a curve
 
 Generators = Sequence[np.random.Generator]
 
@@ -65,10 +68,13 @@ class LiveBatches(Dataset[Batch]):
         merged = self._choose(rngs, self.distill.merge)[:, None, None, None]
         shares = merge(first_alpha, second_alpha * merged)
         alpha = shares[0] + shares[1]
-        foreground = (shares[0] * first + shares[1] * second) / alpha.clamp(min=1e-6)
-        foreground = torch.where(alpha > 0, foreground, first)
+        of_first = torch.where(alpha > 0, shares[0] / alpha.clamp(min=1e-6), 1)
+        gamma = torch.where(
+            self._choose(rngs, self.distill.light) > 0, self._draw(rngs, lambda rng: rng.uniform(*GAMMAS)), 1
+        )
+        foreground = photometry.mix(first, of_first, second, gamma)
         background = self._relate(rngs, background, foreground, alpha)
-        image = self._camera(rngs, alpha * foreground + (1 - alpha) * background)
+        image = self._camera(rngs, photometry.mix(foreground, alpha, background, gamma))
         trimap = draw_trimaps(alpha, self.trimap, rngs, sides)
         views = tuple(
             View(index, theta, share)
@@ -105,18 +111,23 @@ class LiveBatches(Dataset[Batch]):
             row, column = points[int(rng.integers(len(points)))]
             to_image = random_affine(rng, (int(row), int(column)), (height, width), crop)
             theta = torch.from_numpy(normalised(to_image, crop, height, width)).to(self.device)
+            zoom = zoom_of(to_image)
+            source = layer[None].float()
+            if zoom < FINE:  # else pixels between the samples would be skipped
+                source = avg_pool2d(source, 2)
             grid = affine_grid(theta[None], [1, 4, crop, crop], align_corners=False)
             pieces.append(
-                grid_sample(
-                    layer[None].float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False
-                )
+                grid_sample(source, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
             )
             chosen.append(index)
             thetas.append(theta)
-            sides.append(zoom_of(to_image) * max(height, width))
+            sides.append(zoom * max(height, width))
         pixels = torch.cat(pieces) / 255
         gain = self._draw(rngs, lambda rng: rng.uniform(0.7, 1.3) * rng.uniform(0.9, 1.1, 3))
         colours = photometry.tone(pixels[:, :3], gain, self._draw(rngs, lambda rng: rng.uniform(0.75, 1.33)))
+        strength = self._choose(rngs, SHADED) * self._draw(rngs, lambda rng: rng.uniform(0.1, 0.5))
+        cells = self._draw(rngs, lambda rng: round(np.exp(rng.uniform(np.log(2), np.log(crop / 8)))))
+        colours = photometry.shade(colours, strength, cells, self._corner(rngs))
         view = torch.tensor(chosen, device=self.device), torch.stack(thetas)
         return colours, pixels[:, 3:], view, sides
 
@@ -136,15 +147,20 @@ class LiveBatches(Dataset[Batch]):
         )
         gain = self._draw(rngs, lambda rng: rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3))
         image = photometry.tone(image, gain, self._draw(rngs, lambda rng: rng.uniform(0.85, 1.18)))
+        image = photometry.sharpen(
+            image, self._choose(rngs, 0.2) * self._draw(rngs, lambda rng: rng.uniform(0.2, 0.8))
+        )
         sigma = self._choose(rngs, 0.4) * self._draw(rngs, lambda rng: rng.uniform(0.003, 0.03))
-        corner = torch.from_numpy(np.stack([rng.integers(photometry.GRAIN_SIDE, size=2) for rng in rngs]))
-        image = photometry.add_noise(image, sigma, corner)
+        image = photometry.add_noise(image, sigma, self._corner(rngs))
         quality = self._choose(rngs, 0.25) * self._draw(rngs, lambda rng: rng.integers(60, 97))
         return photometry.compress(image, quality)
 
     def _draw(self, rngs: Generators, one: Callable[[np.random.Generator], Any]) -> Tensor:
         """One float32 draw per generator, B or B x 3."""
         return torch.tensor(np.stack([one(rng) for rng in rngs]), dtype=torch.float32, device=self.device)
+
+    def _corner(self, rngs: Generators) -> Tensor:
+        return torch.from_numpy(np.stack([rng.integers(photometry.GRAIN_SIDE, size=2) for rng in rngs]))
 
     def _choose(self, rngs: Generators, probability: float) -> Tensor:
         return self._draw(rngs, lambda rng: rng.random() < probability)

@@ -1,13 +1,19 @@
 """Trimaps of a batch of crops: `erkd.trimap`'s rule on the CPU, and the same in torch on a GPU."""
 
+import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from erkd.params import TrimapParams
-from erkd.trimap import MOST_UNKNOWN, REFERENCE_SIDE, Radii, draw_radii, narrow, trimap_from_radii
+from erkd.trimap import MOST_UNKNOWN, REFERENCE_SIDE, Radii, Region, draw_radii, narrow, trimap_from_radii
+
+DOUBTED = 0.5  # of the crops
+MOST_STROKES = 6
+STROKE, WIDTHS = 20, (6, 40)  # deviation of a stroke's ends, and its width, in pixels of the reference size
 
 
 def draw_trimaps(
@@ -20,8 +26,28 @@ def draw_trimaps(
     radii = [draw_radii(params, rng, side / REFERENCE_SIDE) for rng, side in zip(rngs, sides, strict=True)]
     if alpha.device.type == "cpu":
         drawn = [trimap_from_radii(one, r)[0] for one, r in zip(alpha[:, 0].numpy(), radii, strict=True)]
-        return torch.from_numpy(np.stack(drawn))[:, None]
-    return torch.stack([trimap_in_torch(one, r) for one, r in zip(alpha[:, 0], radii, strict=True)])[:, None]
+        trimaps = torch.from_numpy(np.stack(drawn))
+    else:
+        trimaps = torch.stack([trimap_in_torch(one, r) for one, r in zip(alpha[:, 0], radii, strict=True)])
+    doubted = np.stack(
+        [
+            draw_doubts(rng, alpha.shape[-1], side / REFERENCE_SIDE)
+            for rng, side in zip(rngs, sides, strict=True)
+        ]
+    )
+    return torch.where(torch.from_numpy(doubted).to(alpha.device), 0.5, trimaps)[:, None]
+
+
+def draw_doubts(rng: np.random.Generator, size: int, scale: float) -> Region:
+    """Where people mark as unknown what is all foreground or all background: a few strokes, S x S, on some crops."""
+    canvas = np.zeros((size, size), np.uint8)
+    if rng.random() < DOUBTED:
+        for _ in range(int(rng.integers(1, MOST_STROKES + 1))):
+            start = rng.uniform(0, size, 2)
+            end = start + rng.normal(0, STROKE * scale, 2)
+            width = max(1, round(math.exp(rng.uniform(*np.log(WIDTHS))) * scale))
+            cv2.line(canvas, start.astype(int).tolist(), end.astype(int).tolist(), 1, width)
+    return canvas > 0
 
 
 def trimap_in_torch(alpha: Tensor, radii: Radii) -> Tensor:

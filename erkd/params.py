@@ -212,6 +212,7 @@ class DistillParams(Section):
     init_from: str | None
     compositing: Literal["live", "stored"]
     merge: Fraction
+    light: Fraction
     steps: Count
     batch_size: Count
     crop: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]

@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d, interpolate, pad
 
 GRAIN_SIDE = 1024
 
@@ -16,6 +16,34 @@ GRAIN_SIDE = 1024
 def tone(images: Tensor, gain: Tensor, gamma: Tensor) -> Tensor:
     """(image x gain) ^ gamma; `gain` B x 3, `gamma` B."""
     return (images * gain[:, :, None, None]).clamp(1e-4, 1) ** gamma[:, None, None, None]
+
+
+def shade(images: Tensor, strength: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
+    """Light and shadow: pictures times exp(`strength` x smooth noise), clipped to [0, 1].
+
+    The noise has `cells` B (whole numbers) along a picture's side, and is taken at `corner` B x 2 of a stored piece.
+    """
+    fields = []
+    for place, count in zip(corner, cells.tolist(), strict=True):
+        piece = _piece(images.device, place, int(count) + 3)[None, :1]
+        fields.append(interpolate(piece, size=images.shape[-2:], mode="bicubic"))
+    return (images * (strength[:, None, None, None] * torch.cat(fields)).exp()).clamp(0, 1)
+
+
+def sharpen(images: Tensor, strength: Tensor) -> Tensor:
+    """Unsharp masking by `strength` B (0 leaves a picture as it is), clipped."""
+    soft = blur(images, (strength > 0).to(images))
+    return (images + strength[:, None, None, None] * (images - soft)).clamp(0, 1)
+
+
+def mix(foreground: Tensor, alpha: Tensor, background: Tensor, gamma: Tensor) -> Tensor:
+    """What a camera stores where light of both falls on a pixel: (alpha F^gamma + (1 - alpha) B^gamma)^(1 / gamma).
+
+    `alpha` B x 1 x S x S; `gamma` B, 1 for the compositing equation on the stored values.
+    """
+    gamma = gamma[:, None, None, None]
+    light = alpha * foreground**gamma + (1 - alpha) * background**gamma
+    return light.clamp(min=0) ** (1 / gamma)  # rounding
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
@@ -43,13 +71,15 @@ def _grain(device: torch.device) -> Tensor:
     return torch.randn(3, GRAIN_SIDE, GRAIN_SIDE, generator=torch.Generator().manual_seed(1)).to(device)
 
 
+def _piece(device: torch.device, corner: Tensor, side: int) -> Tensor:
+    """3 x side x side of it."""
+    y, x = (int(place) % (GRAIN_SIDE - side + 1) for place in corner)
+    return _grain(device)[:, y : y + side, x : x + side]
+
+
 def add_noise(images: Tensor, sigma: Tensor, corner: Tensor) -> Tensor:
     """Add noise of standard deviation `sigma` B, taken at `corner` B x 2 of one stored piece; clipped."""
-    grain, side = _grain(images.device), images.shape[-1]
-    pieces = [
-        grain[:, int(y) % (GRAIN_SIDE - side + 1) :, int(x) % (GRAIN_SIDE - side + 1) :][:, :side, :side]
-        for y, x in corner
-    ]
+    pieces = [_piece(images.device, place, images.shape[-1]) for place in corner]
     return (images + sigma.to(images)[:, None, None, None] * torch.stack(pieces)).clamp(0, 1)
 
 

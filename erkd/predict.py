@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch.nn.functional import pad
 
 from erkd.files import InputError
 from erkd.images import Array
@@ -41,14 +41,15 @@ def choose_device(device: str) -> torch.device:
 def predict_alpha(student: Student, image: Array, trimap: Array) -> Array:
     """Alpha H x W in [0, 1] of `image` H x W x 3 and `trimap` H x W; runs where the student's weights are.
 
-    Borders are repeated up to a multiple of 32 and cut off again.
+    The image is mirrored at its borders up to a multiple of 32.
     """
     device = next(student.parameters()).device
     height, width = trimap.shape
-    padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
+    padding = (0, -height % MULTIPLE), (0, -width % MULTIPLE)
+    image = np.pad(image, (*padding, (0, 0)), "symmetric")
+    trimap = np.pad(trimap, padding, "symmetric")
     image_batch = torch.from_numpy(image).permute(2, 0, 1)[None].to(device)
-    trimap_batch = torch.from_numpy(trimap)[None, None].to(device)
-    matte = student(pad(image_batch, padding, "replicate"), pad(trimap_batch, padding, "replicate"))
+    matte = student(image_batch, torch.from_numpy(trimap)[None, None].to(device))
     return matte.alpha[0, 0, :height, :width].cpu().numpy()
 
 

@@ -80,8 +80,8 @@ def matte(session: onnxruntime.InferenceSession, image: Array, trimap: Array) ->
     height, width = trimap.shape
     padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE))
     inputs = {
-        "image": np.pad(image, (*padding, (0, 0)), "edge").transpose(2, 0, 1)[None],
-        "trimap": np.pad(trimap, padding, "edge")[None, None],
+        "image": np.pad(image, (*padding, (0, 0)), "symmetric").transpose(2, 0, 1)[None],
+        "trimap": np.pad(trimap, padding, "symmetric")[None, None],
     }
     (alpha,) = session.run(["alpha"], inputs)
     return np.clip(alpha[0, 0, :height, :width], 0, 1)

@@ -33,8 +33,14 @@ FAILURES = (
     "Objects that a trimap leaves unknown as a whole: without known foreground near by, alpha is a guess.",
     "Photographs far larger than 1 megapixel with unknown bands of hundreds of pixels: reduce them first.",
 )
+CONTROL = "-plain"  # ends the names of cells that are trained without distillation; they do not ship
 LOGGED = ("step", "loss", "validation_sad", "validation_mse")
 REPLAYED = 50  # steps whose losses are compared
+
+
+def home(root: Path, name: str) -> Path:
+    """Where the student of a cell of the release is published: in the package, or below `root` for a control."""
+    return root / "controls" / name if name.endswith(CONTROL) else WEIGHTS / name
 
 
 @contextmanager

@@ -88,6 +88,7 @@ def reduced(image: NDArray[Any], trimap: Bytes, stride: int) -> Array:
     for top in range(0, height, max(STRIP, 8 * stride)):
         strip = Box(top, min(top + max(STRIP, 8 * stride), height), 0, width)
         colours, marks = unit(padded(image, strip)), padded(trimap, strip)
+        colours = colours * np.sqrt(np.sqrt(colours))  # as `propagation.to_light`
         rows = slice(top // stride, strip.bottom // stride)
         size = width // stride, (strip.bottom - top) // stride
         result[0, :3, rows] = cv2.resize(colours, size, interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
@@ -150,12 +151,15 @@ def unknown_box(trimap: Bytes, box: Box) -> Box | None:
 
 
 def padded(array: NDArray[Any], box: Box) -> NDArray[Any]:
-    """A part of an image whose border is repeated where `box` goes beyond it."""
-    part = box.of(array)
-    bottom, right = box.bottom - box.top - part.shape[0], box.right - box.left - part.shape[1]
-    if not (bottom or right):
-        return part
-    return np.pad(part, ((0, bottom), (0, right), (0, 0))[: part.ndim], "edge")
+    """A part of an image, which is mirrored where `box` goes beyond it."""
+    height, width = array.shape[:2]
+    if box.bottom <= height and box.right <= width:
+        return box.of(array)
+    rows, columns = (
+        np.pad(np.arange(size), (0, max(end - size, 0)), "symmetric")[start:end]
+        for size, start, end in ((height, box.top, box.bottom), (width, box.left, box.right))
+    )
+    return array[np.ix_(rows, columns)]
 
 
 def channels_first(array: NDArray[Any]) -> Array:

@@ -1,4 +1,4 @@
-"""Train one of the students that ship, in pieces if need be, and put it into erkd/weights with its card."""
+"""Train one of the students that ship, or a control of one, in pieces if need be, and publish it with its card."""
 
 from pathlib import Path
 from shutil import rmtree
@@ -7,14 +7,14 @@ from erkd.cells import prepare_cell
 from erkd.files import read_json, sha256
 from erkd.fit import silent
 from erkd.params import Params, load_params
-from erkd.release import WEIGHTS, hours_added, publish
+from erkd.release import home, hours_added, publish
 from erkd.training import train_student
 from pipeline.stage import run_stage
 
 
-def main(root: Path, params: Params, size: str, minutes: str) -> None:
+def main(root: Path, params: Params, cell: str, minutes: str) -> None:
     """Go on with the training; what is unfinished after so many minutes waits for the next call."""
-    project = prepare_cell(root, size, params.seed).folder
+    project = prepare_cell(root, cell, params.seed).folder
     own = load_params(project / "params.yaml")
     # other settings, any of them, are another training
     unfinished = project / f"unfinished-{sha256(project / 'params.yaml')[:16]}"
@@ -22,9 +22,9 @@ def main(root: Path, params: Params, size: str, minutes: str) -> None:
     with hours_added(hours):
         finished = train_student(project, own, silent, unfinished, given)
     if finished:
-        publish(project, own, WEIGHTS / size, read_json(hours))
+        publish(project, own, home(root, cell), read_json(hours))
         rmtree(unfinished)
 
 
 if __name__ == "__main__":
-    run_stage("release", main, size="small", minutes="")
+    run_stage("release", main, cell="small", minutes="")

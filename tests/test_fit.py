@@ -6,11 +6,12 @@ from students import edge_batch, small_student
 from torch import nn
 
 from erkd import fit as fit_module
+from erkd.files import InputError
 from erkd.fit import fit, learning_rate_factor, total_loss, update_average
 from erkd.params import DistillParams
 
 PARAMS = DistillParams(
-    init_from=None, compositing="stored", merge=0.5, steps=12, batch_size=2, crop=64, learning_rate=3e-3,
+    init_from=None, compositing="stored", merge=0.5, light=0.5, steps=12, batch_size=2, crop=64, learning_rate=3e-3,
     weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
 )  # fmt: skip
 
@@ -54,6 +55,18 @@ def test_the_same_seed_gives_the_same_weights(one_batch):
     ]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_loss_that_is_no_number_ends_the_training(monkeypatch):
+    spoilt = edge_batch()
+    spoilt.image[0, 0, 0, 0] = torch.nan
+    monkeypatch.setattr(
+        fit_module, "training_batches", lambda *_: iter([edge_batch(), spoilt, *[spoilt] * 10])
+    )
+    logged = []
+    with pytest.raises(InputError, match=r"step 2: not finite: loss, alpha, laplacian.*learning_rate"):
+        run(log=lambda step, record: logged.append(step))
+    assert logged == [1]
 
 
 def test_the_best_validation_is_kept(one_batch):

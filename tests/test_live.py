@@ -9,7 +9,8 @@ from training_set import disc, live_batches
 from erkd import photometry
 from erkd.batches import training_batches
 from erkd.live import LiveBatches, merge
-from erkd.live_trimap import erode, trimap_in_torch
+from erkd.live_trimap import draw_doubts, draw_trimaps, erode, trimap_in_torch
+from erkd.params import TrimapParams
 from erkd.trimap import Radii, _erode, trimap_from_radii
 
 
@@ -43,12 +44,28 @@ def test_shapes_ranges_and_shares(live):
 
 def test_without_camera_effects_the_image_is_the_composite(live, monkeypatch):
     monkeypatch.setattr(LiveBatches, "_camera", lambda self, rngs, image: image)
+    live.distill = live.distill.model_copy(update={"light": 0.0})
     batch = live[0]
     expected = batch.alpha * batch.foreground + (1 - batch.alpha) * batch.background
     torch.testing.assert_close(batch.image, expected)
+    live.distill = live.distill.model_copy(update={"light": 1.0})
+    batch = live[0]
+    mixed = (batch.alpha > 0.2) & (batch.alpha < 0.8)
+    assert ((batch.image - expected) * mixed).max() > 0.01  # light mixed is brighter than values mixed
+    assert ((batch.image - expected) * mixed).min() > -1e-4
 
 
-def test_theta_finds_the_crop_in_its_layer(live):
+def test_light_is_mixed_as_it_falls():
+    white, black = torch.ones(3, 3, 1, 1), torch.zeros(3, 3, 1, 1)
+    half, gamma = torch.full((3, 1, 1, 1), 0.5), torch.tensor([1.0, 2.0, 2.2])
+    found = photometry.mix(white, half, black, gamma)[:, 0, 0, 0]
+    torch.testing.assert_close(found, torch.tensor([0.5, 0.5**0.5, 0.5 ** (1 / 2.2)]))
+    over = torch.full((3, 1, 1, 1), 1 + 1e-6)  # as rounding has it
+    assert photometry.mix(white, over, white, gamma).isfinite().all()
+
+
+def test_theta_finds_the_crop_in_its_layer(live, monkeypatch):
+    monkeypatch.setattr("erkd.live.FINE", 0)  # no layer is halved
     live.distill = live.distill.model_copy(update={"merge": 0.0})
     batch = live[1]
     view = batch.views[0]
@@ -81,15 +98,46 @@ def test_trimaps_in_torch_are_those_of_the_cpu(rng, whole):
         np.testing.assert_array_equal(trimap_in_torch(torch.from_numpy(alpha), radii).numpy(), expected)
 
 
-def test_blur_noise_and_jpeg_of_strength_zero_change_nothing():
+def test_people_doubt_known_pixels_and_alpha_stays(rng):
+    doubts = [draw_doubts(rng, 64, 0.5) for _ in range(200)]
+    share = np.mean([doubt.any() for doubt in doubts])
+    assert 0.4 < share < 0.6
+    assert 0.02 < np.mean([doubt.mean() for doubt in doubts if doubt.any()]) < 0.4
+    alpha = torch.zeros(8, 1, 64, 64)
+    alpha[:, :, :, 32:] = 1
+    params = TrimapParams(min_radius=1, max_radius=2, whole_object=0.0)
+    trimaps = draw_trimaps(alpha, params, [np.random.default_rng(i) for i in range(8)], [800.0] * 8)
+    far = torch.ones(64, dtype=torch.bool)
+    far[24:40] = False
+    assert (trimaps[..., far] == 0.5).any()
+    known = trimaps != 0.5
+    assert torch.equal(trimaps[known], alpha[known])
+
+
+def test_effects_of_strength_zero_change_nothing():
     images = torch.rand(2, 3, 32, 32)
     zero = torch.zeros(2)
+    torch.testing.assert_close(photometry.shade(images, zero, zero + 4, torch.zeros(2, 2)), images)
+    torch.testing.assert_close(photometry.sharpen(images, zero), images)
     torch.testing.assert_close(photometry.blur(images, zero), images)
     torch.testing.assert_close(photometry.add_noise(images, zero, torch.zeros(2, 2)), images)
     torch.testing.assert_close(photometry.compress(images, zero), images)
     torch.testing.assert_close(
         photometry.tone(images.clamp(1e-3), torch.ones(2, 3), torch.ones(2)), images.clamp(1e-3)
     )
+
+
+def test_shade_is_smooth_and_sharpening_steepens_an_edge():
+    grey = torch.full((2, 3, 64, 64), 0.2)
+    shaded = photometry.shade(grey, torch.tensor([0.5, 0.1]), torch.tensor([2, 2]), torch.zeros(2, 2))
+    ratio = (shaded / grey).log()[:, 0]
+    torch.testing.assert_close(ratio[0], 5 * ratio[1], atol=1e-4, rtol=0)
+    assert ratio[0].std() > 5 * ratio[0].diff(dim=-1).abs().mean()
+    edge = torch.where(torch.arange(64) < 32, 0.3, 0.6).expand(1, 3, 64, 64)
+    steeper = photometry.sharpen(edge, torch.tensor([0.5]))[0, 0, 32]
+    assert steeper[31] < 0.29
+    assert steeper[32] > 0.61
+    torch.testing.assert_close(steeper[:20], edge[0, 0, 32, :20])
 
 
 def test_blur_noise_and_jpeg_do_what_they_say():

@@ -49,7 +49,10 @@ def smooth_photo(height, width):
 def test_layers_are_those_of_propagation(student, size):
     image, trimap = photo(*size)
     padding = [(0, -side % 32) for side in size]
-    inputs = np.pad(unit(image), [*padding, (0, 0)], "edge"), np.pad(trimap_unit(trimap), padding, "edge")
+    inputs = (
+        np.pad(unit(image), [*padding, (0, 0)], "symmetric"),
+        np.pad(trimap_unit(trimap), padding, "symmetric"),
+    )
     expected = propagate(
         torch.from_numpy(inputs[0]).permute(2, 0, 1)[None], torch.from_numpy(inputs[1])[None, None]
     )
@@ -144,13 +147,17 @@ def test_spans_end_where_the_image_does():
 def test_box_and_border():
     trimap = np.zeros((50, 70), np.uint8)
     assert unknown_box(trimap, Box(0, 64, 0, 96)) is None
-    trimap[49, 69] = 128
+    trimap[49, 66:] = 128
     box = unknown_box(trimap, Box(0, 64, 0, 96))
     assert box == Box(32, 64, 64, 96)
     part = padded(trimap, box)
     assert part.shape == (32, 32)
-    assert (part[17:, 5:] == 128).all()
-    assert (part[:17] == 0).all()
+    # mirrored: the last row comes again, the others after it, and columns in the same way
+    assert (part[17:19, 2:10] == 128).all()
+    assert not part[17:19, :2].any()
+    assert not part[17:19, 10:].any()
+    assert not part[:17].any()
+    assert not part[19:].any()
 
 
 def test_mirror_images_are_averaged(tmp_path):

@@ -10,7 +10,7 @@ from erkd.students.blocks import BatchNorm, Separable, conv, double
 
 
 class Decoder(nn.Module):
-    """Deep features up to stride 2, one skip connection per level, ERM's edges joining where they exist.
+    """Deep features up to stride 2; the encoder's features and ERM's edges join where they exist.
 
     `widths` are the channels at each level, coarsest first, starting with the input's; `skips` those of
     the encoder features (and edges) that join from the second level on.
@@ -25,11 +25,11 @@ class Decoder(nn.Module):
         self.refine = nn.ModuleList(Separable(width) for width in widths[1:])
         self.channels = widths[-1]
 
-    def forward(self, deep: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """`deep` B x C x h x w and `skips`, coarsest first -> B x widths[-1] x H/2 x W/2."""
+    def forward(self, deep: Tensor, skips: Sequence[Sequence[Tensor]]) -> Tensor:
+        """`deep` B x C x h x w and what joins it at each level, coarsest first -> B x widths[-1] x H/2 x W/2."""
         features = deep
         for fuse, refine, skip in zip(self.fuse, self.refine, skips, strict=True):
-            features = refine(fuse(torch.cat([double(features), skip], dim=1)))
+            features = refine(fuse(torch.cat([double(features), *skip], dim=1)))
         return features
 
 

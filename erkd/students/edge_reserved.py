@@ -1,7 +1,7 @@
 """Edge-Reserved Module (ERM): fine edges on a path of their own, past the deep layers.
 
-Fixed derivative-of-Gaussian filters at several scales and learned filters look at the image and at the
-propagated alpha, the shallow encoder features join them, and everything is gated by the unknown region. Edge
+Fixed derivative-of-Gaussian filters at several scales look at the image's brightness and at the first guess of
+alpha, learned filters at all that the encoder sees, and everything is gated by the unknown region. Edge
 maps are predicted at strides 2 and 4 and supervised by the true alpha's signed gradient at the Grad
 metric's sigma 1.4 (`erkd.distill.erkd`). The paper's layers are unknown (only its abstract could be found):
 this is a reading of "multi-scale edge features that are reserved for the decoder".
@@ -34,28 +34,26 @@ class EdgeReserved(nn.Module):
 
     kernels: Tensor
 
-    def __init__(self, shallow_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         bank = torch.cat([gradient_kernels(sigma, 4) for sigma in SIGMAS])
-        self.register_buffer("kernels", bank.repeat(4, 1, 1, 1), persistent=False)
-        self.learned = conv(4, 8, 3, stride=2)
-        self.fuse = nn.Sequential(
-            conv(len(self.kernels) + 8 + shallow_channels, out_channels, 1), Separable(out_channels)
-        )
+        self.register_buffer("kernels", bank.repeat(2, 1, 1, 1), persistent=False)
+        self.learned = conv(in_channels, 16, 3, stride=2)
+        self.fuse = nn.Sequential(conv(len(self.kernels) + 16, out_channels, 1), Separable(out_channels))
         self.down = conv(out_channels, out_channels, 3, stride=2)
         self.predict = nn.ModuleList(nn.Conv2d(out_channels, 2, 1) for _ in STRIDES)
 
     def forward(
-        self, image: Tensor, alpha: Tensor, unknown: Tensor, shallow: Tensor
+        self, image: Tensor, alpha: Tensor, unknown: Tensor, inputs: Tensor
     ) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
         """Features and signed edge maps (d/dx, d/dy) by stride.
 
-        `image` B x 3 x H x W, `alpha` (propagated) and `unknown` B x 1 x H x W, `shallow` B x C x H/2 x W/2.
+        `image` B x 3 x H x W, `alpha` (the first guess) and `unknown` B x 1 x H x W, `inputs` B x C x H x W.
         """
-        signal = torch.cat([image, alpha], dim=1)
-        fixed = nn.functional.conv2d(signal, self.kernels, stride=2, padding=4, groups=4)
+        signal = torch.cat([image.mean(1, keepdim=True), alpha], dim=1)
+        fixed = nn.functional.conv2d(signal, self.kernels, stride=2, padding=4, groups=2)
         gate = max_pool2d(unknown, 2)
-        fine = self.fuse(torch.cat([fixed, self.learned(signal), shallow], dim=1)) * gate
+        fine = self.fuse(torch.cat([fixed, self.learned(inputs)], dim=1)) * gate
         coarse = self.down(fine) * max_pool2d(gate, 2)
         features = {2: fine, 4: coarse}
         edges = {stride: self.predict[i](features[stride]) for i, stride in enumerate(STRIDES)}

@@ -5,6 +5,7 @@ from typing import Any
 import timm
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from erkd.files import InputError
 from erkd.imagenet import imagenet_state_dict
@@ -13,12 +14,13 @@ from erkd.imagenet import imagenet_state_dict
 class Encoder(nn.Module):
     """Feature maps at strides 2, 4, 8, ... of a timm backbone cut after `stages` levels.
 
-    With `trim` the last level ends one of the backbone's stages early, which EfficientNets have to spare.
+    With `trim` the last level ends one of the backbone's stages early, which EfficientNets have to spare. With `half`
+    it looks at half the resolution, at a quarter of the cost, and the strides are 4, 8, 16, ...
     Input B x `in_channels` x H x W whose first three channels are RGB; H and W multiples of 32. BatchNorm keeps
     its ImageNet statistics: those of a small batch of crops would be worse.
     """
 
-    def __init__(self, backbone: str, stages: int, in_channels: int, trim: bool = False) -> None:
+    def __init__(self, backbone: str, stages: int, in_channels: int, trim: bool, half: bool) -> None:
         super().__init__()
         options: dict[str, Any] = {
             "features_only": True,
@@ -43,6 +45,9 @@ class Encoder(nn.Module):
             )
         if trim:
             self.channels[-1] = trim_last_stage(trunk, backbone, self.strides[-1], in_channels)
+        self.halved = half
+        if half:
+            self.strides = [2 * stride for stride in self.strides]
 
     def train(self, mode: bool = True) -> "Encoder":
         """Train the weights, never the BatchNorm statistics."""
@@ -54,7 +59,7 @@ class Encoder(nn.Module):
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
         """B x in_channels x H x W -> one feature map per level, finest first."""
-        levels: list[Tensor] = self.trunk(inputs)
+        levels: list[Tensor] = self.trunk(avg_pool2d(inputs, 2) if self.halved else inputs)
         return levels
 
 

@@ -56,11 +56,22 @@ def propagate(image: Tensor, trimap: Tensor, steps: tuple[int, ...] = STEPS) -> 
     return spread(cells(image, trimap), steps)
 
 
+def to_light(image: Tensor) -> Tensor:
+    """Stored values in [0, 1] to the power 1.25: on the way from what files store to light.
+
+    On a pixel of a photograph light is mixed, and stored by a curve of about the power 1 / 2.2; composites are mixed
+    in stored values. Alpha is a line through colours in the former's light and in the latter's values.
+    """
+    return image * image.sqrt().sqrt()
+
+
 def cells(image: Tensor, trimap: Tensor) -> Tensor:
     """What is known of each cell of 4 x 4 pixels, B x 11 x H/4 x W/4.
 
-    The mean colour; that of its known foreground, and its share; that of its known background, and its share.
+    The mean colour (`to_light`'s); that of its known foreground, and its share; that of its known background, and
+    its share.
     """
+    image = to_light(image)
     parts = [avg_pool2d(image, STRIDE)]
     for known in ((trimap == 1).to(image.dtype), (trimap == 0).to(image.dtype)):
         share = avg_pool2d(known, STRIDE)
@@ -106,5 +117,6 @@ def project(image: Tensor, layers: Tensor) -> Tensor:
     The closed form's alpha, the student's first guess; `compare`'s three; both log distances.
     """
     layers = interpolate(layers, scale_factor=STRIDE, mode="bilinear")
+    image = to_light(image)
     guess = apply_line(layers[:, 8:], image)
     return torch.cat([guess, *compare(image, layers), layers[:, 3:4], layers[:, 7:8]], dim=1)

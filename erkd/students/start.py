@@ -64,6 +64,10 @@ def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
 def _settings(config: StudentConfig) -> dict[str, object]:
     """A student's shape by where params.yaml decides it."""
     elsewhere = {"embed_dim": "teacher.embed_dim", "prompts": "the number of the teacher's prompts"}
-    parts = {name: value for name, value in asdict(config).items() if name not in ("stages", "width", "trim")}
+    parts = {
+        name: value
+        for name, value in asdict(config).items()
+        if name not in ("stages", "width", "trim", "half")
+    }
     named = {elsewhere.get(name, f"student.{name}"): value for name, value in parts.items()}
     return {"student.size": size_of(config), **named}

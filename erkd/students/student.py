@@ -12,6 +12,7 @@ from erkd.files import InputError, atomic, check_hash, read_json, sha256, write_
 from erkd.students import REACH
 from erkd.students.closed_form import FEWER, STEPS
 from erkd.students.decoder import Decoder, Head
+from erkd.students.edge_reserved import STRIDES as EDGE_STRIDES
 from erkd.students.edge_reserved import EdgeReserved
 from erkd.students.encoder import Encoder, load_imagenet
 from erkd.students.multimodal_fusion import MultimodalFusion, build_dictionary
@@ -29,7 +30,8 @@ class StudentConfig:
     dictionary: str
     prompts: int
     embed_dim: int
-    trim: bool = False  # of students saved before there was a choice
+    trim: bool
+    half: bool
 
 
 @dataclass
@@ -58,11 +60,11 @@ class Student(nn.Module):
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
         self.config = config
-        width = config.width
-        self.encoder = Encoder(config.backbone, config.stages, 6 + CHANNELS, config.trim)
+        width, inputs = config.width, 6 + CHANNELS
+        self.encoder = Encoder(config.backbone, config.stages, inputs, config.trim, config.half)
         channels = self.encoder.channels
         edge_width = width // 2
-        self.edge_reserved = EdgeReserved(channels[0], edge_width)
+        self.edge_reserved = EdgeReserved(inputs, edge_width)
         self.fusion = MultimodalFusion(
             channels[-1],
             edge_width,
@@ -71,9 +73,12 @@ class Student(nn.Module):
             config.dictionary,
             edge_pool=self.encoder.strides[-1] // 4,
         )
-        levels = channels[-2::-1]  # skips, coarsest first
-        widths = [2 * width, *(max(width // 2, (width * 3 // 2) >> i) for i in range(len(levels)))]
-        skips = [c + (edge_width if i >= len(levels) - 2 else 0) for i, c in enumerate(levels)]
+        levels = dict(zip(self.encoder.strides, channels, strict=True))
+        self.strides = [
+            2**i for i in range(self.encoder.strides[-1].bit_length() - 2, 0, -1)
+        ]  # of the decoder
+        widths = [2 * width, *(max(width // 2, (width * 3 // 2) >> i) for i in range(len(self.strides)))]
+        skips = [levels.get(s, 0) + (edge_width if s in EDGE_STRIDES else 0) for s in self.strides]
         self.decoder = Decoder(widths, skips)
         self.head = Head(widths[-1], CHANNELS, width)
 
@@ -91,18 +96,14 @@ class Student(nn.Module):
         unknown = 1 - is_background - is_foreground
         inputs = torch.cat([2 * image - 1, is_background, unknown, is_foreground, cues], dim=1)
         levels = self.encoder(inputs)
-        edge_features, edges = self.edge_reserved(image, cues[:, :1], unknown, levels[0])
+        by_stride = dict(zip(self.encoder.strides, levels, strict=True))
+        edge_features, edges = self.edge_reserved(image, cues[:, :1], unknown, inputs)
         if not self.config.edge_module:
             edge_features = {stride: features * 0 for stride, features in edge_features.items()}
         fused, embedding, logits = self.fusion(levels[-1], edge_features[4])
-        skips = levels[-2::-1]
-        joined = [
-            *skips[:-2],
-            *(torch.cat([s, edge_features[f]], 1) for s, f in zip(skips[-2:], (4, 2), strict=True)),
-        ]
-        decoded = self.decoder(fused, joined)
+        sources = by_stride, edge_features
+        decoded = self.decoder(fused, [[maps[s] for maps in sources if s in maps] for s in self.strides])
         alpha = self.head(decoded, image, cues) * unknown + is_foreground
-        by_stride = dict(zip(self.encoder.strides, levels, strict=True))
         shallow, deep = self.encoder.strides[-2:]
         features = {shallow: by_stride[shallow], deep: embedding}
         return Matte(alpha, features, logits, edges, by_stride, decoded, cues)
@@ -111,7 +112,7 @@ class Student(nn.Module):
 def margin(student: nn.Module) -> int:
     """Pixels around it that an alpha depends on, layers apart: a tile has to see so many."""
     encoder: Any = student.encoder
-    return REACH * int(encoder.strides[-1])
+    return REACH * int(encoder.strides[-1]) // (2 if encoder.halved else 1)
 
 
 def build_student(config: StudentConfig, text: Tensor, pretrained: bool) -> Student:
