@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from erkd.engines import Engine
 from erkd.images import BACKGROUND, FOREGROUND, UNKNOWN, Array, Bytes, trimap_unit, unit
-from erkd.students import EPSILON, MULTIPLE, STRIDE
+from erkd.students import EPSILON, LIGHT, MULTIPLE, STRIDE
 
 TILE = 768
 STRIP = 256  # rows that are reduced at a time
@@ -55,12 +55,11 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
     release()
     np.multiply(trimap == FOREGROUND, scale, out=alpha, casting="unsafe")
     for kept, seen in tiles(trimap, tile, engine.margin):
-        inputs = (
-            unit(padded(image, seen)),
-            trimap_unit(padded(trimap, seen))[:, :, None],
-            enlarged(layers, stride, seen),
-        )
-        found = engine.network(*(channels_first(part) for part in inputs))[0, 0]
+        found = engine.network(
+            unit(channels_first(padded(image, seen))),
+            trimap_unit(channels_first(padded(trimap, seen)[:, :, None])),
+            channels_first(enlarged(layers, stride, seen)),
+        )[0, 0]
         target = kept.of(alpha)
         inner = Box(
             kept.top - seen.top, kept.bottom - seen.top, kept.left - seen.left, kept.right - seen.left
@@ -88,7 +87,7 @@ def reduced(image: NDArray[Any], trimap: Bytes, stride: int) -> Array:
     for top in range(0, height, max(STRIP, 8 * stride)):
         strip = Box(top, min(top + max(STRIP, 8 * stride), height), 0, width)
         colours, marks = unit(padded(image, strip)), padded(trimap, strip)
-        colours = colours * np.sqrt(np.sqrt(colours))  # as `propagation.to_light`
+        colours = np.asarray(cv2.pow(colours, LIGHT), np.float32)  # as `propagation.to_light`
         rows = slice(top // stride, strip.bottom // stride)
         size = width // stride, (strip.bottom - top) // stride
         result[0, :3, rows] = cv2.resize(colours, size, interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
@@ -152,19 +151,24 @@ def unknown_box(trimap: Bytes, box: Box) -> Box | None:
 
 def padded(array: NDArray[Any], box: Box) -> NDArray[Any]:
     """A part of an image, which is mirrored where `box` goes beyond it."""
-    height, width = array.shape[:2]
-    if box.bottom <= height and box.right <= width:
-        return box.of(array)
-    rows, columns = (
-        np.pad(np.arange(size), (0, max(end - size, 0)), "symmetric")[start:end]
-        for size, start, end in ((height, box.top, box.bottom), (width, box.left, box.right))
+    bottom, right = (
+        max(end - size, 0) for end, size in zip((box.bottom, box.right), array.shape, strict=False)
     )
-    return array[np.ix_(rows, columns)]
+    if not (bottom or right):
+        return box.of(array)
+    # with enough before the border to be mirrored
+    top, left = (
+        min(start, max(size - extra, 0))
+        for start, size, extra in zip((box.top, box.left), array.shape, (bottom, right), strict=False)
+    )
+    part = array[top : box.bottom, left : box.right]
+    part = np.pad(part, ((0, bottom), (0, right), (0, 0))[: part.ndim], "symmetric")
+    return part[box.top - top :, box.left - left :]
 
 
-def channels_first(array: NDArray[Any]) -> Array:
+def channels_first(array: NDArray[Any]) -> NDArray[Any]:
     """H x W x C as 1 x C x H x W, contiguous."""
-    return np.ascontiguousarray(array.transpose(2, 0, 1)[None], np.float32)
+    return np.ascontiguousarray(array.transpose(2, 0, 1)[None])
 
 
 def release() -> None:

@@ -3,6 +3,7 @@
 MULTIPLE = 32  # height and width that the network takes
 REACH = 10  # cells of the deepest stride, in pixels as the encoder sees them: beyond, little matters
 STRIDE = 4  # of the layers that colour propagation makes
+LIGHT = 1.25  # power of stored values that the first guess looks at (`propagation.to_light`)
 EPSILON = 1e-6  # keeps the mean colour of no known pixels finite
 PROPAGATION = "erkd.propagation"  # entries of a student.onnx's metadata: colour propagation as ONNX, base64
 MARGIN = "erkd.margin"  # and the pixels by which tiles overlap

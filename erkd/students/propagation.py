@@ -62,7 +62,7 @@ def to_light(image: Tensor) -> Tensor:
     On a pixel of a photograph light is mixed, and stored by a curve of about the power 1 / 2.2; composites are mixed
     in stored values. Alpha is a line through colours in the former's light and in the latter's values.
     """
-    return image * image.sqrt().sqrt()
+    return image * image.sqrt().sqrt()  # `LIGHT` by two roots: ONNX Runtime's power takes far longer
 
 
 def cells(image: Tensor, trimap: Tensor) -> Tensor:
