@@ -14,7 +14,7 @@ from torch._higher_order_ops import while_loop
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
 HALVINGS = 3  # levels below the finest
-STEPS = (10, 20, 30, 25)  # of conjugate gradients, coarsest level first
+STEPS = (10, 20, 20, 40)  # of conjugate gradients, coarsest level first
 FEWER = (10, 20, 30, 15)  # in training, where a first guess may be a little worse
 VARIANCE = 1e-6  # added to a window's variances: below it colours count as equal
 KNOWN = 0.999  # share of known pixels from which a cell is known
