@@ -87,7 +87,7 @@ def export(
     student: Annotated[Path, typer.Argument(help="Folder with student.json and student.safetensors.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for student.onnx and onnx.json.")],
     opset: Annotated[int, typer.Option(help="Version of ONNX's operators.")] = 18,
-    tolerance: Annotated[float, typer.Option(help="Largest difference of alpha from PyTorch.")] = 1e-3,
+    tolerance: Annotated[float, typer.Option(help="Largest difference of alpha from PyTorch.")] = 1e-4,
 ) -> None:
     """Write a student as ONNX, any size, checked against PyTorch."""
     try:

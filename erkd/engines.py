@@ -95,7 +95,7 @@ def _session(model: Path | bytes, path: Path) -> "InferenceSession":
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # patterns, one for each size, would double a tile's memory
-    # else the threads of one session, done, wait in loops on the cores that the other has work for: half as fast again
+    # else the threads of one session, when done, wait in loops on the cores that the other has work for
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return onnxruntime.InferenceSession(

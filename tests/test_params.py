@@ -26,7 +26,7 @@ def test_the_committed_params_are_valid():
 
 
 def test_scientific_notation_as_dvc_writes_it_is_a_number(tmp_path):
-    path = changed(tmp_path, lr=("tolerance: 0.001", "tolerance: 1e-5"))
+    path = changed(tmp_path, lr=("tolerance: 0.0001", "tolerance: 1e-5"))
     assert load_params(path).export.tolerance == 1e-5
 
 
