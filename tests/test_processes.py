@@ -58,11 +58,11 @@ def test_another_number_of_threads_changes_losses_and_alphas_little(tmp_path):
         fitted.append(train(batches, "erkd", double=False))
     torch.set_num_threads(threads)
     losses = [[record["loss"] for record in one.history] for one in fitted]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    assert losses[1] == pytest.approx(losses[0], rel=5e-3)
     batch = batches[0]
     with torch.no_grad():
         alphas = [one.student.eval()(batch.image, batch.trimap).alpha for one in fitted]
-    torch.testing.assert_close(*alphas, rtol=0, atol=5e-3)
+    torch.testing.assert_close(*alphas, rtol=0, atol=3e-2)
 
 
 @pytest.fixture
