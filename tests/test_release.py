@@ -14,7 +14,7 @@ from benchmarks.release import readme_table
 from erkd import Matter
 from erkd.files import read_json, sha256
 from erkd.params import load_params
-from erkd.release import WEIGHTS, ReleaseRow, hours_added, publish
+from erkd.release import WEIGHTS, ReleaseRow, home, hours_added, publish
 from erkd.students.student import save_student
 from erkd.tables import read_results
 from pipeline import release
@@ -50,6 +50,18 @@ def test_shipped_students_matte(size):
 
 def test_the_shipped_student_is_the_default():
     assert str(WEIGHTS / "small") in Matter.load(device="cpu").engine.name
+
+
+def test_controls_stay_out_of_the_package_and_can_be_scored():
+    assert home(ROOT / "release", "small") == WEIGHTS / "small"
+    for size in SIZES:
+        folder = home(ROOT / "release", f"{size}-plain")
+        assert folder == ROOT / f"release/controls/{size}-plain"
+        card, own = read_json(folder / "card.json"), read_json(WEIGHTS / size / "card.json")
+        assert card["settings"]["kd"]["methods"] == []
+        assert (card["steps"], card["data_seed"]) == (own["steps"], own["data_seed"])
+        image, trimap = photo(64, 64)
+        assert Matter.load(folder, "cpu")(image, trimap).shape == (64, 64)
 
 
 def test_the_readme_and_the_cards_state_the_figures_of_the_scores():
