@@ -125,7 +125,7 @@ class LiveBatches(Dataset[Batch]):
         pixels = torch.cat(pieces) / 255
         gain = self._draw(rngs, lambda rng: rng.uniform(0.7, 1.3) * rng.uniform(0.9, 1.1, 3))
         colours = photometry.tone(pixels[:, :3], gain, self._draw(rngs, lambda rng: rng.uniform(0.75, 1.33)))
-        strength = self._choose(rngs, SHADED) * self._draw(rngs, lambda rng: rng.uniform(0.1, 0.5))
+        strength = self._some(rngs, SHADED, 0.1, 0.5)
         cells = self._draw(rngs, lambda rng: round(np.exp(rng.uniform(np.log(2), np.log(crop / 8)))))
         colours = photometry.shade(colours, strength, cells, self._corner(rngs))
         view = torch.tensor(chosen, device=self.device), torch.stack(thetas)
@@ -133,24 +133,20 @@ class LiveBatches(Dataset[Batch]):
 
     def _relate(self, rngs: Generators, background: Tensor, foreground: Tensor, alpha: Tensor) -> Tensor:
         """Some backgrounds out of focus, some in about the foreground's colours."""
-        sigma = self._choose(rngs, BLURRED_BACKGROUNDS) * self._draw(rngs, lambda rng: rng.uniform(1, 6))
+        sigma = self._some(rngs, BLURRED_BACKGROUNDS, 1, 6)
         background = photometry.blur(background, sigma)
-        strength = self._choose(rngs, LIKENED) * self._draw(rngs, lambda rng: rng.uniform(0.3, 0.95))
+        strength = self._some(rngs, LIKENED, 0.3, 0.95)
         target = (foreground * alpha).sum((2, 3)) / alpha.sum((2, 3)).clamp(min=1e-6)
         shift = strength[:, None] * (target - background.mean((2, 3)))
         return (background + shift[:, :, None, None]).clamp(0, 1)
 
     def _camera(self, rngs: Generators, image: Tensor) -> Tensor:
         """Blur, tone, noise and JPEG, each on some pictures."""
-        image = photometry.blur(
-            image, self._choose(rngs, 0.2) * self._draw(rngs, lambda rng: rng.uniform(0.3, 0.8))
-        )
+        image = photometry.blur(image, self._some(rngs, 0.2, 0.3, 0.8))
         gain = self._draw(rngs, lambda rng: rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3))
         image = photometry.tone(image, gain, self._draw(rngs, lambda rng: rng.uniform(0.85, 1.18)))
-        image = photometry.sharpen(
-            image, self._choose(rngs, 0.2) * self._draw(rngs, lambda rng: rng.uniform(0.2, 0.8))
-        )
-        sigma = self._choose(rngs, 0.4) * self._draw(rngs, lambda rng: rng.uniform(0.003, 0.03))
+        image = photometry.sharpen(image, self._some(rngs, 0.2, 0.2, 0.8))
+        sigma = self._some(rngs, 0.4, 0.003, 0.03)
         image = photometry.add_noise(image, sigma, self._corner(rngs))
         quality = self._choose(rngs, 0.25) * self._draw(rngs, lambda rng: rng.integers(60, 97))
         return photometry.compress(image, quality)
@@ -159,7 +155,12 @@ class LiveBatches(Dataset[Batch]):
         """One float32 draw per generator, B or B x 3."""
         return torch.tensor(np.stack([one(rng) for rng in rngs]), dtype=torch.float32, device=self.device)
 
+    def _some(self, rngs: Generators, probability: float, low: float, high: float) -> Tensor:
+        """A strength between `low` and `high` with this probability, else 0; one per generator."""
+        return self._choose(rngs, probability) * self._draw(rngs, lambda rng: rng.uniform(low, high))
+
     def _corner(self, rngs: Generators) -> Tensor:
+        """Where to take noise from the stored piece, B x 2."""
         return torch.from_numpy(np.stack([rng.integers(photometry.GRAIN_SIDE, size=2) for rng in rngs]))
 
     def _choose(self, rngs: Generators, probability: float) -> Tensor:

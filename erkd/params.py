@@ -205,8 +205,8 @@ class DistillParams(Section):
     """Optimisation of the student.
 
     `init_from` is the folder of a given student to fine-tune, seen from the root. `compositing` says whether
-    training batches are composited live from the library's layers, `merge` of them with a second foreground,
-    or cut from the stored composites.
+    training batches are composited live from the library's layers, `merge` of them with a second foreground and
+    `light` of them in linear light (`photometry.mix`), or cut from the stored composites.
     """
 
     init_from: str | None

@@ -4,7 +4,7 @@ from pathlib import Path
 from shutil import rmtree
 
 from erkd.cells import prepare_cell
-from erkd.files import read_json, sha256
+from erkd.files import InputError, read_json, sha256
 from erkd.fit import silent
 from erkd.params import Params, load_params
 from erkd.release import home, hours_added, publish
@@ -18,12 +18,19 @@ def main(root: Path, params: Params, cell: str, minutes: str) -> None:
     own = load_params(project / "params.yaml")
     # other settings, any of them, are another training
     unfinished = project / f"unfinished-{sha256(project / 'params.yaml')[:16]}"
-    hours, given = unfinished / "hours.json", float(minutes) if minutes else None
+    hours, given = unfinished / "hours.json", _number(minutes) if minutes else None
     with hours_added(hours):
         finished = train_student(project, own, silent, unfinished, given)
     if finished:
         publish(project, own, home(root, cell), read_json(hours))
         rmtree(unfinished)
+
+
+def _number(minutes: str) -> float:
+    try:
+        return float(minutes)
+    except ValueError:
+        raise InputError(f"--minutes {minutes}: a number is expected, such as 9") from None
 
 
 if __name__ == "__main__":

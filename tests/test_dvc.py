@@ -7,12 +7,14 @@ import pytest
 import yaml
 from imports import ROOT, local_files
 
-DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
-ABLATION, RELEASE = (
-    yaml.safe_load((ROOT / folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    for folder in ("ablation", "release")
-)
+
+def stages_of(folder: str) -> dict:
+    """By name, without the list of those that a stage is made for."""
+    found = yaml.safe_load((ROOT / folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return {name: stage.get("do", stage) for name, stage in found.items()}
+
+
+STAGES, ABLATION, RELEASE = map(stages_of, ("", "ablation", "release"))
 EVERY = STAGES | {f"ablation {name}": stage for name, stage in ABLATION.items()}
 
 START = r"(?:-m|\$\{launch\.\w+\})"

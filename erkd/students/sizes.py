@@ -1,18 +1,22 @@
 """Three sizes of student; docs/decisions.md has their parameters and operations."""
 
+from typing import Any
+
 from erkd.params import StudentParams
 from erkd.students.student import StudentConfig
 
-SIZES = {  # levels of the backbone, whether the last ends early, whether they see half the size; width of the rest
-    "nano": (4, True, True, 16),
-    "small": (4, False, True, 32),
-    "base": (5, False, False, 64),
+# levels of the backbone, whether the last ends early, whether they see half the resolution; width of what follows
+SIZES: dict[str, dict[str, Any]] = {
+    "nano": {"stages": 4, "trim": True, "half": True, "width": 16},
+    "small": {"stages": 4, "trim": False, "half": True, "width": 32},
+    "base": {"stages": 5, "trim": False, "half": False, "width": 64},
 }
+SHAPE = SIZES["nano"].keys()  # the fields of a StudentConfig that its size decides
 
 
 def size_of(config: StudentConfig) -> str:
     """The name of a student's size; of one that has none of these, its levels and width."""
-    shape = (config.stages, config.trim, config.half, config.width)
+    shape = {field: getattr(config, field) for field in SHAPE}
     names = [name for name, known in SIZES.items() if known == shape]
     short = ", the last ending early," if config.trim else ""
     half = " at half the resolution" if config.half else ""
@@ -21,16 +25,12 @@ def size_of(config: StudentConfig) -> str:
 
 def student_config(params: StudentParams, text_shape: tuple[int, ...]) -> StudentConfig:
     """The shape of the student that `params` ask for, with room for a dictionary of `text_shape` (K, D)."""
-    stages, trim, half, width = SIZES[params.size]
     prompts, embed_dim = text_shape
     return StudentConfig(
         backbone=params.backbone,
-        stages=stages,
-        width=width,
         edge_module=params.edge_module,
         dictionary=params.dictionary,
         prompts=prompts,
         embed_dim=embed_dim,
-        trim=trim,
-        half=half,
+        **SIZES[params.size],
     )

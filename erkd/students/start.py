@@ -9,7 +9,7 @@ from torch import Tensor
 
 from erkd.files import InputError
 from erkd.students.multimodal_fusion import build_dictionary
-from erkd.students.sizes import size_of
+from erkd.students.sizes import SHAPE, size_of
 from erkd.students.student import Student, StudentConfig, build_student, load_student
 
 
@@ -64,10 +64,6 @@ def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
 def _settings(config: StudentConfig) -> dict[str, object]:
     """A student's shape by where params.yaml decides it."""
     elsewhere = {"embed_dim": "teacher.embed_dim", "prompts": "the number of the teacher's prompts"}
-    parts = {
-        name: value
-        for name, value in asdict(config).items()
-        if name not in ("stages", "width", "trim", "half")
-    }
+    parts = {name: value for name, value in asdict(config).items() if name not in SHAPE}
     named = {elsewhere.get(name, f"student.{name}"): value for name, value in parts.items()}
     return {"student.size": size_of(config), **named}
