@@ -26,7 +26,7 @@ class SmallStudent(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = SimpleNamespace(strides=[2], halved=False)
+        self.encoder = SimpleNamespace(strides=[2])
         self.down = nn.Sequential(nn.Conv2d(4, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU6())
         self.up = nn.Conv2d(8, 1, 3, padding=1)
 

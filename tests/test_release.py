@@ -4,9 +4,11 @@ import csv
 import shutil
 from dataclasses import asdict
 
+import cv2
 import numpy as np
 import pytest
 from conftest import ROOT
+from skimage import data
 from students import small_student
 from test_matter import photo
 
@@ -46,6 +48,20 @@ def test_shipped_students_matte(size):
     np.testing.assert_allclose(*alphas, atol=1e-6)
     assert np.all(alphas[0][trimap == 255] == 1)
     assert np.all(alphas[0][trimap == 0] == 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+def test_tiles_of_a_photograph_are_the_whole(size):
+    """The bars of tests/test_tiles.py, on a photograph: how far a student looks, it learns in training."""
+    image = cv2.resize(data.astronaut(), (1600, 1600), interpolation=cv2.INTER_CUBIC)
+    rows, columns = np.ogrid[:1600, :1600]
+    radius = np.hypot(rows - 900, columns - 750)
+    trimap = np.select([radius < 350, radius > 650], [255, 0], 128).astype(np.uint8)
+    whole, tiled = (Matter.load(WEIGHTS / size, "cpu", tile)(image, trimap) for tile in (1600, None))
+    difference = np.abs(tiled - whole)[trimap == 128]
+    assert 0 < difference.mean() <= 0.002
+    assert difference.max() <= 0.03
 
 
 def test_the_shipped_student_is_the_default():

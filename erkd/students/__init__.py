@@ -1,7 +1,7 @@
 """The student network, one part per file. What its users must know of it stands here, free of torch."""
 
 MULTIPLE = 32  # height and width that the network takes
-REACH = 10  # cells of the deepest stride, in pixels as the encoder sees them: beyond, little matters
+REACH = 10  # cells of the deepest stride: an alpha hardly depends on what is farther away, layers apart
 STRIDE = 4  # of the layers that colour propagation makes
 LIGHT = 1.25  # power of stored values that the first guess looks at (`propagation.to_light`)
 EPSILON = 1e-6  # keeps the mean colour of no known pixels finite

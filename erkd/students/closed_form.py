@@ -163,10 +163,10 @@ def descend(
 ) -> Tensor:
     """Conjugate gradients on the unknown cells, preconditioned by the diagonal."""
     minus, affinity, weight = MINUS.to(alpha), unknown * level.affinity, unknown * weight
-    total = torch.ones_like(minus[:, :, :1, :1]).transpose(0, 1)
+    ones = minus.new_ones(1, len(minus), 1, 1)
 
     def laplacian(values: Tensor) -> Tensor:
-        return conv2d(affinity * conv2d(values, minus, padding=2), total)  # faster than a sum in ONNX Runtime
+        return conv2d(affinity * conv2d(values, minus, padding=2), ones)  # faster than a sum in ONNX Runtime
 
     def dot(one: Tensor, two: Tensor) -> Tensor:
         return (one * two).sum((1, 2, 3), keepdim=True)

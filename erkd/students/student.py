@@ -73,12 +73,10 @@ class Student(nn.Module):
             config.dictionary,
             edge_pool=self.encoder.strides[-1] // 4,
         )
-        levels = dict(zip(self.encoder.strides, channels, strict=True))
-        self.strides = [
-            2**i for i in range(self.encoder.strides[-1].bit_length() - 2, 0, -1)
-        ]  # of the decoder
+        found, deepest = dict(zip(self.encoder.strides, channels, strict=True)), self.encoder.strides[-1]
+        self.strides = [deepest >> i for i in range(1, deepest.bit_length() - 1)]  # of the decoder, down to 2
         widths = [2 * width, *(max(width // 2, (width * 3 // 2) >> i) for i in range(len(self.strides)))]
-        skips = [levels.get(s, 0) + (edge_width if s in EDGE_STRIDES else 0) for s in self.strides]
+        skips = [found.get(s, 0) + (edge_width if s in EDGE_STRIDES else 0) for s in self.strides]
         self.decoder = Decoder(widths, skips)
         self.head = Head(widths[-1], CHANNELS, width)
 
@@ -112,7 +110,7 @@ class Student(nn.Module):
 def margin(student: nn.Module) -> int:
     """Pixels around it that an alpha depends on, layers apart: a tile has to see so many."""
     encoder: Any = student.encoder
-    return REACH * int(encoder.strides[-1]) // (2 if encoder.halved else 1)
+    return REACH * int(encoder.strides[-1])
 
 
 def build_student(config: StudentConfig, text: Tensor, pretrained: bool) -> Student:
