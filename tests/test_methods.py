@@ -65,8 +65,9 @@ def test_the_names_in_params_are_the_methods():
     )
 
 
-def test_gradients_reach_the_student_and_what_is_trained_with_it_and_never_a_teacher(build):
-    student = small_student().train()
+@pytest.mark.parametrize("half", [False, True])
+def test_gradients_reach_the_student_and_what_is_trained_with_it_and_never_a_teacher(build, half):
+    student = small_student(half=half).train()
     methods = build(student)
     sum(all_losses(student, methods, layered_batch()).values()).backward()
     assert student.encoder.trunk.model.conv_stem.weight.grad.abs().sum() > 0
