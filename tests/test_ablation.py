@@ -105,7 +105,8 @@ def test_a_changed_cell_is_run_again_and_no_other(ablated):
 
 def test_methods_of_a_seed_share_first_weights_and_batches(ablated):
     """Trained at a rate of next to nothing, every method leaves the weights that it started from, and BatchNorm's
-    statistics of the batches that it saw: the same for all methods of a seed, others for another seed."""
+    statistics of the batches that it saw: the same for all methods of a seed (but for what a variance rounds to when a
+    weight moves by its last bit), others for another seed."""
     root = ablated / "ablation"
 
     def trained(name, seed):
@@ -120,7 +121,7 @@ def test_methods_of_a_seed_share_first_weights_and_batches(ablated):
     names = [name for name in read_cells(root)["cells"] if name.endswith("-full")]
     assert len(names) >= 8
     plain = trained("none-full", 1)
-    assert {name: (trained(name, 1) - plain).abs().max() < 1e-9 for name in names} == dict.fromkeys(
+    assert {name: (trained(name, 1) - plain).abs().max() < 1e-5 for name in names} == dict.fromkeys(
         names, True
     )
     assert (trained("none-full", 2) - plain).abs().max() > 0.1
