@@ -23,7 +23,7 @@ from erkd.files import check_hash, read_json, write_json, write_text
 from erkd.intervals import mean_scores
 from erkd.matter import Matter
 from erkd.params import load_params
-from erkd.release import CONTROL, WEIGHTS, ReleaseRow, replay
+from erkd.release import CONTROL, START, WEIGHTS, ReleaseRow, home, replay
 from erkd.scores import ScoreRow, predict_samples, score_samples, significant
 from erkd.sources.alphamatting import list_samples
 from erkd.tables import Sample, list_composites, read_results, write_results
@@ -31,7 +31,8 @@ from erkd.tables import Sample, list_composites, read_results, write_results
 ROOT = Path("release")
 SCORES = ROOT / "scores.csv"
 SIZES = tuple(sorted(folder.name for folder in WEIGHTS.glob("*/")))
-STUDENTS = {folder.name: folder for parent in (WEIGHTS, ROOT / "controls") for folder in parent.glob("*/")}
+PUBLISHED = WEIGHTS, ROOT / "controls", ROOT / "starts"
+STUDENTS = {folder.name: folder for parent in PUBLISHED for folder in parent.glob("*/")}
 README, MARKS = Path("README.md"), ("<!-- release -->", "<!-- end -->")
 NAMES = {"Trimap1": "narrow", "Trimap2": "wide"}
 ORDER = (*NAMES.values(), "test")
@@ -90,7 +91,9 @@ def readme_table(rows: list[ReleaseRow]) -> str:
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for row in sorted(rows, key=lambda row: (ORDER.index(row.set), -row.parameters)):
         name = f"`{row.method}`" if row.parameters else row.method
-        name = name.replace(f"{CONTROL}`", "` without distillation")
+        name = name.replace(f"{CONTROL}`", "` without distillation").replace(
+            f"{START}`", "` before highlights"
+        )
         scores = f"{row.sad:.2f} | {1000 * row.mse:.2f} | {row.grad:.2f} | {row.conn:.2f}"
         parameters = f"{row.parameters / 1e6:.2f} M" if row.parameters else "0"
         lines.append(
@@ -126,12 +129,12 @@ def main() -> None:
         if abs(value / stated[name] - 1) > TOLERANCE
     }
     replayed = {}
-    for size in SIZES:
-        folder = WEIGHTS / size
+    for name in (*SIZES, *(folder.name for folder in (ROOT / "starts").glob("*/"))):
+        folder = home(ROOT, name)
         check_hash(folder / "student.safetensors", read_json(folder / "card.json")["sha256"], "take it anew")
-        project = prepare_cell(ROOT, size, load_params(ROOT / "params.yaml").seed).folder
+        project = prepare_cell(ROOT, name, load_params(ROOT / "params.yaml").seed).folder
         if (ROOT / "data/features").is_dir():
-            replayed[size] = replay(project, load_params(project / "params.yaml"), folder / "history.csv")
+            replayed[name] = replay(project, load_params(project / "params.yaml"), folder / "history.csv")
     print(json.dumps({"sad": sad, "differing": differing, "replayed": replayed}))
     sys.exit(bool(differing) or any(difference > TOLERANCE for difference in replayed.values()))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from erkd.files import InputError, check_hash, read_json
 from erkd.images import Array
-from erkd.students import MARGIN, PROPAGATION
+from erkd.students import LAYER_STRIDE, LAYER_STRIDES, MARGIN, PROPAGATION
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
@@ -22,15 +22,16 @@ MOST_MARGIN = 2048  # pixels; more is no student's
 class Engine:
     """A student that can be run; safe to use from several threads. All arrays are float32.
 
-    `network(image, trimap, layers)`: 1 x 3 x H x W in [0, 1], 1 x 1 x H x W of 0, 0.5, 1 and 1 x 12 x H/4 x
-    W/4 give alpha 1 x 1 x H x W; H and W are multiples of 32. `spread(cells)`: what is known of each cell,
-    1 x 11 x h x w, gives the layers, 1 x 12 x h x w (`students.propagation`); h and w are multiples of 8.
-    `margin`: pixels around it that an alpha depends on. `name` is for people.
+    `network(image, trimap, layers)`: 1 x 3 x H x W in [0, 1], 1 x 1 x H x W of 0, 0.5, 1 and 1 x 12 x H/s x
+    W/s give alpha 1 x 1 x H x W; H and W are multiples of 32, s is `layer_stride`. `spread(cells)`: what is known of
+    each cell, 1 x 11 x h x w, gives the layers, 1 x 12 x h x w (`students.propagation`); h and w are multiples of
+    32 / s. `margin`: pixels around it that an alpha depends on. `name` is for people.
     """
 
     network: Callable[[Array, Array, Array], Array]
     spread: Callable[[Array], Array]
     margin: int
+    layer_stride: int
     name: str
 
 
@@ -52,11 +53,15 @@ def onnx_engine(path: Path) -> Engine:
                 f"{path}: takes {', '.join(names)}; a student takes image, trimap and layers ({anew})"
             )
         metadata = network.get_modelmeta().custom_metadata_map
-        if not {PROPAGATION, MARGIN} <= metadata.keys():
-            raise InputError(f"{path}: its metadata lacks {PROPAGATION} or {MARGIN}; {anew}")
-        model, margin = base64.b64decode(metadata[PROPAGATION], validate=True), int(metadata[MARGIN])
+        lacking = ", ".join(sorted({PROPAGATION, MARGIN, LAYER_STRIDE} - metadata.keys()))
+        if lacking:
+            raise InputError(f"{path}: its metadata lacks {lacking}; {anew}")
+        model = base64.b64decode(metadata[PROPAGATION], validate=True)
+        margin, stride = int(metadata[MARGIN]), int(metadata[LAYER_STRIDE])
         if not 0 <= margin <= MOST_MARGIN:
             raise ValueError(f"{MARGIN} {margin}")
+        if stride not in LAYER_STRIDES:
+            raise ValueError(f"{LAYER_STRIDE} {stride}")
     except ValueError as error:  # text that is none, too
         raise InputError(f"{path}: damaged metadata ({error}); {anew}") from None
     propagation, options = _session(model, path), _freeing()
@@ -67,7 +72,7 @@ def onnx_engine(path: Path) -> Engine:
     def run_spread(cells: Array) -> Array:
         return propagation.run(None, {"cells": cells}, options)[0]
 
-    return Engine(run_network, run_spread, margin, f"ONNX Runtime ({path})")
+    return Engine(run_network, run_spread, margin, stride, f"ONNX Runtime ({path})")
 
 
 def export_hashes(record: Path) -> dict[str, str]:
@@ -115,11 +120,12 @@ def torch_engine(folder: Path, device: str) -> Engine:
             "pip install 'erkd[torch]', or give a student.onnx"
         ) from None
     from erkd.predict import choose_device
-    from erkd.students.propagation import spread
+    from erkd.students.propagation import spread, steps_of
     from erkd.students.student import load_student, margin
 
     where = choose_device(device)
     student = load_student(folder).to(where)
+    stride = student.config.layer_stride
 
     def run_network(image: Array, trimap: Array, layers: Array) -> Array:
         with torch.inference_mode():
@@ -128,9 +134,9 @@ def torch_engine(folder: Path, device: str) -> Engine:
 
     def run_spread(cells: Array) -> Array:
         with torch.inference_mode():
-            return spread(torch.from_numpy(cells).to(where)).cpu().numpy()
+            return spread(torch.from_numpy(cells).to(where), steps_of(stride)).cpu().numpy()
 
-    return Engine(run_network, run_spread, margin(student), f"PyTorch on {where} ({folder})")
+    return Engine(run_network, run_spread, margin(student), stride, f"PyTorch on {where} ({folder})")
 
 
 def flipping(engine: Engine) -> Engine:

@@ -19,11 +19,11 @@ from torch.nn.functional import interpolate
 
 from erkd.files import InputError, atomic, sha256, write_json
 from erkd.params import ExportParams
-from erkd.students import MARGIN, MULTIPLE, PROPAGATION
-from erkd.students.propagation import cells, propagate, spread
+from erkd.students import LAYER_STRIDE, LAYER_STRIDES, MARGIN, MULTIPLE, PROPAGATION
+from erkd.students.propagation import cells, propagate, spread, steps_of
 from erkd.students.student import margin
 
-TRACED = Path(__file__).parent / "propagation.onnx"
+SOURCE = Path(__file__).parent
 TRACED_FROM = ("__init__.py", "closed_form.py", "propagation.py", "sampling.py")  # of erkd/students
 SMALL_WEIGHT = 64  # numbers; fewer are not worth a cast
 CHECKED = ((1, 96, 128), (3, 224, 160))  # batch, height, width; none is what is traced
@@ -36,9 +36,11 @@ class AlphaOnly(nn.Module):
         super().__init__()
         self.student = student
         self.margin = margin(student)
+        config: Any = student.config
+        self.layer_stride: int = config.layer_stride
 
     def forward(self, image: Tensor, trimap: Tensor, layers: Tensor) -> Tensor:
-        """Alpha B x 1 x H x W of B x 3 x H x W, B x 1 x H x W and B x 12 x H/4 x W/4."""
+        """Alpha B x 1 x H x W of B x 3 x H x W, B x 1 x H x W and B x 12 x H/s x W/s, s the `layer_stride`."""
         alpha: Tensor = self.student(image, trimap, layers).alpha
         return alpha
 
@@ -46,41 +48,60 @@ class AlphaOnly(nn.Module):
 class Cells(nn.Module):
     """`propagation.cells` as the exporter wants a function."""
 
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
     def forward(self, image: Tensor, trimap: Tensor) -> Tensor:
-        """B x 3 x H x W and B x 1 x H x W -> B x 11 x H/4 x W/4."""
-        return cells(image, trimap)
+        """B x 3 x H x W and B x 1 x H x W -> B x 11 x H/s x W/s."""
+        return cells(image, trimap, self.stride)
 
 
 class Spread(nn.Module):
     """`propagation.spread` as the exporter wants a function."""
 
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.steps = steps_of(stride)
+
     def forward(self, cells: Tensor) -> Tensor:
         """B x 11 x h x w -> B x 12 x h x w."""
-        return spread(cells)
+        return spread(cells, self.steps)
 
 
 def export_onnx(model: AlphaOnly, path: Path, opset: int) -> None:
     """Write `model(image, trimap, layers) -> alpha` as one ONNX file.
 
-    Inputs `image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5 and 1, and `layers` B x 12 x H/4 x
-    W/4, which may be left out: only a tile of a larger image needs those of the whole. Output `alpha` B x 1
+    Inputs `image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5 and 1, and `layers` B x 12 x H/s x
+    W/s, which may be left out: only a tile of a larger image needs those of the whole. Output `alpha` B x 1
     x H x W. All are float32; B, H and W are free, H and W multiples of 32. What makes a whole image's layers
     lies in the file's metadata. The same weights give the same bytes in any folder.
     """
     import onnx
 
-    inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5), torch.rand(2, 12, 16, 24))
+    stride = model.layer_stride
+    layers = torch.rand(2, 12, 64 // stride, 96 // stride)
+    inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5), layers)
     network = _traced(model, inputs, ["image", "trimap", "used_layers"], "alpha", opset)
-    propagation = _propagation(opset)
-    _default_layers(network, propagation, opset)
-    metadata = {PROPAGATION: base64.b64encode(propagation).decode(), MARGIN: str(model.margin)}
+    propagation = _propagation(stride, opset)
+    _default_layers(network, propagation, stride, opset)
+    metadata = {
+        PROPAGATION: base64.b64encode(propagation).decode(),
+        MARGIN: str(model.margin),
+        LAYER_STRIDE: str(stride),
+    }
     onnx.helper.set_model_props(network, metadata)
     onnx.checker.check_model(network, full_check=True)
     with atomic(path) as temporary:
         temporary.write_bytes(network.SerializeToString(deterministic=True))
 
 
-def _propagation(opset: int) -> bytes:
+def traced(stride: int) -> Path:
+    """Where propagation at this stride lies as ONNX."""
+    return SOURCE / f"propagation-{stride}.onnx"
+
+
+def _propagation(stride: int, opset: int) -> bytes:
     """`spread` as an ONNX file: `cells` B x 11 x h x w -> `layers` B x 12 x h x w.
 
     It has no weights, and tracing it takes a minute: the file that `store_propagation` wrote is taken unless the
@@ -88,17 +109,17 @@ def _propagation(opset: int) -> bytes:
     """
     import onnx
 
-    content = TRACED.read_bytes() if TRACED.is_file() else b""
+    content = traced(stride).read_bytes() if traced(stride).is_file() else b""
     model = onnx.load_model_from_string(content)
     made_of = {entry.key: entry.value for entry in model.metadata_props}
-    return content if made_of == _made_of(opset) else _trace_propagation(opset)
+    return content if made_of == _made_of(opset) else _trace_propagation(stride, opset)
 
 
 @cache
-def _trace_propagation(opset: int) -> bytes:
+def _trace_propagation(stride: int, opset: int) -> bytes:
     import onnx
 
-    model = _traced(Spread(), (torch.rand(2, 11, 16, 24),), ["cells"], "layers", opset)
+    model = _traced(Spread(stride), (torch.rand(2, 11, 16, 24),), ["cells"], "layers", opset)
     onnx.helper.set_model_props(model, _made_of(opset))
     content: bytes = model.SerializeToString(deterministic=True)
     return content
@@ -106,23 +127,23 @@ def _trace_propagation(opset: int) -> bytes:
 
 def _made_of(opset: int) -> dict[str, str]:
     """What a traced propagation depends on."""
-    source = TRACED.parent / "students"
-    hashes = {name: sha256(source / name) for name in TRACED_FROM}
+    hashes = {name: sha256(SOURCE / "students" / name) for name in TRACED_FROM}
     return {**hashes, "opset": str(opset)}
 
 
 def store_propagation(opset: int) -> None:
     """Trace propagation once for all exports of this source: `python -c "from erkd.export import
     store_propagation; store_propagation(18)"` after a change of `TRACED_FROM`."""
-    TRACED.write_bytes(_trace_propagation(opset))
+    for stride in LAYER_STRIDES:
+        traced(stride).write_bytes(_trace_propagation(stride, opset))
 
 
-def _default_layers(network: Any, propagation: bytes, opset: int) -> None:
+def _default_layers(network: Any, propagation: bytes, stride: int, opset: int) -> None:
     """Let `network` make its layers from the image where none are given (one NaN, the default, stands for them)."""
     import onnx
 
     inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5))
-    first = _traced(Cells(), inputs, ["image", "trimap"], "cells", opset).graph
+    first = _traced(Cells(stride), inputs, ["image", "trimap"], "cells", opset).graph
     made = onnx.load_model_from_string(propagation).graph
     _rename(first, "cells_of_", kept=("image", "trimap", "cells"))
     _rename(made, "made_", kept=("cells",))
@@ -241,7 +262,7 @@ def halve(path: Path, small: Path) -> None:
         temporary.write_bytes(network.SerializeToString(deterministic=True))
 
 
-def largest_difference(model: nn.Module, path: Path) -> float:
+def largest_difference(model: AlphaOnly, path: Path) -> float:
     """The largest absolute difference of alpha between PyTorch and ONNX Runtime, on smooth noise of two sizes.
 
     Smooth, as photographs are: on noise of single pixels conjugate gradients make much of rounding.
@@ -262,7 +283,7 @@ def largest_difference(model: nn.Module, path: Path) -> float:
         trimap[:, :, -height // 4 :] = 1
         with torch.inference_mode():
             tensors = torch.from_numpy(image), torch.from_numpy(trimap)
-            layers = propagate(*tensors)
+            layers = propagate(*tensors, model.layer_stride)
             expected = model(*tensors, layers).numpy()
         inputs = {"image": image, "trimap": trimap}
         for given in (inputs, inputs | {"layers": layers.numpy()}):

@@ -73,6 +73,8 @@ class LiveBatches(Dataset[Batch]):
             self._choose(rngs, self.distill.light) > 0, self._draw(rngs, lambda rng: rng.uniform(*GAMMAS)), 1
         )
         foreground = photometry.mix(first, of_first, second, gamma)
+        if self.distill.gloss:
+            foreground = self._polish(rngs, foreground)
         background = self._relate(rngs, background, foreground, alpha)
         image = self._camera(rngs, photometry.mix(foreground, alpha, background, gamma))
         trimap = draw_trimaps(alpha, self.trimap, rngs, sides)
@@ -130,6 +132,13 @@ class LiveBatches(Dataset[Batch]):
         colours = photometry.shade(colours, strength, cells, self._corner(rngs))
         view = torch.tensor(chosen, device=self.device), torch.stack(thetas)
         return colours, pixels[:, 3:], view, sides
+
+    def _polish(self, rngs: Generators, foreground: Tensor) -> Tensor:
+        """Highlights on some foregrounds, from the width of a hair to that of a lock."""
+        strength = self._some(rngs, self.distill.gloss, 0.5, 2.5)
+        crop = self.distill.crop
+        cells = self._draw(rngs, lambda rng: round(np.exp(rng.uniform(np.log(crop / 24), np.log(crop / 3)))))
+        return photometry.gloss(foreground, strength, cells, self._corner(rngs))
 
     def _relate(self, rngs: Generators, background: Tensor, foreground: Tensor, alpha: Tensor) -> Tensor:
         """Some backgrounds out of focus, some in about the foreground's colours."""

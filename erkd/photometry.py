@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, interpolate, pad
+from torch.nn.functional import conv2d, interpolate, pad, relu
 
 GRAIN_SIDE = 1024
 
@@ -23,11 +23,21 @@ def shade(images: Tensor, strength: Tensor, cells: Tensor, corner: Tensor) -> Te
 
     The noise has `cells` B (whole numbers) along a picture's side, and is taken at `corner` B x 2 of a stored piece.
     """
+    return (images * (strength[:, None, None, None] * _smooth(images, cells, corner)).exp()).clamp(0, 1)
+
+
+def gloss(images: Tensor, strength: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
+    """Highlights: as `shade`, where the noise is positive; elsewhere nothing changes."""
+    return (images * (strength[:, None, None, None] * relu(_smooth(images, cells, corner))).exp()).clamp(0, 1)
+
+
+def _smooth(images: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
+    """Smooth noise B x 1 x S x S of variance about 1."""
     fields = []
     for place, count in zip(corner, cells.tolist(), strict=True):
         piece = _piece(images.device, place, int(count) + 3)[None, :1]
         fields.append(interpolate(piece, size=images.shape[-2:], mode="bicubic"))
-    return (images * (strength[:, None, None, None] * torch.cat(fields)).exp()).clamp(0, 1)
+    return torch.cat(fields)
 
 
 def sharpen(images: Tensor, strength: Tensor) -> Tensor:

@@ -34,13 +34,16 @@ FAILURES = (
     "Photographs far larger than 1 megapixel with unknown bands of hundreds of pixels: reduce them first.",
 )
 CONTROL = "-plain"  # ends the names of cells that are trained without distillation; they do not ship
+START = "-start"  # and of those that the training of one that ships goes on from
 LOGGED = ("step", "loss", "validation_sad", "validation_mse")
 REPLAYED = 50  # steps whose losses are compared
 
 
 def home(root: Path, name: str) -> Path:
-    """Where the student of a cell of the release is published: in the package, or below `root` for a control."""
-    return root / "controls" / name if name.endswith(CONTROL) else WEIGHTS / name
+    """Where a cell's student is published: in the package, or below `root` if it does not ship."""
+    if name.endswith(CONTROL):
+        return root / "controls" / name
+    return root / "starts" / name if name.endswith(START) else WEIGHTS / name
 
 
 @contextmanager

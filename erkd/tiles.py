@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from erkd.engines import Engine
 from erkd.images import BACKGROUND, FOREGROUND, UNKNOWN, Array, Bytes, trimap_unit, unit
-from erkd.students import EPSILON, LIGHT, MULTIPLE, STRIDE
+from erkd.students import EPSILON, LIGHT, MULTIPLE
 
 TILE = 768
+LARGE = 1 << 21  # pixels: below it, what is freed is less than the time it would cost to have it back
 STRIP = 256  # rows that are reduced at a time
 CELLS = 1 << 17  # that the layers of an image may have: two megapixels at stride 4
 
@@ -52,13 +53,14 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
     """
     scale = 255 if alpha.dtype == np.uint8 else 1
     layers, stride = whole_layers(engine, image, trimap)
-    release()
+    if trimap.size > LARGE:
+        release()
     np.multiply(trimap == FOREGROUND, scale, out=alpha, casting="unsafe")
     for kept, seen in tiles(trimap, tile, engine.margin):
         found = engine.network(
             unit(channels_first(padded(image, seen))),
             trimap_unit(channels_first(padded(trimap, seen)[:, :, None])),
-            channels_first(enlarged(layers, stride, seen)),
+            channels_first(enlarged(layers, stride, seen, engine.layer_stride)),
         )[0, 0]
         target = kept.of(alpha)
         inner = Box(
@@ -71,18 +73,22 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
 def whole_layers(engine: Engine, image: NDArray[Any], trimap: Bytes) -> tuple[Array, int]:
     """`spread`'s layers of the whole image, h x w x 12, and the pixels along a cell.
 
-    A cell has `STRIDE` pixels, as `propagate`'s, and more where there would be more than `CELLS` cells: memory stays
-    bounded, and what comes from far away needs no detail.
+    A cell has `layer_stride` pixels, as `propagate`'s, and more where there would be more than `CELLS` cells: memory
+    stays bounded, and what comes from far away needs no detail.
     """
-    stride = STRIDE
+    stride = engine.layer_stride
     while trimap.size > CELLS * stride**2:
         stride *= 2
-    return engine.spread(reduced(image, trimap, stride))[0].transpose(1, 2, 0), stride
+    cells = reduced(image, trimap, stride, MULTIPLE // engine.layer_stride)
+    return engine.spread(cells)[0].transpose(1, 2, 0), stride
 
 
-def reduced(image: NDArray[Any], trimap: Bytes, stride: int) -> Array:
-    """`propagation.cells` of `stride` x `stride` pixels, 1 x 11 x h x w, strip by strip; h, w multiples of 8."""
-    height, width = (-(-size // (8 * stride)) * stride * 8 for size in trimap.shape)
+def reduced(image: NDArray[Any], trimap: Bytes, stride: int, multiple: int) -> Array:
+    """`propagation.cells` of `stride` x `stride` pixels, 1 x 11 x h x w, strip by strip.
+
+    h and w are multiples of `multiple`.
+    """
+    height, width = (-(-size // (multiple * stride)) * stride * multiple for size in trimap.shape)
     result = np.empty((1, 11, height // stride, width // stride), np.float32)
     for top in range(0, height, max(STRIP, 8 * stride)):
         strip = Box(top, min(top + max(STRIP, 8 * stride), height), 0, width)
@@ -92,24 +98,24 @@ def reduced(image: NDArray[Any], trimap: Bytes, stride: int) -> Array:
         size = width // stride, (strip.bottom - top) // stride
         result[0, :3, rows] = cv2.resize(colours, size, interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
         for first, value in ((3, FOREGROUND), (7, BACKGROUND)):
-            known = (marks == value).astype(np.float32)
-            share = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
-            sums = cv2.resize(colours * known[:, :, None], size, interpolation=cv2.INTER_AREA)
+            known = (marks == value).astype(np.uint8)
+            share = cv2.resize(known.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+            sums = cv2.resize(cv2.copyTo(colours, known), size, interpolation=cv2.INTER_AREA)
             result[0, first : first + 3, rows] = sums.transpose(2, 0, 1) / (share + EPSILON)
             result[0, first + 3, rows] = share
     return result
 
 
-def enlarged(layers: Array, stride: int, box: Box) -> Array:
-    """The part of h x w x 12 layers that lies at `box`, with cells of `STRIDE` pixels."""
-    if stride == STRIDE:
-        return box.of(layers, STRIDE)
+def enlarged(layers: Array, stride: int, box: Box, cell: int) -> Array:
+    """The part of h x w x 12 layers that lies at `box`, with cells of `cell` pixels instead of `stride`."""
+    if stride == cell:
+        return box.of(layers, cell)
     top, left = max(box.top // stride - 1, 0), max(box.left // stride - 1, 0)
     part = layers[top : -(-box.bottom // stride) + 1, left : -(-box.right // stride) + 1]
-    size = part.shape[1] * stride // STRIDE, part.shape[0] * stride // STRIDE
+    size = part.shape[1] * stride // cell, part.shape[0] * stride // cell
     fine = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
     top, left = box.top - top * stride, box.left - left * stride
-    return Box(top, top + box.bottom - box.top, left, left + box.right - box.left).of(fine, STRIDE)
+    return Box(top, top + box.bottom - box.top, left, left + box.right - box.left).of(fine, cell)
 
 
 def tiles(trimap: Bytes, tile: int, margin: int) -> Iterator[tuple[Box, Box]]:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from erkd.students import MARGIN, PROPAGATION
+from erkd.students import LAYER_STRIDE, MARGIN, PROPAGATION
 
 
 def write_student(path: Path, margin: int = 32, layers_count: bool = True) -> Path:
@@ -48,7 +48,11 @@ def write_student(path: Path, margin: int = 32, layers_count: bool = True) -> Pa
     weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "student", [image, trimap, layers], outputs, weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    metadata = {PROPAGATION: base64.b64encode(_mean_everywhere()).decode(), MARGIN: str(margin)}
+    metadata = {
+        PROPAGATION: base64.b64encode(_mean_everywhere()).decode(),
+        MARGIN: str(margin),
+        LAYER_STRIDE: "4",
+    }
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -105,8 +105,8 @@ def test_a_changed_cell_is_run_again_and_no_other(ablated):
 
 def test_methods_of_a_seed_share_first_weights_and_batches(ablated):
     """Trained at a rate of next to nothing, every method leaves the weights that it started from, and BatchNorm's
-    statistics of the batches that it saw: the same for all methods of a seed (but for what a variance rounds to when a
-    weight moves by its last bit), others for another seed."""
+    statistics of the batches that it saw: the same for all methods of a seed (but for what a variance rounds to when
+    a weight moves by its last bit), others for another seed."""
     root = ablated / "ablation"
 
     def trained(name, seed):

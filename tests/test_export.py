@@ -11,10 +11,12 @@ import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
-from erkd.export import TRACED, AlphaOnly, _made_of, export_onnx, export_student, largest_difference, round_up
+from erkd.export import AlphaOnly, _made_of, export_onnx, export_student, largest_difference, round_up, traced
 from erkd.files import InputError, read_json, sha256
 from erkd.params import ExportParams
+from erkd.students import LAYER_STRIDES
 from erkd.students.blocks import double
 from erkd.students.propagation import propagate
 
@@ -24,23 +26,25 @@ PARAMS = ExportParams(opset=18, tolerance=1e-4)
 class SmallStudent(nn.Module):
     """Halves, convolves, doubles; known regions as the trimap says. The layers add a little."""
 
-    def __init__(self) -> None:
+    def __init__(self, layer_stride: int = 4) -> None:
         super().__init__()
         self.encoder = SimpleNamespace(strides=[2])
+        self.config = SimpleNamespace(layer_stride=layer_stride)
         self.down = nn.Sequential(nn.Conv2d(4, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU6())
         self.up = nn.Conv2d(8, 1, 3, padding=1)
 
     def forward(self, image: Tensor, trimap: Tensor, layers: Tensor | None = None) -> SimpleNamespace:
-        layers = propagate(image, trimap) if layers is None else layers
+        stride = self.config.layer_stride
+        layers = propagate(image, trimap, stride) if layers is None else layers
         features = self.down(torch.cat([image, trimap], dim=1))
-        features = features + double(layers).mean(1, keepdim=True)
+        features = features + interpolate(layers, scale_factor=stride // 2).mean(1, keepdim=True)
         alpha = double(self.up(features).sigmoid())
         return SimpleNamespace(alpha=torch.where(trimap == 0.5, alpha, trimap))
 
 
-def make_student() -> SmallStudent:
+def make_student(layer_stride: int = 4) -> SmallStudent:
     torch.manual_seed(0)
-    return SmallStudent().eval()
+    return SmallStudent(layer_stride).eval()
 
 
 def quiet_session(path: Path) -> onnxruntime.InferenceSession:
@@ -85,10 +89,17 @@ def test_layers_may_be_given(exported: Path) -> None:
     assert np.abs(expected - make_student()(image, trimap).alpha.detach().numpy()).max() > 1e-3
 
 
-def test_the_stored_propagation_is_of_this_source() -> None:
+@pytest.mark.parametrize("stride", LAYER_STRIDES)
+def test_the_stored_propagation_is_of_this_source(stride: int) -> None:
     """Otherwise every export would trace it anew, for a minute."""
-    made_of = {entry.key: entry.value for entry in onnx.load(TRACED).metadata_props}
+    made_of = {entry.key: entry.value for entry in onnx.load(traced(stride)).metadata_props}
     assert made_of == _made_of(PARAMS.opset)
+
+
+def test_a_coarser_first_guess_equals_pytorch_too(tmp_path: Path) -> None:
+    student = AlphaOnly(make_student(layer_stride=8))
+    export_onnx(student, tmp_path / "student.onnx", opset=18)
+    assert largest_difference(student, tmp_path / "student.onnx") < 1e-5
 
 
 def test_other_weights_are_noticed(exported: Path) -> None:

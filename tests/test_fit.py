@@ -11,7 +11,8 @@ from erkd.fit import fit, learning_rate_factor, total_loss, update_average
 from erkd.params import DistillParams
 
 PARAMS = DistillParams(
-    init_from=None, compositing="stored", merge=0.5, light=0.5, steps=12, batch_size=2, crop=64, learning_rate=3e-3,
+    init_from=None, compositing="stored", merge=0.5, light=0.5, gloss=0.5, steps=12,
+    batch_size=2, crop=64, learning_rate=3e-3,
     weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
 )  # fmt: skip
 

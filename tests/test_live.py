@@ -64,6 +64,17 @@ def test_light_is_mixed_as_it_falls():
     assert photometry.mix(white, over, white, gamma).isfinite().all()
 
 
+def test_gloss_adds_highlights_to_foregrounds_alone(live):
+    live.distill = live.distill.model_copy(update={"gloss": 1e-9})  # as many draws, no highlights
+    plain = live[0]
+    live.distill = live.distill.model_copy(update={"gloss": 1.0})
+    glossy = live[0]
+    assert torch.equal(plain.alpha, glossy.alpha)
+    assert (glossy.foreground >= plain.foreground - 1e-6).all()
+    lit = (glossy.foreground > plain.foreground + 1e-3).float().mean()
+    assert 0.2 < lit < 0.7  # about half of the noise is positive; what is black or white stays
+
+
 def test_theta_finds_the_crop_in_its_layer(live, monkeypatch):
     monkeypatch.setattr("erkd.live.FINE", 0)  # no layer is halved
     live.distill = live.distill.model_copy(update={"merge": 0.0})

@@ -29,7 +29,8 @@ METHODS = {
     "matting": ["matting"],
 }
 DISTILL = DistillParams(
-    init_from=None, compositing="live", merge=0.5, light=0.5, steps=2, batch_size=2, crop=64, learning_rate=1e-3,
+    init_from=None, compositing="live", merge=0.5, light=0.5, gloss=0.5, steps=2,
+    batch_size=2, crop=64, learning_rate=1e-3,
     weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=2, laplacian=0.2,
 )  # fmt: skip
 
@@ -65,9 +66,11 @@ def test_the_names_in_params_are_the_methods():
     )
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_gradients_reach_the_student_and_what_is_trained_with_it_and_never_a_teacher(build, half):
-    student = small_student(half=half).train()
+@pytest.mark.parametrize(
+    "changes", [{}, {"half": True}, {"half": True, "coarse": True}], ids=["", "half", "coarse"]
+)
+def test_gradients_reach_the_student_and_what_is_trained_with_it_and_never_a_teacher(build, changes):
+    student = small_student(**changes).train()
     methods = build(student)
     sum(all_losses(student, methods, layered_batch()).values()).backward()
     assert student.encoder.trunk.model.conv_stem.weight.grad.abs().sum() > 0

@@ -8,9 +8,11 @@ import torch
 from students import DIMENSION, PROMPTS, random_text, small_student, vertical_edge
 
 from erkd.files import InputError
+from erkd.students import LAYER_STRIDES
 from erkd.students.edge_reserved import EdgeReserved, gradient_kernels
 from erkd.students.multimodal_fusion import build_dictionary
-from erkd.students.propagation import fill, project, propagate
+from erkd.students.propagation import fill, first_guess, project, propagate
+from erkd.students.sizes import SIZES
 from erkd.students.student import Student, StudentConfig, load_student, save_student
 
 
@@ -19,7 +21,7 @@ def test_known_colours_fill_the_unknown():
     colours[:, 0, :, :4] = 1
     known = torch.zeros(1, 1, 32, 32)
     known[..., :4] = 1
-    filled, distance = fill(colours, known)
+    filled, distance = fill(colours, known, 3)
     # the one known colour everywhere, and known cells unchanged
     torch.testing.assert_close(filled[:, 0], torch.ones(1, 32, 32), atol=0.03, rtol=0)
     assert filled[:, 1:].abs().max() == 0
@@ -29,15 +31,17 @@ def test_known_colours_fill_the_unknown():
 
 
 def test_nothing_known_is_finite():
-    filled, distance = fill(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8))
+    filled, distance = fill(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8), 3)
     assert filled.abs().max() == 0
     torch.testing.assert_close(distance, torch.ones(1, 1, 8, 8))
 
 
-def test_closed_form_and_projection_recover_alpha_where_colours_are_flat():
+@pytest.mark.parametrize("stride", LAYER_STRIDES)
+def test_closed_form_and_projection_recover_alpha_where_colours_are_flat(stride):
     light, trimap, alpha = vertical_edge()
     image = light**0.8  # light is mixed, and stored by a curve: `to_light` undoes it
-    cues = project(image, propagate(image, trimap))
+    layers = propagate(image, trimap, stride)
+    cues = torch.cat([first_guess(image, layers, stride), project(image, layers, stride)], dim=1)
     torch.testing.assert_close(cues[:, :1], alpha, atol=0.02, rtol=0)
     torch.testing.assert_close(cues[:, 1:2], alpha, atol=0.02, rtol=0)
     assert cues[:, 2].max() < 0.02  # residual
@@ -57,7 +61,7 @@ def test_gradient_kernels_are_odd_transposed_and_of_unit_norm():
 def test_edges_are_reserved_for_the_unknown_region():
     image, trimap, alpha = vertical_edge()
     unknown = (trimap == 0.5).float()
-    features, edges = EdgeReserved(3, 8)(image, alpha, unknown, image)
+    features, edges = EdgeReserved(3, 8, coarse=False)(image, alpha, unknown, image)
     assert features[2].shape == (2, 8, 32, 32)
     assert features[4].shape == (2, 8, 16, 16)
     assert edges[2].shape == (2, 2, 32, 32)
@@ -92,15 +96,25 @@ def test_shapes_and_ranges(size):
     assert set(matte.edges) == {2, 4}
 
 
+@pytest.mark.parametrize("coarse", [False, True])
 @pytest.mark.parametrize(("stages", "half"), [(3, False), (4, False), (5, False), (4, True)])
-def test_the_encoder_may_be_cut_at_any_level_that_params_allow(stages, half):
+def test_the_encoder_may_be_cut_at_any_level_that_params_allow(stages, half, coarse):
     image, trimap, _ = vertical_edge()
-    matte = small_student(stages=stages, half=half).eval()(image, trimap)
+    matte = small_student(stages=stages, half=half, coarse=coarse).eval()(image, trimap)
     assert matte.alpha.shape == matte.cues[:, :1].shape == trimap.shape
-    deepest = 2 ** (stages + half)
+    deepest = 2 ** (stages + (half or coarse))
     assert set(matte.features) == {deepest // 2, deepest}
     assert set(matte.edges) == {2, 4}
     assert matte.decoded.shape[-1] == 32
+
+
+@pytest.mark.parametrize("size", ["nano", "base"])  # not small: docs/decisions.md
+def test_crops_of_128_pixels_train_every_weight_of_the_context(size):
+    """One that meets nothing but the crop's border would keep its random value, and meet features in photographs."""
+    student = small_student(**SIZES[size]).train()
+    image, trimap, _ = vertical_edge(128)
+    student(torch.rand_like(image), trimap).alpha.square().sum().backward()
+    assert (student.fusion.context.depthwise.weight.grad.abs().amax((0, 1)) > 0).all()
 
 
 def test_a_samples_result_does_not_depend_on_its_batch():
@@ -126,7 +140,19 @@ def test_controls_cost_the_same_parameters_and_change_the_result(changes):
 
 def test_the_default_student_is_small():
     student = Student(
-        StudentConfig("tf_efficientnet_lite0", 4, 32, True, "text", 20, 128, trim=False, half=True)
+        StudentConfig(
+            "tf_efficientnet_lite0",
+            4,
+            32,
+            True,
+            "text",
+            20,
+            128,
+            trim=False,
+            half=True,
+            coarse=False,
+            dilation=4,
+        )
     )
     assert sum(p.numel() for p in student.parameters()) < 2_000_000
 

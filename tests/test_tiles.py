@@ -13,17 +13,17 @@ from test_matter import photo
 from erkd.engines import Engine, flipping, onnx_engine, torch_engine
 from erkd.images import trimap_unit, unit
 from erkd.predict import predict_alpha
-from erkd.students import STRIDE
+from erkd.students import LAYER_STRIDES
 from erkd.students.closed_form import apply_line
 from erkd.students.propagation import propagate
 from erkd.students.student import save_student
 from erkd.tiles import Box, enlarged, estimate, padded, reduced, spans, tiles, unknown_box, whole_layers
 
 
-@pytest.fixture(scope="module")
-def student(tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["fine", "coarse"])
+def student(request, tmp_path_factory):
     """A small network with random weights, and the engine that runs it."""
-    network = small_student().eval()
+    network = small_student(coarse=request.param).eval()
     folder = tmp_path_factory.mktemp("student")
     save_student(network, folder, {})
     return network, torch_engine(folder, "cpu")
@@ -54,35 +54,41 @@ def test_layers_are_those_of_propagation(student, size):
         np.pad(trimap_unit(trimap), padding, "symmetric"),
     )
     expected = propagate(
-        torch.from_numpy(inputs[0]).permute(2, 0, 1)[None], torch.from_numpy(inputs[1])[None, None]
+        torch.from_numpy(inputs[0]).permute(2, 0, 1)[None],
+        torch.from_numpy(inputs[1])[None, None],
+        student[1].layer_stride,
     )
     found, stride = whole_layers(student[1], image, trimap)
-    assert stride == STRIDE
+    assert stride == student[1].layer_stride
     found = found.transpose(2, 0, 1)[None]
     np.testing.assert_allclose(found[:, :8], expected[:, :8].numpy(), atol=2e-5)
-    means = torch.from_numpy(reduced(image, trimap, STRIDE)[:, :3])
-    guesses = [apply_line(layers[:, 8:], means) for layers in (torch.from_numpy(found), expected)]
+    means = torch.from_numpy(reduced(image, trimap, stride, 32 // stride)[:, :3])
+    guesses = [
+        apply_line(layers[:, 8:11], layers[:, 11:], means) for layers in (torch.from_numpy(found), expected)
+    ]
     torch.testing.assert_close(*guesses, atol=1e-3, rtol=0)  # slopes along colours that do not vary are free
 
 
-def test_strips_do_not_show(student):
+@pytest.mark.parametrize("stride", LAYER_STRIDES)
+def test_strips_do_not_show(stride):
     image, trimap = photo(600, 40)  # more than one strip
-    both = reduced(image, trimap, STRIDE), reduced(unit(image), trimap, STRIDE)
+    both = reduced(image, trimap, stride, 8), reduced(unit(image), trimap, stride, 8)
     np.testing.assert_allclose(*both, atol=1e-6)
 
 
 def test_layers_of_large_images_are_of_fewer_cells(student, monkeypatch):
-    image, trimap = smooth_photo(200, 330)
+    cell = student[1].layer_stride
+    image, trimap = smooth_photo(64 * cell, 82 * cell)
     fine, _ = whole_layers(student[1], image, trimap)
-    monkeypatch.setattr("erkd.tiles.CELLS", 2000)
+    monkeypatch.setattr("erkd.tiles.CELLS", 3000)
     coarse, stride = whole_layers(student[1], image, trimap)
-    assert stride == 2 * STRIDE
-    assert coarse.shape == (32, 48, 12)
-    whole = enlarged(coarse, stride, Box(0, 224, 0, 352))
-    assert whole.shape == (56, 88, 12)
-    assert np.abs(whole[:50, :82, [0, 4]] - fine[:50, :82, [0, 4]]).mean() < 0.05
-    box = Box(32, 160, 96, 352)
-    np.testing.assert_array_equal(enlarged(coarse, stride, box), box.of(whole, STRIDE))
+    assert stride == 2 * cell
+    assert coarse.shape == (32, -(-41 * cell // 32) * 32 // cell, 12)
+    whole = enlarged(coarse, stride, Box(0, 64 * cell, 0, 82 * cell), cell)
+    assert whole.shape == (64, 82, 12)
+    assert np.abs(whole[:, :, [0, 4]] - fine[:64, :82, [0, 4]]).mean() < 0.05
+    box = Box(8 * cell, 40 * cell, 24 * cell, 80 * cell)
+    np.testing.assert_array_equal(enlarged(coarse, stride, box, cell), box.of(whole, cell))
 
 
 @pytest.mark.parametrize("size", [(64, 96), (70, 101)])
@@ -131,7 +137,7 @@ def test_tiles_without_unknown_pixels_are_not_run(tmp_path):
     engine = onnx_engine(write_student(tmp_path / "student.onnx"))
     seen = []
     counting = Engine(
-        lambda *inputs: seen.append(inputs[0].shape) or engine.network(*inputs), engine.spread, 32, ""
+        lambda *inputs: seen.append(inputs[0].shape) or engine.network(*inputs), engine.spread, 32, 4, ""
     )
     trimap = np.zeros((640, 640), np.uint8)
     trimap[5:9, 5:9] = trimap[600:604, 630:634] = 128

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 from erkd.batches import Batch
 from erkd.students.blocks import double
 from erkd.students.decoder import Head
-from erkd.students.propagation import CHANNELS
-from erkd.students.student import Matte, Student
+from erkd.students.student import Matte, Student, head_cues
 
 
 class FurtherHead(nn.Module):
@@ -18,7 +17,7 @@ class FurtherHead(nn.Module):
 
     def __init__(self, student: Student, channels: int) -> None:
         super().__init__()
-        self.head = Head(channels, CHANNELS, student.config.width)
+        self.head = Head(channels, head_cues(student.config), student.config.width)
 
     def forward(self, features: Tensor, matte: Matte, batch: Batch) -> Tensor:
         """Alpha B x 1 x H x W in [0, 1], known regions as the trimap says."""

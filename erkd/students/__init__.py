@@ -2,8 +2,9 @@
 
 MULTIPLE = 32  # height and width that the network takes
 REACH = 10  # cells of the deepest stride: an alpha hardly depends on what is farther away, layers apart
-STRIDE = 4  # of the layers that colour propagation makes
+LAYER_STRIDES = (4, 8)  # that the layers of colour propagation may have; a student has one of them
 LIGHT = 1.25  # power of stored values that the first guess looks at (`propagation.to_light`)
 EPSILON = 1e-6  # keeps the mean colour of no known pixels finite
 PROPAGATION = "erkd.propagation"  # entries of a student.onnx's metadata: colour propagation as ONNX, base64
-MARGIN = "erkd.margin"  # and the pixels by which tiles overlap
+MARGIN = "erkd.margin"  # the pixels by which tiles overlap
+LAYER_STRIDE = "erkd.layer_stride"  # and the pixels along a cell of the layers

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch._higher_order_ops import while_loop
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
-HALVINGS = 3  # levels below the finest
 STEPS = (10, 20, 20, 40)  # of conjugate gradients, coarsest level first
 FEWER = (10, 20, 30, 15)  # in training, where a first guess may be a little worse
 VARIANCE = 1e-6  # added to a window's variances: below it colours count as equal
@@ -73,11 +72,12 @@ def solve(
 
     `image` B x 3 x h x w, mean colours in [0, 1]; `foreground` and `background` B x 1 x h x w, shares of pixels
     known to be; `guess` B x 1 x h x w, an alpha from elsewhere, believed by `weight` >= 0 (a row of the
-    Laplacian sums to about 9); `steps` of conjugate gradients on each level. h and w are multiples of 8. Where
+    Laplacian sums to about 9); `steps` of conjugate gradients on each level,
+    coarsest first; h and w are multiples of 2^(levels - 1). Where
     nothing is known alpha is 0.5.
     """
     pyramid = [torch.cat([image, foreground, background, guess, weight], dim=1)]
-    for _ in range(HALVINGS):
+    for _ in steps[1:]:
         pyramid.append(avg_pool2d(pyramid[-1], 2))
     alpha = torch.full_like(pyramid[-1][:, :1], 0.5)
     line = torch.zeros_like(pyramid[-1][:, :4])
@@ -85,7 +85,7 @@ def solve(
         colours, share, other, data, trust = maps.split([3, 1, 1, 1, 1], dim=1)
         if index:
             line = interpolate(line, scale_factor=2, mode="bilinear")
-            alpha = apply_line(line, colours)
+            alpha = apply_line(line[:, :3], line[:, 3:], colours)
         level = relate(colours)
         unknown = (share + other < KNOWN).to(maps.dtype)
         alpha = unknown * alpha + (1 - unknown) * share / (share + other).clamp_min(TINY)
@@ -94,9 +94,9 @@ def solve(
     return line
 
 
-def apply_line(line: Tensor, image: Tensor) -> Tensor:
-    """Alpha B x 1 x H x W in [0, 1] of `line` B x 4 x H x W and `image` B x 3 x H x W."""
-    return ((line[:, :3] * image).sum(1, keepdim=True) + line[:, 3:]).clamp(0, 1)
+def apply_line(slopes: Tensor, intercept: Tensor, image: Tensor) -> Tensor:
+    """Alpha B x 1 x H x W in [0, 1] of a line, B x 3 x H x W and B x 1 x H x W, at `image` B x 3 x H x W."""
+    return ((slopes * image).sum(1, keepdim=True) + intercept).clamp(0, 1)
 
 
 def relate(image: Tensor) -> Level:

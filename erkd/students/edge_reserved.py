@@ -30,15 +30,19 @@ def gradient_kernels(sigma: float, radius: int) -> Tensor:
 
 
 class EdgeReserved(nn.Module):
-    """Edge features B x C x H/2 x W/2 and B x C x H/4 x W/4, and edge maps B x 2 x ... at both strides."""
+    """Edge features B x C x H/2 x W/2 and B x C x H/4 x W/4, and edge maps B x 2 x ... at both strides.
+
+    `coarse`: the inputs of the learned filters come at half the resolution.
+    """
 
     kernels: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, coarse: bool) -> None:
         super().__init__()
         bank = torch.cat([gradient_kernels(sigma, 4) for sigma in SIGMAS])
-        self.register_buffer("kernels", bank.repeat(2, 1, 1, 1), persistent=False)
-        self.learned = conv(in_channels, 16, 3, stride=2)
+        apart = [torch.cat([bank, 0 * bank], dim=1), torch.cat([0 * bank, bank], dim=1)]
+        self.register_buffer("kernels", torch.cat(apart), persistent=False)  # zeros: faster than two groups
+        self.learned = conv(in_channels, 16, 3, stride=1 if coarse else 2)
         self.fuse = nn.Sequential(conv(len(self.kernels) + 16, out_channels, 1), Separable(out_channels))
         self.down = conv(out_channels, out_channels, 3, stride=2)
         self.predict = nn.ModuleList(nn.Conv2d(out_channels, 2, 1) for _ in STRIDES)
@@ -48,10 +52,11 @@ class EdgeReserved(nn.Module):
     ) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
         """Features and signed edge maps (d/dx, d/dy) by stride.
 
-        `image` B x 3 x H x W, `alpha` (the first guess) and `unknown` B x 1 x H x W, `inputs` B x C x H x W.
+        `image` B x 3 x H x W, `alpha` (the first guess) and `unknown` B x 1 x H x W, `inputs` B x C x H x W, or
+        half as large.
         """
         signal = torch.cat([image.mean(1, keepdim=True), alpha], dim=1)
-        fixed = nn.functional.conv2d(signal, self.kernels, stride=2, padding=4, groups=2)
+        fixed = nn.functional.conv2d(signal, self.kernels, stride=2, padding=4)
         gate = max_pool2d(unknown, 2)
         fine = self.fuse(torch.cat([fixed, self.learned(inputs)], dim=1)) * gate
         coarse = self.down(fine) * max_pool2d(gate, 2)

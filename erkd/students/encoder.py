@@ -5,7 +5,6 @@ from typing import Any
 import timm
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
 
 from erkd.files import InputError
 from erkd.imagenet import imagenet_state_dict
@@ -15,7 +14,8 @@ class Encoder(nn.Module):
     """Feature maps at strides 2, 4, 8, ... of a timm backbone cut after `stages` levels.
 
     With `trim` the last level ends one of the backbone's stages early, which EfficientNets have to spare. With `half`
-    it looks at half the resolution, at a quarter of the cost, and the strides are 4, 8, 16, ...
+    its input is half as large as the picture, a quarter of the cost, and its strides in the picture's pixels are 4,
+    8, 16, ...
     Input B x `in_channels` x H x W whose first three channels are RGB; H and W multiples of 32. BatchNorm keeps
     its ImageNet statistics: those of a small batch of crops would be worse.
     """
@@ -45,7 +45,6 @@ class Encoder(nn.Module):
             )
         if trim:
             self.channels[-1] = trim_last_stage(trunk, backbone, self.strides[-1], in_channels)
-        self.halved = half
         if half:
             self.strides = [2 * stride for stride in self.strides]
 
@@ -59,7 +58,7 @@ class Encoder(nn.Module):
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
         """B x in_channels x H x W -> one feature map per level, finest first."""
-        levels: list[Tensor] = self.trunk(avg_pool2d(inputs, 2) if self.halved else inputs)
+        levels: list[Tensor] = self.trunk(inputs)
         return levels
 
 

@@ -46,6 +46,7 @@ class MultimodalFusion(nn.Module):
         text_shape: tuple[int, int],
         kind: str,
         edge_pool: int,
+        dilation: int,
     ) -> None:
         super().__init__()
         prompts, dimension = text_shape
@@ -54,7 +55,7 @@ class MultimodalFusion(nn.Module):
         self.project = nn.Conv2d(channels, dimension, 1)
         self.value = nn.Linear(dimension, out_channels)
         self.local = conv(channels + 2 * edge_channels, out_channels, 1)
-        self.context = Separable(out_channels, dilation=4)
+        self.context = Separable(out_channels, dilation)
         self.fuse = conv(3 * out_channels, out_channels, 1)
         self.refine = Separable(out_channels)
         self.dictionary = nn.Parameter(torch.zeros(prompts, dimension), requires_grad=kind == "learned")

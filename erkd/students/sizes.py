@@ -5,11 +5,12 @@ from typing import Any
 from erkd.params import StudentParams
 from erkd.students.student import StudentConfig
 
-# levels of the backbone, whether the last ends early, whether they see half the resolution; width of what follows
+# levels of the backbone, whether the last ends early, whether they see half the resolution; width of what follows;
+# whether the first guess and the other cues are coarse; cells between the weights of MFFM's context
 SIZES: dict[str, dict[str, Any]] = {
-    "nano": {"stages": 4, "trim": True, "half": True, "width": 16},
-    "small": {"stages": 4, "trim": False, "half": True, "width": 32},
-    "base": {"stages": 5, "trim": False, "half": False, "width": 64},
+    "nano": {"stages": 4, "trim": True, "half": True, "width": 16, "coarse": True, "dilation": 1},
+    "small": {"stages": 4, "trim": False, "half": True, "width": 32, "coarse": False, "dilation": 4},
+    "base": {"stages": 5, "trim": False, "half": False, "width": 64, "coarse": False, "dilation": 1},
 }
 SHAPE = SIZES["nano"].keys()  # the fields of a StudentConfig that its size decides
 
@@ -20,7 +21,13 @@ def size_of(config: StudentConfig) -> str:
     names = [name for name, known in SIZES.items() if known == shape]
     short = ", the last ending early," if config.trim else ""
     half = " at half the resolution" if config.half else ""
-    return names[0] if names else f"{config.stages} levels{short} of width {config.width}{half}"
+    coarse = " with coarse cues" if config.coarse else ""
+    dilation = f", dilation {config.dilation}"
+    return (
+        names[0]
+        if names
+        else f"{config.stages} levels{short} of width {config.width}{half}{coarse}{dilation}"
+    )
 
 
 def student_config(params: StudentParams, text_shape: tuple[int, ...]) -> StudentConfig:

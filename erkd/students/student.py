@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from erkd.files import InputError, atomic, check_hash, read_json, sha256, write_json
 from erkd.students import REACH
@@ -16,7 +17,7 @@ from erkd.students.edge_reserved import STRIDES as EDGE_STRIDES
 from erkd.students.edge_reserved import EdgeReserved
 from erkd.students.encoder import Encoder, load_imagenet
 from erkd.students.multimodal_fusion import MultimodalFusion, build_dictionary
-from erkd.students.propagation import CHANNELS, project, propagate
+from erkd.students.propagation import CHANNELS, first_guess, project, propagate
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ class StudentConfig:
     embed_dim: int
     trim: bool
     half: bool
+    coarse: bool
+    dilation: int
+
+    @property
+    def layer_stride(self) -> int:
+        """Pixels along a cell of the layers that the first guess is made of."""
+        return 8 if self.coarse else 4
 
 
 @dataclass
@@ -42,7 +50,7 @@ class Matte:
     (stride 8 raw; at the deepest stride the unit-length embedding in CLIP's joint space); `logits` B x K x
     H/s x W/s over MFFM's dictionary, at the deepest stride; `edges` by stride, B x 2 x H/s x W/s. What losses
     of further heads need: `levels`, the encoder's maps by stride, finest first; `decoded` B x C x H/2 x W/2, the
-    last map of the decoder; `cues` B x 6 x H x W (`propagation.project`).
+    last map of the decoder; `cues` B x `head_cues` x H x W, the first guess and, unless `config.coarse`, the others.
     """
 
     alpha: Tensor
@@ -60,11 +68,13 @@ class Student(nn.Module):
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
         self.config = config
-        width, inputs = config.width, 6 + CHANNELS
-        self.encoder = Encoder(config.backbone, config.stages, inputs, config.trim, config.half)
+        width, inputs = config.width, 7 + CHANNELS
+        self.encoder = Encoder(
+            config.backbone, config.stages, inputs, config.trim, config.half or config.coarse
+        )
         channels = self.encoder.channels
         edge_width = width // 2
-        self.edge_reserved = EdgeReserved(inputs, edge_width)
+        self.edge_reserved = EdgeReserved(inputs, edge_width, config.coarse)
         self.fusion = MultimodalFusion(
             channels[-1],
             edge_width,
@@ -72,39 +82,51 @@ class Student(nn.Module):
             (config.prompts, config.embed_dim),
             config.dictionary,
             edge_pool=self.encoder.strides[-1] // 4,
+            dilation=config.dilation,
         )
         found, deepest = dict(zip(self.encoder.strides, channels, strict=True)), self.encoder.strides[-1]
         self.strides = [deepest >> i for i in range(1, deepest.bit_length() - 1)]  # of the decoder, down to 2
         widths = [2 * width, *(max(width // 2, (width * 3 // 2) >> i) for i in range(len(self.strides)))]
         skips = [found.get(s, 0) + (edge_width if s in EDGE_STRIDES else 0) for s in self.strides]
         self.decoder = Decoder(widths, skips)
-        self.head = Head(widths[-1], CHANNELS, width)
+        self.head = Head(widths[-1], head_cues(config), width)
 
     def forward(self, image: Tensor, trimap: Tensor, layers: Tensor | None = None) -> Matte:
         """`image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5, 1; H, W multiples of 32.
 
-        `layers` B x 12 x H/4 x W/4 are `propagate`'s. A tile of a larger image brings those of the whole,
-        which alone have unlimited reach; without them they are computed from the input itself.
+        `layers` B x 12 x H/s x W/s are `propagate`'s of stride `config.layer_stride`. A tile of a larger image brings
+        those of the whole, which alone have unlimited reach; without them they are computed from the input itself.
         """
-        with torch.autocast(image.device.type, enabled=False):  # small shares are divided by small shares
-            if layers is None:
-                layers = propagate(image, trimap, FEWER if self.training else STEPS)
-            cues = project(image, layers)
+        config, stride = self.config, self.config.layer_stride
         is_background, is_foreground = (trimap == 0).to(image.dtype), (trimap == 1).to(image.dtype)
         unknown = 1 - is_background - is_foreground
-        inputs = torch.cat([2 * image - 1, is_background, unknown, is_foreground, cues], dim=1)
-        levels = self.encoder(inputs)
+        with torch.autocast(image.device.type, enabled=False):  # small shares are divided by small shares
+            if layers is None:
+                layers = propagate(image, trimap, stride, FEWER if self.training else STEPS)
+            guess = first_guess(image, layers, stride)
+            seen = [image, is_background, unknown, is_foreground, guess]
+            if config.coarse:
+                seen, stride = [avg_pool2d(part, 2) for part in seen], stride // 2
+            cues = project(seen[0], layers, stride)
+        inputs = torch.cat([2 * seen[0] - 1, *seen[1:], cues], dim=1)
+        levels = self.encoder(avg_pool2d(inputs, 2) if config.half and not config.coarse else inputs)
         by_stride = dict(zip(self.encoder.strides, levels, strict=True))
-        edge_features, edges = self.edge_reserved(image, cues[:, :1], unknown, inputs)
-        if not self.config.edge_module:
+        edge_features, edges = self.edge_reserved(image, guess, unknown, inputs)
+        if not config.edge_module:
             edge_features = {stride: features * 0 for stride, features in edge_features.items()}
         fused, embedding, logits = self.fusion(levels[-1], edge_features[4])
         sources = by_stride, edge_features
         decoded = self.decoder(fused, [[maps[s] for maps in sources if s in maps] for s in self.strides])
-        alpha = self.head(decoded, image, cues) * unknown + is_foreground
+        fine = guess if config.coarse else torch.cat([guess, cues], dim=1)
+        alpha = self.head(decoded, image, fine) * unknown + is_foreground
         shallow, deep = self.encoder.strides[-2:]
         features = {shallow: by_stride[shallow], deep: embedding}
-        return Matte(alpha, features, logits, edges, by_stride, decoded, cues)
+        return Matte(alpha, features, logits, edges, by_stride, decoded, fine)
+
+
+def head_cues(config: StudentConfig) -> int:
+    """How many cues the full-resolution head sees."""
+    return 1 if config.coarse else 1 + CHANNELS
 
 
 def margin(student: nn.Module) -> int:
