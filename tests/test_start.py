@@ -58,7 +58,7 @@ def test_another_shape_is_refused_and_both_are_named(tmp_path):
         start_from(tmp_path, wanted, torch.zeros(PROMPTS, 64))
     for part in (
         f"distill.init_from {tmp_path}: ",
-        "student.size is 5 levels of width 32, the given student's 4 levels of width 16",
+        "student.size is 5 levels of width 32 and dilation 2, the given student's 4 levels of width 16 and ",
         "teacher.embed_dim is 64, the given student's 16",
     ):
         assert part in str(caught.value)

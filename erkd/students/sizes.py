@@ -22,7 +22,7 @@ def size_of(config: StudentConfig) -> str:
     short = ", the last ending early," if config.trim else ""
     half = " at half the resolution" if config.half else ""
     coarse = " with coarse cues" if config.coarse else ""
-    dilation = f", dilation {config.dilation}"
+    dilation = f" and dilation {config.dilation}"
     return (
         names[0]
         if names
