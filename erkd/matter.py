@@ -17,7 +17,7 @@ from erkd.files import InputError
 from erkd.images import TRIMAP_FILE_VALUES, UNKNOWN, Array, Bytes, levels
 from erkd.specs import open_engine
 from erkd.students import MULTIPLE
-from erkd.tiles import TILE, estimate
+from erkd.tiles import KEPT, estimate
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Matter:
     """A loaded student; may be used from several threads at once. `Matter.load` makes one."""
 
     engine: Engine
-    tile: int = TILE
+    tile: int
 
     @classmethod
     def load(cls, spec: str | Path | None = None, device: str = "auto", tile: int | None = None) -> "Matter":
@@ -40,7 +40,7 @@ class Matter:
             raise InputError(
                 f"tile: {tile} pixels; {smallest} at least, since a tile sees {engine.margin} around it"
             )
-        return cls(engine, tile or max(TILE, 2 * smallest))
+        return cls(engine, tile or 2 * engine.margin + KEPT)
 
     def __call__(self, image: NDArray[Any], trimap: NDArray[Any]) -> Array:
         """Alpha H x W, float32 in [0, 1]; what the trimap knows is returned as it is.

@@ -19,7 +19,7 @@ from erkd.engines import Engine
 from erkd.images import BACKGROUND, FOREGROUND, UNKNOWN, Array, Bytes, trimap_unit, unit
 from erkd.students import EPSILON, LIGHT, MULTIPLE
 
-TILE = 768
+KEPT = 416  # pixels along a tile, its margins apart: one tile sees a megapixel
 LARGE = 1 << 21  # pixels: below it, what is freed is less than the time it would cost to have it back
 STRIP = 256  # rows that are reduced at a time
 CELLS = 1 << 17  # that the layers of an image may have: two megapixels at stride 4
