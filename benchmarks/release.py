@@ -90,10 +90,12 @@ def readme_table(rows: list[ReleaseRow]) -> str:
     )  # fmt: skip
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for row in sorted(rows, key=lambda row: (ORDER.index(row.set), -row.parameters)):
-        name = f"`{row.method}`" if row.parameters else row.method
-        name = name.replace(f"{CONTROL}`", "` without distillation").replace(
-            f"{START}`", "` before highlights"
-        )
+        name = row.method
+        if row.parameters:
+            first = " before highlights" if name.endswith(START) else ""
+            control = name.removesuffix(START).endswith(CONTROL)
+            size = name.removesuffix(START).removesuffix(CONTROL)
+            name = f"`{size}`{' without distillation' if control else ''}{first}"
         scores = f"{row.sad:.2f} | {1000 * row.mse:.2f} | {row.grad:.2f} | {row.conn:.2f}"
         parameters = f"{row.parameters / 1e6:.2f} M" if row.parameters else "0"
         lines.append(
