@@ -10,7 +10,7 @@ from PIL import Image
 
 from erkd.comparison import method_name
 from erkd.cost_chart import Point, cost_chart
-from erkd.images import FORMATS
+from erkd.image_files import FORMATS
 from erkd.published import METRICS, Published
 from erkd.score_tables import NOTHING, Cell, Row
 from erkd.scores import STUDENT

@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from erkd.files import InputError
-from erkd.images import images_by_name, load_alpha, save_image
+from erkd.image_files import images_by_name
+from erkd.images import load_alpha, save_image
 from erkd.parallel import map_rows
 
 TAKEN = ("student", "interpolation", "closed_form", "knn", "shared_sampling", "mean")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from erkd.files import InputError, atomic
-from erkd.images import images_by_name
+from erkd.image_files import images_by_name
 from erkd.intervals import mean_scores
 from erkd.metrics import Scores
 from erkd.parallel import map_rows

@@ -1,14 +1,8 @@
-"""A student as ONNX: one file, the same bytes wherever it is made, checked against PyTorch.
-
-The only importer of onnx.
-"""
+"""A student as ONNX: one file, the same bytes wherever it is made, checked against PyTorch."""
 
 import base64
 import copy
-import logging
 import math
-import warnings
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from erkd.files import InputError, atomic, sha256, write_json
+from erkd.onnx_graph import trace
+from erkd.onnx_propagation import default_layers, propagation_file
 from erkd.params import ExportParams
-from erkd.students import LAYER_STRIDE, LAYER_STRIDES, MARGIN, MULTIPLE, PROPAGATION
-from erkd.students.propagation import cells, propagate, spread, steps_of
+from erkd.students import LAYER_STRIDE, MARGIN, MULTIPLE, PROPAGATION
+from erkd.students.propagation import propagate
 from erkd.students.student import margin
 
-SOURCE = Path(__file__).parent
-TRACED_FROM = ("__init__.py", "closed_form.py", "propagation.py", "sampling.py")  # of erkd/students
 SMALL_WEIGHT = 64  # numbers; fewer are not worth a cast
 CHECKED = ((1, 96, 128), (3, 224, 160))  # batch, height, width; none is what is traced
 
@@ -45,30 +39,6 @@ class AlphaOnly(nn.Module):
         return alpha
 
 
-class Cells(nn.Module):
-    """`propagation.cells` as the exporter wants a function."""
-
-    def __init__(self, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-
-    def forward(self, image: Tensor, trimap: Tensor) -> Tensor:
-        """B x 3 x H x W and B x 1 x H x W -> B x 11 x H/s x W/s."""
-        return cells(image, trimap, self.stride)
-
-
-class Spread(nn.Module):
-    """`propagation.spread` as the exporter wants a function."""
-
-    def __init__(self, stride: int) -> None:
-        super().__init__()
-        self.steps = steps_of(stride)
-
-    def forward(self, cells: Tensor) -> Tensor:
-        """B x 11 x h x w -> B x 12 x h x w."""
-        return spread(cells, self.steps)
-
-
 def export_onnx(model: AlphaOnly, path: Path, opset: int) -> None:
     """Write `model(image, trimap, layers) -> alpha` as one ONNX file.
 
@@ -82,9 +52,9 @@ def export_onnx(model: AlphaOnly, path: Path, opset: int) -> None:
     stride = model.layer_stride
     layers = torch.rand(2, 12, 64 // stride, 96 // stride)
     inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5), layers)
-    network = _traced(model, inputs, ["image", "trimap", "used_layers"], "alpha", opset)
-    propagation = _propagation(stride, opset)
-    _default_layers(network, propagation, stride, opset)
+    network = trace(model, inputs, ["image", "trimap", "used_layers"], "alpha", opset)
+    propagation = propagation_file(stride, opset)
+    default_layers(network, propagation, stride, opset)
     metadata = {
         PROPAGATION: base64.b64encode(propagation).decode(),
         MARGIN: str(model.margin),
@@ -94,146 +64,6 @@ def export_onnx(model: AlphaOnly, path: Path, opset: int) -> None:
     onnx.checker.check_model(network, full_check=True)
     with atomic(path) as temporary:
         temporary.write_bytes(network.SerializeToString(deterministic=True))
-
-
-def traced(stride: int) -> Path:
-    """Where propagation at this stride lies as ONNX."""
-    return SOURCE / f"propagation-{stride}.onnx"
-
-
-def _propagation(stride: int, opset: int) -> bytes:
-    """`spread` as an ONNX file: `cells` B x 11 x h x w -> `layers` B x 12 x h x w.
-
-    It has no weights, and tracing it takes a minute: the file that `store_propagation` wrote is taken unless the
-    source has changed since.
-    """
-    import onnx
-
-    content = traced(stride).read_bytes() if traced(stride).is_file() else b""
-    model = onnx.load_model_from_string(content)
-    made_of = {entry.key: entry.value for entry in model.metadata_props}
-    return content if made_of == _made_of(opset) else _trace_propagation(stride, opset)
-
-
-@cache
-def _trace_propagation(stride: int, opset: int) -> bytes:
-    import onnx
-
-    model = _traced(Spread(stride), (torch.rand(2, 11, 16, 24),), ["cells"], "layers", opset)
-    onnx.helper.set_model_props(model, _made_of(opset))
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
-
-
-def _made_of(opset: int) -> dict[str, str]:
-    """What a traced propagation depends on."""
-    hashes = {name: sha256(SOURCE / "students" / name) for name in TRACED_FROM}
-    return {**hashes, "opset": str(opset)}
-
-
-def store_propagation(opset: int) -> None:
-    """Trace propagation once for all exports of this source: `python -c "from erkd.export import
-    store_propagation; store_propagation(18)"` after a change of `TRACED_FROM`."""
-    for stride in LAYER_STRIDES:
-        traced(stride).write_bytes(_trace_propagation(stride, opset))
-
-
-def _default_layers(network: Any, propagation: bytes, stride: int, opset: int) -> None:
-    """Let `network` make its layers from the image where none are given (one NaN, the default, stands for them)."""
-    import onnx
-
-    inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5))
-    first = _traced(Cells(stride), inputs, ["image", "trimap"], "cells", opset).graph
-    made = onnx.load_model_from_string(propagation).graph
-    _rename(first, "cells_of_", kept=("image", "trimap", "cells"))
-    _rename(made, "made_", kept=("cells",))
-    nodes = [*first.node, *made.node]
-    del made.node[:], made.input[:]  # a branch takes its inputs from the graph around it
-    made.node.extend(nodes)
-    made.initializer.extend(first.initializer)
-    given = onnx.helper.make_graph(
-        [onnx.helper.make_node("Identity", ["layers"], ["given_layers"])],
-        "given",
-        [],
-        [onnx.helper.make_tensor_value_info("given_layers", onnx.TensorProto.FLOAT, None)],
-    )
-    graph = network.graph
-    one = onnx.numpy_helper.from_array(np.array(1, np.int64), "one")
-    none = onnx.numpy_helper.from_array(np.full((1, 1, 1, 1), np.nan, np.float32), "layers")
-    graph.initializer.extend([one, none])
-    choice = [
-        onnx.helper.make_node("Size", ["layers"], ["layers_size"]),
-        onnx.helper.make_node("Equal", ["layers_size", "one"], ["no_layers"]),
-        onnx.helper.make_node("If", ["no_layers"], ["used_layers"], then_branch=made, else_branch=given),
-    ]
-    nodes = [*choice, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    next(value for value in graph.input if value.name == "used_layers").name = "layers"
-    _name_sizes(graph)
-
-
-def _rename(graph: Any, prefix: str, kept: tuple[str, ...]) -> None:
-    """Put `prefix` before every name of a graph and of the graphs inside it, but those that are `kept`."""
-
-    def new(name: str) -> str:
-        return prefix + name if name and name not in kept else name
-
-    del graph.value_info[:]
-    for value in [*graph.input, *graph.output, *graph.initializer]:
-        value.name = new(value.name)
-    for node in graph.node:
-        node.name = new(node.name)
-        node.input[:], node.output[:] = map(new, node.input), map(new, node.output)
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                _rename(attribute.g, prefix, kept)
-
-
-def _traced(model: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, opset: int) -> Any:
-    """A model as ONNX, batch and sizes free, without the paths and stack traces that the exporter notes."""
-    model = copy.deepcopy(model).eval().cpu()
-    # that sizes are multiples of 32 is left unsaid, since solving for it takes minutes
-    free = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
-    logging.getLogger("onnxscript").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter's own making
-        graph = torch.export.export(model, inputs, dynamic_shapes=(free,) * len(inputs), strict=False)
-        program = torch.onnx.export(
-            graph,
-            opset_version=opset,
-            input_names=names,
-            output_names=[output],
-            external_data=False,
-            verbose=False,
-        )
-    assert program is not None
-    network = program.model_proto
-    _forget_source(network)
-    _name_sizes(network.graph)
-    return network
-
-
-def _forget_source(message: Any) -> None:
-    """Clear what the exporter notes about the source, everywhere in the file."""
-    for field, value in list(message.ListFields()):
-        if field.name in ("doc_string", "metadata_props"):
-            message.ClearField(field.name)
-        elif field.message_type is not None:
-            for part in value if field.is_repeated else [value]:
-                _forget_source(part)
-
-
-def _name_sizes(graph: Any) -> None:
-    """Call the free sizes batch, height and width, and leave out the sizes of what lies between."""
-    del graph.value_info[:]
-    for value in [*graph.input, *graph.output]:
-        sizes = value.type.tensor_type.shape.dim
-        for index, name in enumerate(("batch", "channels", "height", "width")):
-            if value.name == "layers":  # its default has one element
-                sizes[index].dim_param = f"layers_{name}"
-            elif index != 1:
-                sizes[index].dim_param = name
 
 
 def halve(path: Path, small: Path) -> None:

@@ -14,7 +14,8 @@ from joblib import parallel_config
 from PIL import Image
 
 from erkd.files import InputError, sha256
-from erkd.images import FORMATS, MAX_PIXELS, TRIMAP_FILE_VALUES
+from erkd.image_files import FORMATS, MAX_PIXELS
+from erkd.images import TRIMAP_FILE_VALUES
 from erkd.parallel import map_rows
 from erkd.tables import CompositeRow, LayerRow, TrimapRow, check_table, resolve
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import ModuleType
 
 from erkd.files import InputError, atomic
-from erkd.images import is_plain_jpeg, save_image
+from erkd.image_files import is_plain_jpeg
+from erkd.images import save_image
 from erkd.parallel import map_rows
 from erkd.params import DataParams
 from erkd.sources import alphamatting, composition1k, distinctions646, folder, procedural

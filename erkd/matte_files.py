@@ -10,16 +10,8 @@ from numpy.typing import NDArray
 
 from erkd.cutouts import cutout, place
 from erkd.files import InputError
-from erkd.images import (
-    SUFFIXES,
-    Bytes,
-    image_bytes,
-    images_by_name,
-    load_image,
-    open_pair,
-    save_image,
-    trimap_bytes,
-)
+from erkd.image_files import SUFFIXES, images_by_name, open_pair
+from erkd.images import Bytes, image_bytes, load_image, save_image, trimap_bytes
 from erkd.matter import Matter
 from erkd.tables import shorten
 

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from erkd.export import AlphaOnly, _made_of, export_onnx, export_student, largest_difference, round_up, traced
+from erkd.export import AlphaOnly, export_onnx, export_student, largest_difference, round_up
 from erkd.files import InputError, read_json, sha256
+from erkd.onnx_propagation import made_of, traced
 from erkd.params import ExportParams
 from erkd.students import LAYER_STRIDES
 from erkd.students.blocks import double
@@ -92,8 +93,8 @@ def test_layers_may_be_given(exported: Path) -> None:
 @pytest.mark.parametrize("stride", LAYER_STRIDES)
 def test_the_stored_propagation_is_of_this_source(stride: int) -> None:
     """Otherwise every export would trace it anew, for a minute."""
-    made_of = {entry.key: entry.value for entry in onnx.load(traced(stride)).metadata_props}
-    assert made_of == _made_of(PARAMS.opset)
+    recorded = {entry.key: entry.value for entry in onnx.load(traced(stride)).metadata_props}
+    assert recorded == made_of(PARAMS.opset)
 
 
 def test_a_coarser_first_guess_equals_pytorch_too(tmp_path: Path) -> None:

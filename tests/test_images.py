@@ -6,15 +6,13 @@ import pytest
 from PIL import Image, ImageCms
 
 from erkd.files import InputError
+from erkd.image_files import is_plain_jpeg, open_image, open_pair
 from erkd.images import (
     image_bytes,
-    is_plain_jpeg,
     load_alpha,
     load_cutout,
     load_image,
     load_trimap,
-    open_image,
-    open_pair,
     resize_area,
     save_image,
     save_trimap,

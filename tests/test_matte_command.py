@@ -14,7 +14,8 @@ from test_matter import photo
 
 from erkd import Matter
 from erkd.files import InputError
-from erkd.images import load_alpha, load_image, open_image, save_image
+from erkd.image_files import open_image
+from erkd.images import load_alpha, load_image, save_image
 from erkd.matte_files import choose_finish, find_jobs
 
 

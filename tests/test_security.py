@@ -312,7 +312,8 @@ def test_a_bomb_is_refused_within_memory(tmp_path: Path, name: str) -> None:
 import re, resource, sys
 from pathlib import Path
 from erkd.files import InputError
-from erkd.images import load_cutout, load_image, load_trimap, open_image
+from erkd.image_files import open_image
+from erkd.images import load_cutout, load_image, load_trimap
 for read in (open_image, load_image, load_cutout, load_trimap):
     try:
         read(Path("photo.png"))

@@ -7,7 +7,8 @@ from PIL import Image
 
 from erkd.cutouts import cutout
 from erkd.files import InputError
-from erkd.images import BACKGROUND, FOREGROUND, UNKNOWN, Bytes, image_bytes, read_image, to_bytes
+from erkd.image_files import read_image
+from erkd.images import BACKGROUND, FOREGROUND, UNKNOWN, Bytes, image_bytes, to_bytes
 from erkd.matter import Matter
 
 MAX_PIXELS = 16_000_000  # browsers on phones hold no larger canvas

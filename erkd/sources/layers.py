@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from erkd.files import InputError
-from erkd.images import SUFFIXES, Array
+from erkd.image_files import SUFFIXES
+from erkd.images import Array
 
 SPLITS = ("train", "validation", "test")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from erkd.files import InputError
-from erkd.images import SUFFIXES
+from erkd.image_files import SUFFIXES
 from erkd.tables import shorten
 
 
