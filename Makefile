@@ -23,7 +23,7 @@ $(READY): pyproject.toml constraints.txt
 	   git config user.name >/dev/null || git config --local user.name erkd; \
 	   git config user.email >/dev/null || git config --local user.email erkd@localhost; \
 	 else dvc config --local core.no_scm true; fi
-	python -m erkd.tracking create
+	python -m erkd.tracking.training_run create
 	python -c 'import pymatting' # compiles and keeps its kernels, once
 	touch $@
 
@@ -39,10 +39,11 @@ test-fast: setup ## the tests that take seconds
 test-faults: setup ## the long tier, an hour: kills, fuzzed files, load
 	pytest -m faults
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, mypy, the direction of imports, undeclared packages
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 
 AUDIT := .erkd/audit
 audit: ## known weaknesses of the pinned packages, by pip-audit; it asks pypi.org
@@ -53,10 +54,10 @@ audit: ## known weaknesses of the pinned packages, by pip-audit; it asks pypi.or
 	$(AUDIT)/bin/pip-audit --no-deps --disable-pip -r constraints.txt
 
 ui: setup ## the MLflow UI on http://127.0.0.1:5000
-	python -m erkd.tracking ui
+	python -m erkd.tracking.training_run ui
 
 mlflow-sync: setup ## log the last training run where the MLflow store missed it
-	python -m erkd.tracking sync
+	python -m erkd.tracking.training_run sync
 
 verify-release: setup ## score the students that ship and replay the first steps of their trainings (PHOTOGRAPHS=DIR)
 	dvc repro release/dvc.yaml:features

@@ -23,12 +23,12 @@ import numpy as np
 import psutil
 from joblib import parallel_config
 
-from erkd.composite import composite, place_background
-from erkd.composites import write_composites
-from erkd.images import Array, save_image
+from erkd.data.composites import write_composites
+from erkd.data.compositing import composite, place_background
+from erkd.data.sources.procedural import DECK, list_backgrounds, list_foregrounds, load_picture, render
+from erkd.io.images import Array, save_image
+from erkd.io.tables import LayerRow, write_table
 from erkd.params import CompositeParams, DataParams, Splits
-from erkd.sources.procedural import DECK, list_backgrounds, list_foregrounds, load_picture, render
-from erkd.tables import LayerRow, write_table
 
 SIDE = 512
 DECKS = 2

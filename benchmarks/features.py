@@ -28,20 +28,20 @@ import open_clip
 import torch
 from torch import Tensor, nn
 
-from erkd.batches import Batch, View
-from erkd.centring import CentredSpace
+from erkd.batches.batch import Batch, View
 from erkd.distill.methods import build_methods
-from erkd.features import FeatureCache, open_features
-from erkd.fit import total_loss
-from erkd.images import load_image
+from erkd.features.cache import FeatureCache, open_features
+from erkd.features.images import Pictures
+from erkd.features.precompute import write_features
+from erkd.features.space import CentredSpace
+from erkd.io.images import load_image
+from erkd.io.tables import CompositeRow, read_table, resolve
 from erkd.params import Params, load_params
-from erkd.pictures import Pictures
-from erkd.precompute import write_features
 from erkd.students.sizes import student_config
 from erkd.students.student import build_student
-from erkd.tables import CompositeRow, read_table, resolve
 from erkd.teachers.dense import dense_features
 from erkd.teachers.teacher import Teacher, load_teacher
+from erkd.training.loop import total_loss
 
 ROWS, CHANNELS, GRID, PROMPTS = 64, 128, 16, 21
 IMAGES, CROPS = 16, 4

@@ -25,7 +25,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from erkd.images import Array, Bytes, save_image, trimap_unit, unit
+from erkd.io.images import Array, Bytes, save_image, trimap_unit, unit
 
 THREADS = 2
 ROUNDS = 5
@@ -115,8 +115,8 @@ def peak(model: str | None, megapixels: int) -> float:
 
 def measure(model: str | None, folder: Path) -> float:
     """Matte photo.png with trimap.png; peak resident memory meanwhile above that before, MiB (Linux)."""
-    from erkd.matte_files import Job, alpha_only, write_matte
-    from erkd.matter import Matter
+    from erkd.inference.matte_files import Job, alpha_only, write_matte
+    from erkd.inference.matter import Matter
 
     matter = Matter.load(model, "cpu")
     matter(*drawn(64, 64, 0.25))

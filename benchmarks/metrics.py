@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from erkd.images import Array, load_alpha, load_trimap
-from erkd.metrics import connectivity_error, gradient_error, mse, pair, sad
+from erkd.evaluation.metrics.official import connectivity_error, gradient_error, mse, pair, sad
+from erkd.io.images import Array, load_alpha, load_trimap
 
 SIDES = {1: 1000, 20: 4472}
 

@@ -21,13 +21,13 @@ from types import ModuleType
 
 ROOT = Path(__file__).parent.parent
 TESTS = {
-    "erkd.metrics": ("test_metrics.py",),
-    "erkd.gradients": ("test_metrics.py",),
-    "erkd.edges": ("test_metrics.py",),
-    "erkd.pairs": ("test_metrics.py",),
-    "erkd.trimap": ("test_trimap.py",),
-    "erkd.composite": ("test_composite.py",),
-    "erkd.losses": ("test_losses.py",),
+    "erkd.evaluation.metrics.official": ("test_metrics.py",),
+    "erkd.evaluation.metrics.gradients": ("test_metrics.py",),
+    "erkd.evaluation.metrics.edges": ("test_metrics.py",),
+    "erkd.evaluation.metrics.inputs": ("test_metrics.py",),
+    "erkd.data.trimap_generation": ("test_trimap.py",),
+    "erkd.data.compositing": ("test_composite.py",),
+    "erkd.students.losses": ("test_losses.py",),
 }
 SWAPS: dict[type, type] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,

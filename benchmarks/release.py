@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.transfer import CLASSICAL
-from erkd.baselines import MEAN, run_baselines
-from erkd.cells import prepare_cell
-from erkd.costs import typical
-from erkd.files import check_hash, read_json, write_json, write_text
-from erkd.intervals import mean_scores
-from erkd.matter import Matter
+from erkd.data.sources.alphamatting import list_samples
+from erkd.evaluation.baselines import MEAN, run_baselines
+from erkd.evaluation.bootstrap import mean_scores
+from erkd.evaluation.costs import typical
+from erkd.evaluation.scores import ScoreRow, predict_samples, score_samples, significant
+from erkd.experiments.release import CONTROL, START, WEIGHTS, ReleaseRow, home, replay
+from erkd.experiments.trials import prepare_cell
+from erkd.inference.matter import Matter
+from erkd.io.files import check_hash, read_json, write_json, write_text
+from erkd.io.tables import Sample, list_composites, read_results, write_results
 from erkd.params import load_params
-from erkd.release import CONTROL, START, WEIGHTS, ReleaseRow, home, replay
-from erkd.scores import ScoreRow, predict_samples, score_samples, significant
-from erkd.sources.alphamatting import list_samples
-from erkd.tables import Sample, list_composites, read_results, write_results
 
 ROOT = Path("release")
 SCORES = ROOT / "scores.csv"

@@ -20,17 +20,17 @@ from ruamel.yaml import YAML
 from torch import nn
 from torch.nn.functional import normalize
 
-from erkd.baselines import prediction_path, run_baselines
-from erkd.fit import fit
-from erkd.library import write_library
-from erkd.live import LiveBatches
+from erkd.batches.live import LiveBatches
+from erkd.data.library import write_library
+from erkd.data.sources.alphamatting import GROUPS, list_samples
+from erkd.evaluation.baselines import prediction_path, run_baselines
+from erkd.evaluation.scores import predict_samples, score_file, score_samples
+from erkd.inference.predict import predict_alpha
+from erkd.io.tables import LayerRow, Sample, read_table, write_table
 from erkd.params import Params
-from erkd.predict import predict_alpha
-from erkd.scores import predict_samples, score_file, score_samples
-from erkd.sources.alphamatting import GROUPS, list_samples
 from erkd.students.sizes import student_config
 from erkd.students.student import build_student, save_student
-from erkd.tables import LayerRow, Sample, read_table, write_table
+from erkd.training.loop import fit
 
 LIBRARY = {
     "size": 640,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from erkd.telemetry import switch_off
 
 if TYPE_CHECKING:
-    from erkd.matter import Matter
+    from erkd.inference.matter import Matter
 
 __all__ = ["Matter", "__version__"]
 __version__ = "0.1.0"
@@ -17,5 +17,5 @@ switch_off()  # before any tool is imported
 def __getattr__(name: str) -> Any:
     """`erkd.Matter`, imported when it is asked for: most of the package needs none of it."""
     if name == "Matter":
-        return import_module("erkd.matter").Matter
+        return import_module("erkd.inference.matter").Matter
     raise AttributeError(f"module 'erkd' has no attribute {name!r}")

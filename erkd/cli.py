@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from erkd.files import InputError, sha256, write_json
+from erkd.io.files import InputError, sha256, write_json
 
 app = typer.Typer(
     help=__doc__,
@@ -65,10 +65,10 @@ def matte(
     An output has its photo's size, upright as EXIF says. Files are written whole or not at all; with several
     photos, a bad one is named and the others are done.
     """
-    from erkd import matte_files
-    from erkd.engines import flipping
-    from erkd.matter import Matter
-    from erkd.parallel import progress
+    from erkd.inference import matte_files
+    from erkd.inference.engines import flipping
+    from erkd.inference.matter import Matter
+    from erkd.runtime.parallel import progress
 
     jobs = matte_files.find_jobs(images, trimap, output, force)
     finish = matte_files.choose_finish(cutout, background, [job.output for job in jobs])
@@ -91,7 +91,7 @@ def export(
 ) -> None:
     """Write a student as ONNX, any size, checked against PyTorch."""
     try:
-        from erkd.export import export_student
+        from erkd.export.onnx import export_student
         from erkd.params import ExportParams
         from erkd.students.student import load_student
     except ImportError as error:
@@ -113,7 +113,7 @@ def doctor(
 
     The exit code is 2 when `erkd matte` could not run, or a file is not what it was.
     """
-    from erkd.doctor import examine
+    from erkd.doctor.examine import examine
 
     bad = False
     for check in examine(Path.cwd()):
@@ -166,8 +166,8 @@ def evaluate(
     """
     from rich.console import Console
 
-    from erkd import beside
-    from erkd import evaluate as evaluation
+    from erkd.evaluation import compare as beside
+    from erkd.evaluation import folders as evaluation
 
     matches = beside.match_all(pred, beside.parse_folders(baseline_dir or []), alpha, trimap)
     count = len(matches[beside.PRED].files)
@@ -210,7 +210,7 @@ def demo(
         from erkd.demo.server import address, listen, serve
     except ModuleNotFoundError as error:
         raise InputError(f"the page needs {error.name}; pip install 'erkd[demo]'") from None
-    from erkd.matter import Matter
+    from erkd.inference.matter import Matter
 
     listener = listen(host, port)
     matter = Matter.load(model)

@@ -1,6 +1,7 @@
 """`params.yaml` as frozen, strictly checked dataclass-like models: one section per stage, no defaults in code."""
 
 import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from erkd.files import InputError
+from erkd.io.files import InputError
 
 SHORT = reprlib.Repr()  # of what may be nested without an end
 SHORT.maxlevel, SHORT.maxstring = 2, 120
@@ -310,6 +311,20 @@ def load_params(path: Path) -> Params:
     except ValidationError as error:
         mistakes = [f"  {_describe(mistake)}" for mistake in error.errors()]
         raise InputError("\n".join([f"{path}: {len(mistakes)} mistake(s)", *mistakes])) from None
+
+
+def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as dotted keys and values in words."""
+    flat: dict[str, str] = {}
+    for key, value in content.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{name}.")
+        elif isinstance(value, list | tuple):
+            flat[name] = ", ".join(map(str, value)) or "none"
+        else:
+            flat[name] = "none" if value is None or value == {} else str(value)
+    return flat
 
 
 def _describe(mistake: Any) -> str:

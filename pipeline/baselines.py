@@ -3,11 +3,11 @@
 
 from pathlib import Path
 
-from erkd.baselines import run_baselines
-from erkd.costs import write_costs
+from erkd.evaluation.baselines import run_baselines
+from erkd.evaluation.costs import write_costs
 from erkd.params import Params
-from pipeline.sets import list_set, resumable_set
-from pipeline.stage import run_stage
+from pipeline.common.sets import list_set, resumable_set
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params, set: str) -> None:

@@ -3,10 +3,10 @@ data/baselines_folders/<method>."""
 
 from pathlib import Path
 
-from erkd.elsewhere import take_in
-from erkd.files import InputError
+from erkd.evaluation.external import take_in
+from erkd.io.files import InputError
 from erkd.params import Params
-from pipeline.stage import run_stage
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params, method: str) -> None:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from erkd.composites import write_composites
+from erkd.data.composites import write_composites
 from erkd.params import Params
-from erkd.scratch import resumable
-from pipeline.stage import run_stage
+from pipeline.common.resume import resumable
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from erkd.fit import silent
 from erkd.params import Params
-from erkd.predict import choose_device, prepare_torch
-from erkd.processes import first, joined, process_count, wait_for_all
-from erkd.scratch import scratch, scratch_folder, stage_key
-from erkd.tracking import track_training
-from erkd.training import train_student
-from pipeline.stage import run_stage
+from erkd.runtime.device import choose_device, prepare_torch
+from erkd.runtime.distributed import first, joined, process_count, wait_for_all
+from erkd.tracking.training_run import track_training
+from erkd.training.loop import silent
+from erkd.training.train import train_student
+from pipeline.common.resume import scratch, scratch_folder, stage_key
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:

@@ -3,13 +3,14 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from erkd.costs import clock_of, typical, write_costs
-from erkd.intervals import write_scores
+from erkd.evaluation.bootstrap import write_scores
+from erkd.evaluation.costs import clock_of, typical, write_costs
+from erkd.evaluation.scores import STUDENT, predict_samples, score_set
+from erkd.inference.predict import load_predictor
 from erkd.params import Params
-from erkd.predict import choose_device, load_predictor, prepare_torch
-from erkd.scores import STUDENT, predict_samples, score_set
-from pipeline.sets import list_methods, list_set, reports_of, resumable_set
-from pipeline.stage import run_stage
+from erkd.runtime.device import choose_device, prepare_torch
+from pipeline.common.sets import list_methods, list_set, reports_of, resumable_set
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params, set: str) -> None:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from erkd.export import export_student
-from erkd.files import sha256
+from erkd.export.onnx import export_student
+from erkd.io.files import sha256
 from erkd.params import Params
-from erkd.predict import prepare_torch
+from erkd.runtime.device import prepare_torch
 from erkd.students.student import load_student
-from pipeline.stage import run_stage
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:

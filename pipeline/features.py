@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 
+from erkd.features.images import read_pictures
+from erkd.features.precompute import write_features
 from erkd.params import Params
-from erkd.pictures import read_pictures
-from erkd.precompute import write_features
-from erkd.predict import choose_device, prepare_torch
-from erkd.scratch import scratch, stage_key
+from erkd.runtime.device import choose_device, prepare_torch
 from erkd.teachers.teacher import load_teacher
-from pipeline.stage import run_stage
+from pipeline.common.resume import scratch, stage_key
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from erkd.library import list_layers, source_files, write_library
+from erkd.data.library import list_layers, source_files, write_library
 from erkd.params import Params
-from erkd.scratch import file_states, resumable
-from pipeline.stage import run_stage
+from pipeline.common.resume import file_states, resumable
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:

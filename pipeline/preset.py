@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from erkd.files import InputError
+from erkd.experiments.presets import apply_preset
+from erkd.io.files import InputError
 from erkd.params import load_params
-from erkd.presets import apply_preset
 
 
 def main() -> None:

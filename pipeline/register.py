@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from erkd.candidates import read_candidate
-from erkd.files import sha256, write_json
+from erkd.io.files import sha256, write_json
 from erkd.params import Params
-from erkd.registry import register
-from pipeline.stage import run_stage
+from erkd.tracking.candidate import read_candidate
+from erkd.tracking.registry import register
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:

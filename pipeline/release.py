@@ -3,13 +3,13 @@
 from pathlib import Path
 from shutil import rmtree
 
-from erkd.cells import prepare_cell
-from erkd.files import InputError, read_json, sha256
-from erkd.fit import silent
+from erkd.experiments.release import home, hours_added, publish
+from erkd.experiments.trials import prepare_cell
+from erkd.io.files import InputError, read_json, sha256
 from erkd.params import Params, load_params
-from erkd.release import home, hours_added, publish
-from erkd.training import train_student
-from pipeline.stage import run_stage
+from erkd.training.loop import silent
+from erkd.training.train import train_student
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params, cell: str, minutes: str) -> None:

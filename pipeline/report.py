@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from erkd.costs import read_costs
+from erkd.evaluation.costs import read_costs
 from erkd.params import Params
-from erkd.report import ReportFiles, ScoredSet, write_report
-from pipeline.sets import list_methods, list_set, reports_of, source_of
-from pipeline.stage import run_stage
+from erkd.report.page import ReportFiles, ScoredSet, write_report
+from pipeline.common.sets import list_methods, list_set, reports_of, source_of
+from pipeline.common.stage import run_stage
 
 
 def scored_set(root: Path, params: Params, name: str) -> ScoredSet:

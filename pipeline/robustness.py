@@ -3,12 +3,13 @@ evaluate read and wrote of the test set; writes reports/robustness.json and data
 
 from pathlib import Path
 
-from erkd.files import write_json
+from erkd.evaluation.robustness import score_given, score_variants, summarise_variants
+from erkd.inference.predict import load_predictor
+from erkd.io.files import write_json
 from erkd.params import Params
-from erkd.predict import load_predictor, prepare_torch
-from erkd.robustness import score_given, score_variants, summarise_variants
-from pipeline.sets import list_methods, list_set
-from pipeline.stage import run_stage
+from erkd.runtime.device import prepare_torch
+from pipeline.common.sets import list_methods, list_set
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from erkd.files import write_json
+from erkd.io.files import write_json
+from erkd.io.tables import CompositeRow, read_table
 from erkd.params import Params
-from erkd.predict import choose_device, prepare_torch
-from erkd.tables import CompositeRow, read_table
+from erkd.runtime.device import choose_device, prepare_torch
 from erkd.teachers.make import make_teacher, report_teacher
-from pipeline.stage import run_stage
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from erkd.data.sources import composition1k, distinctions646
+from erkd.data.trimaps import Given, set_hash, write_trimaps
 from erkd.params import DataParams, Params
-from erkd.scratch import file_states, resumable
-from erkd.sources import composition1k, distinctions646
-from erkd.trimaps import Given, set_hash, write_trimaps
-from pipeline.stage import run_stage
+from pipeline.common.resume import file_states, resumable
+from pipeline.common.stage import run_stage
 
 
 def given_trimaps(data: DataParams) -> Mapping[str, Given]:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from erkd.expectations import failures, validate_tables
-from erkd.files import InputError, write_json
+from erkd.data.validation.suite import failures, validate_tables
+from erkd.io.files import InputError, write_json
 from erkd.params import Params
-from pipeline.stage import run_stage
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:

@@ -3,11 +3,11 @@ data/composites and data/trimaps; writes data/wrong_trimaps/<variant>."""
 
 from pathlib import Path
 
-from erkd.baselines import run_baselines
+from erkd.data.wrong_trimaps import VARIANTS, spread, write_variant
+from erkd.evaluation.baselines import run_baselines
 from erkd.params import Params
-from erkd.wrong_trimaps import VARIANTS, spread, write_variant
-from pipeline.sets import list_set
-from pipeline.stage import run_stage
+from pipeline.common.sets import list_set
+from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:

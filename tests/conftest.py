@@ -2,14 +2,14 @@
 
 import os
 import signal
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny tensors only wait for one another on more
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support import ROOT
+
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit it as ignored
 
 
@@ -21,7 +21,7 @@ def rng():
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
     """A clone with tiny parameters after `make repro`, which printed what output.txt holds."""
-    from project import TINY, clone, run
+    from tests.support.project import TINY, clone, run
 
     folder = clone(tmp_path_factory.mktemp("first") / "erkd", TINY)
     folder.joinpath("output.txt").write_text(run("make repro", folder))
@@ -32,7 +32,7 @@ def project(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium."""
-    from browser import Browser, find_chromium
+    from tests.support.browser import Browser, find_chromium
 
     program = find_chromium()
     if program is None:

@@ -8,13 +8,13 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from small_set import HEIGHT, WIDTH, soft_disc
 
-from erkd.beside import parse_folders
-from erkd.evaluate import match_files
-from erkd.files import InputError
-from erkd.images import load_alpha, load_trimap, save_image, save_trimap
-from erkd.metrics import score
+from erkd.evaluation.compare import parse_folders
+from erkd.evaluation.folders import match_files
+from erkd.evaluation.metrics.official import score
+from erkd.io.files import InputError
+from erkd.io.images import load_alpha, load_trimap, save_image, save_trimap
+from tests.support.small_set import HEIGHT, WIDTH, soft_disc
 
 NAMES = ["sad", "mse", "grad", "conn", "sad_whole", "mse_whole"]
 
@@ -182,7 +182,10 @@ def test_many_missing_files_are_shortened(folders, tmp_path):
     ("module", "unwanted"),
     [
         ("erkd.cli", {"torch", "cv2", "numpy", "pandas", "joblib", "pymatting"}),  # `--help` comes at once
-        ("erkd.evaluate", {"torch", "pandas", "scipy", "pymatting", "numba"}),  # the light install has none
+        (
+            "erkd.evaluation.folders",
+            {"torch", "pandas", "scipy", "pymatting", "numba"},
+        ),  # the light install has none
     ],
 )
 def test_imports_stay_light(module, unwanted):

@@ -4,10 +4,10 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 
-from erkd.files import InputError
+from erkd.io.files import InputError
 from erkd.params import load_params
+from tests.support import ROOT
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 

@@ -8,9 +8,9 @@ import sysconfig
 import venv
 
 import pytest
-from conftest import ROOT
 
 from erkd.telemetry import OFF
+from tests.support import ROOT
 
 ASKED = """
 import {module}
@@ -44,7 +44,7 @@ def test_what_the_user_set_stays():
     assert python(sys.executable, "-c", code, DO_NOT_TRACK="mine") == "mine 1\n"
 
 
-@pytest.mark.parametrize("module", ["erkd", "erkd.registry_model"])
+@pytest.mark.parametrize("module", ["erkd", "erkd.tracking.served_model"])
 def test_onnx_runtime_writes_nothing(tmp_path, module):
     """Its telemetry keeps `.ses` in the temporary folder and a database in ~/.cache, and sends what it gathers."""
     folders = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(tmp_path))

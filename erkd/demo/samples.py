@@ -7,12 +7,12 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from erkd.composite import composite
-from erkd.cutouts import cover
-from erkd.images import Array, to_bytes
-from erkd.synth.backdrops import draw_background
-from erkd.synth.materials import draw_foreground
-from erkd.trimap import trimap_from_alpha
+from erkd.data.compositing import composite
+from erkd.data.synth.backgrounds import draw_background
+from erkd.data.synth.materials import draw_foreground
+from erkd.data.trimap_generation import trimap_from_alpha
+from erkd.inference.cutouts import cover
+from erkd.io.images import Array, to_bytes
 
 SIZE = 800  # pixels of the longer side
 RADIUS = 12  # of the unknown band, pixels

@@ -16,11 +16,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from erkd.demo.pictures import MAX_PIXELS, cut_out, matte
 from erkd.demo.samples import SAMPLES, draw_sample
+from erkd.demo.services import MAX_PIXELS, cut_out, matte
 from erkd.demo.uploads import read_files
-from erkd.files import InputError
-from erkd.matter import Matter
+from erkd.inference.matter import Matter
+from erkd.io.files import InputError
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

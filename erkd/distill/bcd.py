@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from erkd.batches import Batch
-from erkd.centring import CentredSpace
-from erkd.distill.maps import activation, cosines, unit_distance
+from erkd.batches.batch import Batch
+from erkd.distill.map_distances import activation, cosines, unit_distance
 from erkd.distill.targets import both_levels, mixed_target
-from erkd.features import FeatureCache
+from erkd.features.cache import FeatureCache
+from erkd.features.space import CentredSpace
 from erkd.params import BcdParams
 from erkd.students.student import Matte
 

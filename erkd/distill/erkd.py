@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, normalize
 
-from erkd.batches import Batch
-from erkd.centring import CentredSpace
+from erkd.batches.batch import Batch
 from erkd.distill.targets import both_levels, mixed_target
-from erkd.features import FeatureCache
-from erkd.losses import masked_mean
+from erkd.features.cache import FeatureCache
+from erkd.features.space import CentredSpace
 from erkd.params import ErkdParams
 from erkd.students.edge_reserved import gradient_kernels
+from erkd.students.losses import masked_mean
 from erkd.students.multimodal_fusion import TEMPERATURE
 from erkd.students.student import Matte, Student
 

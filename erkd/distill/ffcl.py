@@ -14,12 +14,12 @@ own alpha loss is the training loop's.
 import torch
 from torch import Tensor, nn
 
-from erkd.batches import Batch
-from erkd.distill.further_head import FurtherHead
+from erkd.batches.batch import Batch
+from erkd.distill.auxiliary_head import FurtherHead
 from erkd.distill.schedule import gaussian_rise
-from erkd.losses import alpha_loss, charbonnier
 from erkd.params import FfclParams
 from erkd.students.blocks import BatchNorm, conv
+from erkd.students.losses import alpha_loss, charbonnier
 from erkd.students.student import Matte, Student
 
 

@@ -19,13 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d, relu
 
-from erkd.batches import Batch
-from erkd.distill.further_head import FurtherHead
-from erkd.distill.maps import activation, unit_distance
+from erkd.batches.batch import Batch
+from erkd.distill.auxiliary_head import FurtherHead
+from erkd.distill.map_distances import activation, unit_distance
 from erkd.distill.schedule import gaussian_rise
-from erkd.losses import alpha_loss, charbonnier
 from erkd.params import FrskdParams
 from erkd.students.blocks import conv
+from erkd.students.losses import alpha_loss, charbonnier
 from erkd.students.student import Matte, Student
 
 WIDTH = 2  # channels of the self-teacher for each of the student's

@@ -12,12 +12,12 @@ from torch import nn
 
 from erkd.distill.bcd import Bcd
 from erkd.distill.erkd import Erkd
-from erkd.distill.fb import Fb
+from erkd.distill.erkd_layered import LayeredErkd
 from erkd.distill.ffcl import Ffcl
 from erkd.distill.frskd import Frskd
-from erkd.distill.layered import LayeredErkd
-from erkd.distill.matting import Matting
-from erkd.features import FeatureCache
+from erkd.distill.layer_colours import Fb
+from erkd.distill.matting_teacher import Matting
+from erkd.features.cache import FeatureCache
 from erkd.params import KdParams
 from erkd.students.student import Student
 

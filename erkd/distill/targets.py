@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from erkd.batches import Batch, View
-from erkd.features import FeatureCache
-from erkd.files import InputError
+from erkd.batches.batch import Batch, View
+from erkd.features.cache import FeatureCache
+from erkd.io.files import InputError
 
 
 def mixed_target(cache: FeatureCache, batch: Batch, cells: int) -> Tensor:

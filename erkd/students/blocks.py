@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from erkd.processes import mean_over_processes, process_count, several
+from erkd.runtime.distributed import mean_over_processes, process_count, several
 
 
 class BatchNorm(nn.BatchNorm2d):

@@ -6,8 +6,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from erkd.files import InputError
-from erkd.imagenet import imagenet_state_dict
+from erkd.io.files import InputError
+from erkd.io.imagenet import imagenet_state_dict
 
 
 class Encoder(nn.Module):

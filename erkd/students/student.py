@@ -9,15 +9,15 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from erkd.files import InputError, atomic, check_hash, read_json, sha256, write_json
+from erkd.io.files import InputError, atomic, check_hash, read_json, sha256, write_json
 from erkd.students import REACH
-from erkd.students.closed_form import FEWER, STEPS
 from erkd.students.decoder import Decoder, Head
 from erkd.students.edge_reserved import STRIDES as EDGE_STRIDES
 from erkd.students.edge_reserved import EdgeReserved
 from erkd.students.encoder import Encoder, load_imagenet
 from erkd.students.multimodal_fusion import MultimodalFusion, build_dictionary
-from erkd.students.propagation import CHANNELS, first_guess, project, propagate
+from erkd.students.prior.closed_form import FEWER, STEPS
+from erkd.students.prior.propagation import CHANNELS, first_guess, project, propagate
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from erkd.images import load_alpha, load_image, load_trimap
-from erkd.parallel import progress
-from erkd.tables import CompositeRow, resolve
+from erkd.io.images import load_alpha, load_image, load_trimap
+from erkd.io.tables import CompositeRow, resolve
+from erkd.runtime.parallel import progress
 from erkd.teachers.prompts import TEMPLATES, material_phrase, materials_of
 from erkd.teachers.scores import auc, balanced_accuracy, patch_scores, rounded, unknown_cells
 from erkd.teachers.teacher import Teacher

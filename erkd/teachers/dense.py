@@ -13,7 +13,7 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 
-from erkd.files import InputError
+from erkd.io.files import InputError
 from erkd.teachers.towers import describe_tower
 
 

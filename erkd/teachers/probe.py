@@ -13,11 +13,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from erkd.files import InputError
-from erkd.imagenet import MEAN, MODEL, STD, imagenet_state_dict
-from erkd.images import load_alpha, load_image, load_trimap
-from erkd.parallel import progress
-from erkd.tables import CompositeRow, resolve
+from erkd.io.files import InputError
+from erkd.io.imagenet import MEAN, MODEL, STD, imagenet_state_dict
+from erkd.io.images import load_alpha, load_image, load_trimap
+from erkd.io.tables import CompositeRow, resolve
+from erkd.runtime.parallel import progress
 from erkd.teachers.scores import auc, rounded, unknown_cells
 from erkd.teachers.teacher import Teacher
 

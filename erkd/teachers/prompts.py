@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from erkd.tables import CompositeRow
+from erkd.io.tables import CompositeRow
 
 TEMPLATES = ("a photo of {}", "{}", "a picture of {}", "a close-up of {}", "a photo of {} up close")
 BACKDROPS = 4

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from erkd.files import (
+from erkd.io.files import (
     InputError,
     atomic,
     check_hash,
@@ -22,9 +22,9 @@ from erkd.files import (
     write_json,
     write_record,
 )
-from erkd.images import Array
+from erkd.io.images import Array
 from erkd.teachers.dense import TeacherFeatures, dense_features
-from erkd.teachers.stride import set_output_stride
+from erkd.teachers.output_stride import set_output_stride
 from erkd.teachers.towers import describe_tower
 
 CONFIG = "open_clip_config.json"

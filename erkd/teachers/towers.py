@@ -14,7 +14,7 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
 from torch import nn
 
-from erkd.files import InputError
+from erkd.io.files import InputError
 
 EXACT = "exact: the mean of the patches is the embedding"
 

@@ -1,0 +1,1 @@
+"""Training batches: live composites of the library's layers, or stored ones."""

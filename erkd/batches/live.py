@@ -1,0 +1,181 @@
+"""Training batches composited live from the library's layers: no two steps see the same picture.
+
+The recipe follows GCA-Matting's (Li & Lu, AAAI 2020): half of the foregrounds are merged with a second one,
+crops of several sizes lie around edges, turned and mirrored, colours are changed per layer, the trimap is
+drawn anew; camera effects come last. Everything runs in torch on the device where the layers lie.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
+from torch.utils.data import Dataset
+
+from erkd.batches import photometry
+from erkd.batches.batch import Batch, View
+from erkd.batches.crops import normalised, random_affine, zoom_of
+from erkd.batches.trimaps import draw_trimaps
+from erkd.data.compositing import LIKENED
+from erkd.io.images import load_alpha, load_image, resize_area, to_bytes
+from erkd.io.tables import LayerRow, read_table, resolve
+from erkd.params import DistillParams, TrimapParams
+from erkd.runtime.distributed import own_positions
+
+LONGEST = 1280  # larger layers are reduced to this side
+KEPT = 1024  # layers kept in memory
+POINTS = 4096  # edge pixels remembered per layer
+BLURRED_BACKGROUNDS = 0.3
+FINE = 0.6  # crop pixels per layer pixel, below which a layer is halved first
+SHADED = 0.5  # of the layers lie in uneven light
+GAMMAS = (1.2, 2.4)  # of cameras, whose pictures are mixed in linear light and stored by a curve
+
+Generators = Sequence[np.random.Generator]
+
+
+class LiveBatches(Dataset[Batch]):
+    """Batch number `step` is item `step`. On CUDA the layers stay in its memory, and there are no workers."""
+
+    def __init__(
+        self, table: Path, trimap: TrimapParams, distill: DistillParams, seed: int, device: torch.device
+    ) -> None:
+        self.table = table
+        self.rows = read_table(table, LayerRow, "train")
+        self.foregrounds = [i for i, row in enumerate(self.rows) if row.kind == "foreground"]
+        self.backgrounds = [i for i, row in enumerate(self.rows) if row.kind == "background"]
+        self.trimap = trimap
+        self.distill = distill
+        self.seed = seed
+        self.device = device
+        self.positions = own_positions(distill.batch_size)
+        self.load = lru_cache(maxsize=KEPT)(self._load)
+
+    def __len__(self) -> int:
+        return self.distill.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of one step."""
+        rngs = [np.random.default_rng([self.seed, step, position]) for position in self.positions]
+        first, first_alpha, first_view, sides = self._cut(rngs, self.foregrounds)
+        second, second_alpha, second_view, _ = self._cut(rngs, self.foregrounds)
+        background, _, background_view, _ = self._cut(rngs, self.backgrounds)
+        merged = self._choose(rngs, self.distill.merge)[:, None, None, None]
+        shares = merge(first_alpha, second_alpha * merged)
+        alpha = shares[0] + shares[1]
+        of_first = torch.where(alpha > 0, shares[0] / alpha.clamp(min=1e-6), 1)
+        gamma = torch.where(
+            self._choose(rngs, self.distill.light) > 0, self._draw(rngs, lambda rng: rng.uniform(*GAMMAS)), 1
+        )
+        foreground = photometry.mix(first, of_first, second, gamma)
+        if self.distill.gloss:
+            foreground = self._polish(rngs, foreground)
+        background = self._relate(rngs, background, foreground, alpha)
+        image = self._camera(rngs, photometry.mix(foreground, alpha, background, gamma))
+        trimap = draw_trimaps(alpha, self.trimap, rngs, sides)
+        views = tuple(
+            View(index, theta, share)
+            for (index, theta), share in zip(
+                (first_view, second_view, background_view), (*shares, 1 - alpha), strict=True
+            )
+        )
+        return Batch(image, trimap, alpha, views, foreground, background)
+
+    def _load(self, index: int) -> tuple[Tensor, NDArray[np.int32]]:
+        """A layer as bytes, 4 x H x W (RGB and alpha), on the device, and pixels (row, column) on its edges."""
+        row = self.rows[index]
+        image = load_image(resolve(self.table, row.image))
+        alpha = load_alpha(resolve(self.table, row.alpha)) if row.alpha else np.ones_like(image[:, :, 0])
+        whole = np.dstack([image, alpha])
+        if (ratio := LONGEST / max(alpha.shape)) < 1:
+            whole = resize_area(whole, round(alpha.shape[0] * ratio), round(alpha.shape[1] * ratio))
+        pixels = to_bytes(whole)
+        levels = pixels[:, :, 3]
+        soft = cv2.dilate(levels, np.ones((3, 3))) - cv2.erode(levels, np.ones((3, 3))) > 2
+        points = np.argwhere(soft if soft.any() else np.ones_like(soft)).astype(np.int32)
+        points = np.random.default_rng(index).choice(points, min(POINTS, len(points)), replace=False)
+        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().to(self.device), points
+
+    def _cut(
+        self, rngs: Generators, indices: Sequence[int]
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor], list[float]]:
+        """A random crop per generator: colours, alpha, (index, theta), and the layer's longer side in crop pixels."""
+        crop, chosen, thetas, sides, pieces = self.distill.crop, [], [], [], []
+        for rng in rngs:
+            index = indices[int(rng.integers(len(indices)))]
+            layer, points = self.load(index)
+            height, width = layer.shape[1:]
+            row, column = points[int(rng.integers(len(points)))]
+            to_image = random_affine(rng, (int(row), int(column)), (height, width), crop)
+            theta = torch.from_numpy(normalised(to_image, crop, height, width)).to(self.device)
+            zoom = zoom_of(to_image)
+            source = layer[None].float()
+            if zoom < FINE:  # else pixels between the samples would be skipped
+                source = avg_pool2d(source, 2)
+            grid = affine_grid(theta[None], [1, 4, crop, crop], align_corners=False)
+            pieces.append(
+                grid_sample(source, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+            )
+            chosen.append(index)
+            thetas.append(theta)
+            sides.append(zoom * max(height, width))
+        pixels = torch.cat(pieces) / 255
+        gain = self._draw(rngs, lambda rng: rng.uniform(0.7, 1.3) * rng.uniform(0.9, 1.1, 3))
+        colours = photometry.tone(pixels[:, :3], gain, self._draw(rngs, lambda rng: rng.uniform(0.75, 1.33)))
+        strength = self._some(rngs, SHADED, 0.1, 0.5)
+        cells = self._draw(rngs, lambda rng: round(np.exp(rng.uniform(np.log(2), np.log(crop / 8)))))
+        colours = photometry.shade(colours, strength, cells, self._corner(rngs))
+        view = torch.tensor(chosen, device=self.device), torch.stack(thetas)
+        return colours, pixels[:, 3:], view, sides
+
+    def _polish(self, rngs: Generators, foreground: Tensor) -> Tensor:
+        """Highlights on some foregrounds, from the width of a hair to that of a lock."""
+        strength = self._some(rngs, self.distill.gloss, 0.5, 2.5)
+        crop = self.distill.crop
+        cells = self._draw(rngs, lambda rng: round(np.exp(rng.uniform(np.log(crop / 24), np.log(crop / 3)))))
+        return photometry.gloss(foreground, strength, cells, self._corner(rngs))
+
+    def _relate(self, rngs: Generators, background: Tensor, foreground: Tensor, alpha: Tensor) -> Tensor:
+        """Some backgrounds out of focus, some in about the foreground's colours."""
+        sigma = self._some(rngs, BLURRED_BACKGROUNDS, 1, 6)
+        background = photometry.blur(background, sigma)
+        strength = self._some(rngs, LIKENED, 0.3, 0.95)
+        target = (foreground * alpha).sum((2, 3)) / alpha.sum((2, 3)).clamp(min=1e-6)
+        shift = strength[:, None] * (target - background.mean((2, 3)))
+        return (background + shift[:, :, None, None]).clamp(0, 1)
+
+    def _camera(self, rngs: Generators, image: Tensor) -> Tensor:
+        """Blur, tone, noise and JPEG, each on some pictures."""
+        image = photometry.blur(image, self._some(rngs, 0.2, 0.3, 0.8))
+        gain = self._draw(rngs, lambda rng: rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3))
+        image = photometry.tone(image, gain, self._draw(rngs, lambda rng: rng.uniform(0.85, 1.18)))
+        image = photometry.sharpen(image, self._some(rngs, 0.2, 0.2, 0.8))
+        sigma = self._some(rngs, 0.4, 0.003, 0.03)
+        image = photometry.add_noise(image, sigma, self._corner(rngs))
+        quality = self._choose(rngs, 0.25) * self._draw(rngs, lambda rng: rng.integers(60, 97))
+        return photometry.compress(image, quality)
+
+    def _draw(self, rngs: Generators, one: Callable[[np.random.Generator], Any]) -> Tensor:
+        """One float32 draw per generator, B or B x 3."""
+        return torch.tensor(np.stack([one(rng) for rng in rngs]), dtype=torch.float32, device=self.device)
+
+    def _some(self, rngs: Generators, probability: float, low: float, high: float) -> Tensor:
+        """A strength between `low` and `high` with this probability, else 0; one per generator."""
+        return self._choose(rngs, probability) * self._draw(rngs, lambda rng: rng.uniform(low, high))
+
+    def _corner(self, rngs: Generators) -> Tensor:
+        """Where to take noise from the stored piece, B x 2."""
+        return torch.from_numpy(np.stack([rng.integers(photometry.GRAIN_SIDE, size=2) for rng in rngs]))
+
+    def _choose(self, rngs: Generators, probability: float) -> Tensor:
+        return self._draw(rngs, lambda rng: rng.random() < probability)
+
+
+def merge(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """What two foregrounds' alphas, the first in front, contribute: a1 and (1 - a1) a2."""
+    return first, (1 - first) * second

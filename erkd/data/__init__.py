@@ -1,0 +1,1 @@
+"""Stored data sets: layers, composites, trimaps."""

@@ -1,0 +1,121 @@
+"""The stored composites: how each planned pair of layers becomes an image, an alpha and a row.
+
+Benchmarks' pairs are composited by the official rule; all others by chance, from a seed of their own.
+"""
+
+import shutil
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from erkd.data.compositing import (
+    LIKENED,
+    camera_effects,
+    composite,
+    composite_official,
+    liken,
+    place_background,
+)
+from erkd.data.pairing import Plan, make_plans
+from erkd.io.files import InputError, atomic
+from erkd.io.images import Array, Bytes, load_alpha, load_bytes, load_image, save_image
+from erkd.io.tables import CompositeRow, LayerRow, read_table, resolve, write_table
+from erkd.params import CompositeParams
+from erkd.runtime.parallel import map_rows
+
+
+@dataclass(frozen=True)
+class _Make:
+    """Makes one composite, writes its image and alpha, and returns its row."""
+
+    table: Path
+    out_dir: Path
+    effects: float
+
+    def __call__(self, plan: Plan) -> CompositeRow:
+        return self._official(plan) if plan.official else self._by_chance(plan)
+
+    def _official(self, plan: Plan) -> CompositeRow:
+        paths = [resolve(self.table, plan.foreground.image), resolve(self.table, plan.foreground.alpha)]
+        foreground = _cached(paths[0], paths[0].stat().st_mtime_ns, "RGB")
+        alpha = _cached(paths[1], paths[1].stat().st_mtime_ns, "L")
+        _check_sizes(plan, foreground, alpha)
+        background = load_bytes(resolve(self.table, plan.background.image), "RGB")
+        row = _row(plan, *alpha.shape[:2])
+        save_image(composite_official(foreground, alpha, background), self.out_dir / row.image)
+        with atomic(self.out_dir / row.alpha) as temporary:
+            shutil.copyfile(paths[1], temporary)
+        return row
+
+    def _by_chance(self, plan: Plan) -> CompositeRow:
+        rng = np.random.default_rng(plan.seed)
+        foreground = load_image(resolve(self.table, plan.foreground.image))
+        alpha = load_alpha(resolve(self.table, plan.foreground.alpha))
+        _check_sizes(plan, foreground, alpha)
+        background = load_image(resolve(self.table, plan.background.image))
+        if rng.random() < 0.5:
+            foreground, alpha = foreground[:, ::-1], alpha[:, ::-1]
+        height, width = alpha.shape
+        background = place_background(background, height, width, rng)
+        if rng.random() < LIKENED:
+            background = liken(background, foreground, alpha, rng.uniform(0.3, 0.95))
+        image = composite(foreground, alpha, background)
+        if rng.random() < self.effects:
+            image = camera_effects(image, rng)
+        row = _row(plan, height, width)
+        save_image(image, self.out_dir / row.image)
+        save_image(alpha, self.out_dir / row.alpha)
+        return row
+
+
+@lru_cache(maxsize=2)
+def _cached(path: Path, _: int, mode: Literal["RGB", "L"]) -> Bytes:
+    """A foreground's file or its alpha's, read once for its twenty composites."""
+    return load_bytes(path, mode)
+
+
+def _check_sizes(plan: Plan, foreground: Array | Bytes, alpha: Array | Bytes) -> None:
+    if foreground.shape[:2] != alpha.shape:
+        raise InputError(
+            f"{plan.foreground.alpha}: {alpha.shape} pixels; its image has {foreground.shape[:2]}"
+        )
+
+
+def _row(plan: Plan, height: int, width: int) -> CompositeRow:
+    foreground, background = plan.foreground, plan.background
+    return CompositeRow(
+        sample_id=plan.sample_id,
+        split=foreground.split,
+        source=foreground.source,
+        licence=" + ".join(dict.fromkeys((foreground.licence, background.licence))),
+        foreground_id=foreground.layer_id,
+        background_id=background.layer_id,
+        material=foreground.material,
+        image=f"images/{plan.sample_id}.png",
+        alpha=f"alphas/{plan.sample_id}.png",
+        height=height,
+        width=width,
+        seed=plan.seed,
+        caption=f"{foreground.caption} in front of {background.caption}",
+        foreground_phrase=foreground.caption,
+        background_phrase=background.caption,
+    )
+
+
+def write_composites(
+    library_dir: Path, out_dir: Path, params: CompositeParams, seed: int, done: Path | None = None
+) -> list[CompositeRow]:
+    """Make every composite of a library into `out_dir`, in parallel; the table is written last.
+
+    The alpha written is the 8-bit alpha the composite was made with. With the folder `done`, composites that
+    it records are not made again. Raises InputError for a split without layers and for an alpha of another
+    size than its foreground.
+    """
+    table = library_dir / "library.csv"
+    plans = make_plans(read_table(table, LayerRow), params, seed)
+    rows = map_rows(_Make(table, out_dir, params.effects), plans, "Compositing", done, CompositeRow)
+    write_table(rows, out_dir / "manifest.csv")
+    return rows

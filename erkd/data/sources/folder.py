@@ -1,0 +1,80 @@
+"""Your own layers: RGBA cut-outs, or foregrounds with alphas of the same names, and background photographs.
+
+ROOT/*.png                              cut-outs with an alpha channel, or
+ROOT/foreground/NAME.*  ROOT/alpha/NAME.*
+BACKGROUNDS/**/*                        photographs
+"""
+
+from pathlib import Path
+
+from erkd.data.sources.layers import Layer, Rendered, list_photographs, list_pictures, split_layers
+from erkd.io.files import InputError
+from erkd.io.images import load_alpha, load_cutout, load_image
+from erkd.params import DataParams
+
+
+def _folder(value: str | None, key: str) -> Path:
+    if value is None:
+        raise InputError(f"data.{key}: the source folder needs it; set it to the folder of your pictures")
+    return Path(value)
+
+
+def _by_name(folder: Path) -> dict[Path, Path]:
+    """Pictures by their place in the folder, without the suffix. Raises InputError for two of one name."""
+    files: dict[Path, Path] = {}
+    for file in list_pictures(folder):
+        name = file.relative_to(folder).with_suffix("")
+        if name in files:
+            raise InputError(f"{file}: {files[name].name} has the same name; which of the two is meant?")
+        files[name] = file
+    return files
+
+
+def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
+    """The cut-outs below `data.root`, split by `seed`. Raises InputError that says what is missing."""
+    root = _folder(data.root, "root")
+    if (root / "foreground").is_dir():
+        files, alphas = (_by_name(root / kind) for kind in ("foreground", "alpha"))
+        pairs = [(file, alphas.get(name)) for name, file in files.items()]
+        lonely = [file.name for file, alpha in pairs if alpha is None]
+        if lonely:
+            raise InputError(
+                f"{root / 'alpha'}: no alpha for {len(lonely)} foreground(s): {', '.join(lonely[:5])}"
+            )
+    else:
+        pairs = [(file, None) for file in list_pictures(root)]
+    layers = [
+        Layer(
+            layer_id=f"fg-{index:05d}",
+            kind="foreground",
+            split="",
+            source="folder",
+            licence="unknown",
+            material="unknown",
+            seed=index,
+            caption=file.stem.replace("_", " ").replace("-", " "),
+            image=file,
+            alpha=alpha,
+        )
+        for index, (file, alpha) in enumerate(pairs)
+    ]
+    return split_layers(layers, data.foregrounds.model_dump(), seed, root)
+
+
+def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
+    """The photographs below `data.backgrounds_root`, split by `seed`."""
+    root = _folder(data.backgrounds_root, "backgrounds_root")
+    return list_photographs(root, "folder", data.backgrounds.model_dump(), seed)
+
+
+def render(layer: Layer) -> Rendered:
+    """Read a listed layer. Raises InputError for a cut-out without alpha, or an alpha of another size."""
+    assert layer.image is not None
+    if layer.kind == "background":
+        return Rendered(load_image(layer.image), None, layer.caption)
+    if layer.alpha is not None:
+        image, alpha = load_image(layer.image), load_alpha(layer.alpha)
+        if image.shape[:2] != alpha.shape:
+            raise InputError(f"{layer.alpha}: {alpha.shape} pixels; its foreground has {image.shape[:2]}")
+        return Rendered(image, alpha, layer.caption)
+    return Rendered(*load_cutout(layer.image), layer.caption)

@@ -1,0 +1,100 @@
+"""A layer before it is rendered: what a source lists, and what it draws or reads from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from erkd.io.files import InputError
+from erkd.io.image_files import SUFFIXES
+from erkd.io.images import Array
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One foreground or background that a source can render by itself.
+
+    `image`, `alpha` and `trimap` are files it is read from (drawn layers have none); `picture` names the
+    bundled picture that lends its colours; `size` is the longer side of a procedural layer, pixels.
+    """
+
+    layer_id: str
+    kind: Literal["foreground", "background"]
+    split: str
+    source: str
+    licence: str
+    material: str
+    seed: int
+    caption: str = ""
+    size: int = 0
+    picture: str = ""
+    image: Path | None = None
+    alpha: Path | None = None
+    trimap: Path | None = None
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A layer's colours (H x W x 3) and alpha (H x W; None for a background) in [0, 1], and its phrase."""
+
+    image: Array
+    alpha: Array | None
+    caption: str
+
+
+def list_pictures(root: Path) -> list[Path]:
+    """The picture files below a folder, sorted by name. Raises InputError when there are none."""
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; a folder of photographs is needed")
+    files = sorted(
+        file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    )
+    if not files:
+        raise InputError(f"{root}: no pictures ({', '.join(SUFFIXES)}) in it")
+    return files
+
+
+def split_layers(layers: Sequence[Layer], counts: dict[str, int], seed: int, where: Path) -> list[Layer]:
+    """Shuffle layers by `seed` and share them out to the splits in proportion to `counts`, at most so many.
+
+    Every split gets at least one. Raises InputError when there are fewer layers than splits.
+    """
+    if len(layers) < len(SPLITS):
+        raise InputError(f"{where}: found {len(layers)} usable pictures; the three splits need at least 3")
+    order = np.random.default_rng([seed, 29]).permutation(len(layers))
+    total = sum(counts.values())
+    shares = {split: max(1, round(len(layers) * counts[split] / total)) for split in ("validation", "test")}
+    while sum(shares.values()) >= len(layers):
+        shares[max(shares, key=lambda split: shares[split])] -= 1
+    cut = [len(layers) - sum(shares.values()), len(layers) - shares["test"]]
+    chosen: list[Layer] = []
+    for split, part in zip(SPLITS, np.split(order, cut), strict=True):
+        kept = sorted(int(index) for index in part[: counts[split]])
+        chosen += [
+            replace(layers[index], split=split, layer_id=f"{split}-{layers[index].layer_id}")
+            for index in kept
+        ]
+    return chosen
+
+
+def list_photographs(root: Path, source: str, counts: dict[str, int], seed: int) -> list[Layer]:
+    """The photographs below `root` as backgrounds of `source`, split by `seed`."""
+    layers = [
+        Layer(
+            layer_id=f"bg-{index:05d}",
+            kind="background",
+            split="",
+            source=source,
+            licence="unknown",
+            material="picture",
+            seed=index,
+            caption="a photograph",
+            image=file,
+        )
+        for index, file in enumerate(list_pictures(root))
+    ]
+    return split_layers(layers, counts, seed, root)

@@ -1,0 +1,64 @@
+"""Lists of file names, one a line, and the files that they name."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from erkd.io.files import InputError
+from erkd.io.image_files import SUFFIXES
+from erkd.io.tables import shorten
+
+
+def read_lines(path: Path, where: str) -> list[str]:
+    """The names in a list, one a line. Raises InputError when it is missing or empty; `where` says more."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
+        raise InputError(
+            f"{path}: no such list; found {shorten(beside, 8) or 'no such folder'}; {where}"
+        ) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a list of names; {where}") from None
+    names = [line for line in lines if line]
+    if not names:
+        raise InputError(f"{path}: no names in it; {where}")
+    return names
+
+
+def find_files(
+    names: Iterable[str], folders: Sequence[Path], where: str, by: Callable[[str], str] = str
+) -> list[Path]:
+    """The file of each name in the first of `folders` that has it; InputError lists the missing ones.
+
+    `by` says what of two names must agree: all of them, or only the stem (`stem`) where suffixes differ.
+    """
+    known: dict[str, Path] = {}
+    for folder in reversed(folders):
+        files = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+        known |= {by(file.name): file for file in files if not file.name.startswith(".")}
+    wanted = [by(name) for name in names]
+    absent = [name for name in wanted if name not in known]
+    if absent:
+        raise InputError(
+            f"{' or '.join(map(str, folders))}: {len(absent)} of {len(wanted)} files are missing: "
+            f"{shorten(absent, 5)}; found {len(known)} pictures; {where}"
+        )
+    return [known[name] for name in wanted]
+
+
+def stem(name: str) -> str:
+    """A file name without its suffix."""
+    return Path(name).stem
+
+
+def number(name: str) -> str:
+    """A COCO file name without the prefix that its 2014 edition has and its 2017 edition lacks."""
+    return name.removeprefix("COCO_train2014_")
+
+
+def check_counts(pairs: int, backgrounds: int, each: int, lists: str) -> None:
+    """Raise InputError unless there are `each` backgrounds for every foreground."""
+    if backgrounds != pairs * each:
+        raise InputError(
+            f"{lists}: {pairs} foregrounds need {pairs * each} backgrounds, {each} each; found {backgrounds}"
+        )

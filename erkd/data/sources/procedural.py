@@ -1,0 +1,137 @@
+"""The embedded source: drawn foregrounds and backgrounds, coloured from pictures that Python packages ship.
+
+Nothing is downloaded. Each picture belongs to one split, for foregrounds' colours as for backgrounds, and was
+taken in only with a free licence stated by its package.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from erkd.data.sources.layers import SPLITS, Layer, Rendered
+from erkd.data.synth.backgrounds import BACKDROPS, draw_background
+from erkd.data.synth.materials import MATERIALS, draw_foreground
+from erkd.io.images import Array, load_image
+from erkd.params import DataParams
+
+# Every material in turn, and what photographs show most more often.
+DECK = (*MATERIALS, "hair", "fur", "fur", "leaves")
+GENERATED = "CC0-1.0"  # drawings that take nothing from a picture
+PICTURE_SHARE = 0.6  # of the backgrounds are crops of pictures
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture shipped in a Python package: its split, its licence and whose it is, and what it shows."""
+
+    package: str
+    path: str
+    split: str
+    licence: str
+    phrase: str
+
+
+# Licences as stated by scikit-image's docstrings (skimage/data/_fetchers.py) and scikit-learn's
+# datasets/images/README.txt. Left out, as no licence is stated: moon, page, color, cell, motorcycle.
+PICTURES = {
+    "astronaut": Picture("skimage.data", "astronaut.png", "train", "public domain (NASA)", "an astronaut"),
+    "coffee": Picture("skimage.data", "coffee.png", "train", "CC0-1.0 (Rachel Michetti)", "a cup of coffee"),
+    "rocket": Picture("skimage.data", "rocket.jpg", "train", "public domain (SpaceX)", "a rocket at night"),
+    "hubble": Picture(
+        "skimage.data", "hubble_deep_field.jpg", "train", "public domain (NASA)", "a sky of galaxies"
+    ),
+    "brick": Picture("skimage.data", "brick.png", "train", "CC0-1.0 (CC0Textures)", "a brick wall"),
+    "grass": Picture("skimage.data", "grass.png", "train", "CC0-1.0 (linolafett)", "a lawn"),
+    "china": Picture(
+        "sklearn.datasets.images", "china.jpg", "train", "CC-BY-2.0 (danielbuechele)", "a Chinese temple"
+    ),
+    "coins": Picture(
+        "skimage.data", "coins.png", "train", "no known restrictions (Brooklyn Museum)", "a tray of old coins"
+    ),
+    "flower": Picture(
+        "sklearn.datasets.images", "flower.jpg", "validation", "CC-BY-2.0 (vultilion)", "a dahlia"
+    ),
+    "gravel": Picture("skimage.data", "gravel.png", "validation", "CC0-1.0 (CC0Textures)", "gravel"),
+    "tissue": Picture("skimage.data", "ihc.png", "validation", "no known restrictions", "a stained tissue"),
+    "cat": Picture("skimage.data", "chelsea.png", "test", "CC0-1.0 (Stefan van der Walt)", "a cat"),
+    "camera": Picture("skimage.data", "camera.png", "test", "CC0-1.0 (Lav Varshney)", "a man with a camera"),
+    "retina": Picture("skimage.data", "retina.jpg", "test", "CC0-1.0 (Häggström)", "the back of an eye"),
+}
+
+
+@lru_cache(maxsize=len(PICTURES))
+def load_picture(name: str) -> Array:
+    """A bundled picture by its name in PICTURES, H x W x 3 in [0, 1]. Callers must not write into it."""
+    picture = PICTURES[name]
+    return load_image(Path(str(files(picture.package) / picture.path)))
+
+
+def _row_seed(seed: int, *key: int) -> int:
+    return int(np.random.default_rng([seed, *key]).integers(2**31))
+
+
+def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
+    """Drawn foregrounds of every split: shuffled decks of all materials."""
+    layers = []
+    for part, split in enumerate(SPLITS):
+        names = [name for name, picture in PICTURES.items() if picture.split == split]
+        materials: list[str] = []
+        for index in range(getattr(data.foregrounds, split)):
+            rng = np.random.default_rng([seed, 1, part, index])
+            if not materials:
+                materials = [
+                    str(name) for name in np.random.default_rng([seed, 2, part, index]).permutation(DECK)
+                ]
+            picture = str(rng.choice(names)) if rng.random() < 0.7 else ""
+            layers.append(
+                Layer(
+                    layer_id=f"{split}-fg-{index:05d}",
+                    kind="foreground",
+                    split=split,
+                    source="procedural",
+                    licence=PICTURES[picture].licence if picture else GENERATED,
+                    material=materials.pop(),
+                    seed=_row_seed(seed, 3, part, index),
+                    size=data.size,
+                    picture=picture,
+                )
+            )
+    return layers
+
+
+def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
+    """Backgrounds of every split: half crops of that split's own pictures, half drawn."""
+    layers = []
+    for part, split in enumerate(SPLITS):
+        names = [name for name, picture in PICTURES.items() if picture.split == split]
+        for index in range(getattr(data.backgrounds, split)):
+            rng = np.random.default_rng([seed, 4, part, index])
+            picture = names[int(rng.integers(len(names)))] if rng.random() < PICTURE_SHARE else ""
+            layers.append(
+                Layer(
+                    layer_id=f"{split}-bg-{index:05d}",
+                    kind="background",
+                    split=split,
+                    source="procedural",
+                    licence=PICTURES[picture].licence if picture else GENERATED,
+                    material="picture" if picture else str(rng.choice(BACKDROPS)),
+                    seed=_row_seed(seed, 5, part, index),
+                    caption=PICTURES[picture].phrase if picture else "",
+                    size=data.size,
+                    picture=picture,
+                )
+            )
+    return layers
+
+
+def render(layer: Layer) -> Rendered:
+    """Draw a listed layer; the same layer always gives the same pixels."""
+    picture = load_picture(layer.picture) if layer.picture else None
+    if layer.kind == "foreground":
+        drawing = draw_foreground(layer.material, layer.seed, layer.size, picture)
+        return Rendered(drawing.foreground, drawing.alpha, drawing.phrase)
+    image, phrase = draw_background(layer.material, layer.seed, layer.size, picture, layer.caption)
+    return Rendered(image, None, phrase)

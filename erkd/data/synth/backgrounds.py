@@ -1,0 +1,164 @@
+"""Backgrounds: crops of pictures and drawn scenes, in focus or not, and what they show in words."""
+
+import math
+
+import cv2
+import numpy as np
+
+from erkd.data.synth.canvas import random_shape
+from erkd.data.synth.noise import fractal, pixels, ramp
+from erkd.data.synth.textures import (
+    colour_name,
+    fabric_texture,
+    jitter,
+    noise_texture,
+    random_colour,
+    texture,
+    vary,
+)
+from erkd.io.images import Array
+
+BACKDROPS = ("collage", "lights", "landscape", "wall", "fabric", "gradient", "noise")
+
+
+def _collage(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
+    """Overlapping leaves of all sizes, each with a texture: the statistics of natural scenes.
+
+    Lee, Mumford and Huang, "Occlusion models for natural images", 2001.
+    """
+    textures = [texture(rng, None, height, width) for _ in range(4)]
+    image = textures[0].copy()
+    for radius in np.sort(0.5 * rng.uniform(0.06, 1, rng.integers(20, 90)) ** 3)[::-1] * min(height, width):
+        stencil = np.zeros((height, width), np.uint8)
+        centre = (int(rng.integers(width)), int(rng.integers(height)))
+        axes = (int(radius) + 2, int(radius * rng.uniform(0.3, 1)) + 2)
+        if rng.random() < 0.5:
+            box = cv2.boxPoints((centre, (axes[0] * 2, axes[1] * 2), rng.uniform(0, 180)))
+            cv2.fillPoly(stencil, [np.rint(box).astype(np.int32)], 1)
+        else:
+            cv2.ellipse(stencil, centre, axes, rng.uniform(0, 180), 0, 360, 1, -1)
+        left, top, breadth, depth = cv2.boundingRect(stencil)
+        area = (slice(top, top + depth), slice(left, left + breadth))
+        tone = np.exp(rng.normal(0, 0.3)) * (1 + rng.normal(0, 0.15, 3).astype(np.float32))
+        patch = np.clip(textures[rng.integers(4)][area] * tone, 0, 1)
+        image[area] = np.where(stencil[area][:, :, None] > 0, patch, image[area])
+    return image, "a cluttered scene"
+
+
+def _lights(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
+    """Discs of light out of focus on a dark ground."""
+    colour = random_colour(rng)
+    image = noise_texture(rng, height, width, colour * 0.3)
+    radius = min(height, width) * rng.uniform(0.01, 0.08)
+    for _ in range(rng.integers(15, 80)):
+        disc = np.zeros((height, width), np.float32)
+        centre = (int(rng.integers(width)), int(rng.integers(height)))
+        cv2.circle(disc, centre, int(radius * rng.uniform(0.6, 1.3)) + 1, 1, -1, cv2.LINE_AA)
+        image = image + disc[:, :, None] * (vary(rng, colour, 0.4, 1)[0] + 0.2) * rng.uniform(0.2, 0.8)
+    return np.clip(image, 0, 1), f"{colour_name(colour + 0.2)} lights at night"
+
+
+def _landscape(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
+    """Sky with clouds above ridges that grow darker towards the viewer."""
+    _, y = pixels(height, width)
+    down = (y / height)[:, :, None]
+    zenith, haze = (
+        np.asarray([0.2, 0.4, 0.75]) * rng.uniform(0.4, 1.2),
+        vary(rng, np.asarray([0.8, 0.82, 0.85], np.float32), 0.2, 1)[0],
+    )
+    cloud = ramp(fractal(rng, height, width, 2.5, 6, 0.55), rng.uniform(-0.5, 1), 2)[:, :, None]
+    image = zenith + down * (haze - zenith)
+    image = image + cloud * (0.95 - image)
+    ground = random_colour(rng) * 0.7
+    horizon = rng.uniform(0.3, 0.7)
+    for layer in range(rng.integers(2, 5)):
+        ridge = fractal(rng, 2, width, rng.uniform(2, 5), 6)[0] * height * 0.04
+        edge = height * (horizon + layer * 0.12) + ridge
+        share = ramp(y - edge[None], -1, 1)[:, :, None]
+        tone = haze + (ground - haze) * min(1, 0.35 + 0.25 * layer)
+        surface = np.clip(tone * (1 + 0.2 * fractal(rng, height, width, 12, 5, 0.7)[:, :, None]), 0, 1)
+        image = image + share * (surface - image)
+    return np.clip(image, 0, 1).astype(np.float32), "a landscape under a sky"
+
+
+def _wall(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
+    """Bricks, tiles or boards, each in its own tone, between joints."""
+    x, y = pixels(height, width)
+    rows = height / rng.uniform(4, 18)
+    columns = rows * rng.choice([1.0, 2.2, 3.0, 12.0])
+    row = np.floor(y / rows).astype(int)
+    shifted = x + columns * rng.choice([0.0, 0.5]) * (row % 2)
+    column = np.floor(shifted / columns).astype(int)
+    colour, joint = random_colour(rng), random_colour(rng)
+    tones = np.exp(rng.normal(0, 0.15, 997))[(row * 37 + column * 101) % 997]
+    gap = np.minimum(
+        np.minimum(y % rows, rows - y % rows), np.minimum(shifted % columns, columns - shifted % columns)
+    )
+    share = ramp(gap, 0.3, max(1.2, rows * rng.uniform(0.02, 0.1)))[:, :, None]
+    image = joint + share * (noise_texture(rng, height, width, colour) * tones[:, :, None] - joint)
+    light = 1 + 0.25 * fractal(rng, height, width, 1.5, 2)[:, :, None]
+    return np.clip(image * light, 0, 1).astype(np.float32), f"a {colour_name(colour)} wall"
+
+
+def _gradient(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
+    """A studio backdrop: two colours running into each other, with a soft light."""
+    x, y = pixels(height, width)
+    first = random_colour(rng)
+    second = vary(rng, first, 0.5, 1)[0] if rng.random() < 0.7 else random_colour(rng)
+    angle = rng.uniform(0, 2 * np.pi)
+    share = ramp(
+        (x - width / 2) * math.cos(angle) + (y - height / 2) * math.sin(angle), -width / 2, width / 2
+    )[:, :, None]
+    image = first + share * (second - first) + 0.02 * fractal(rng, height, width, 2, 5)[:, :, None]
+    return np.clip(image, 0, 1).astype(np.float32), f"a plain {colour_name(first)} backdrop"
+
+
+def _drawn(rng: np.random.Generator, kind: str, height: int, width: int) -> tuple[Array, str]:
+    if kind == "fabric":
+        image = fabric_texture(rng, height, width)
+        return image, f"{colour_name(image.mean(axis=(0, 1)))} fabric"
+    if kind == "noise":
+        image = noise_texture(rng, height, width)
+        return image, f"a {colour_name(image.mean(axis=(0, 1)))} surface"
+    scenes = {
+        "collage": _collage,
+        "lights": _lights,
+        "landscape": _landscape,
+        "wall": _wall,
+        "gradient": _gradient,
+    }
+    return scenes[kind](rng, height, width)
+
+
+def _crop(rng: np.random.Generator, picture: Array, height: int, width: int) -> Array:
+    """A large upright crop of a picture, mirrored half of the time."""
+    rows, columns = picture.shape[:2]
+    scale = rng.uniform(0.55, 1.0) * min(rows / height, columns / width)
+    deep, wide = max(8, int(height * scale)), max(8, int(width * scale))
+    top, left = rng.integers(rows - deep + 1), rng.integers(columns - wide + 1)
+    crop = picture[top : top + deep, left : left + wide]
+    crop = crop[:, ::-1] if rng.random() < 0.5 else crop
+    return np.clip(
+        cv2.resize(np.ascontiguousarray(crop), (width, height), interpolation=cv2.INTER_CUBIC), 0, 1
+    )
+
+
+def draw_background(
+    kind: str, seed: int, size: int, picture: Array | None = None, phrase: str = ""
+) -> tuple[Array, str]:
+    """Draw one background, H x W x 3 in [0, 1], longer side `size`, and say what it shows.
+
+    `kind` is "picture" (then `picture` and its `phrase` are needed) or one of BACKDROPS.
+    """
+    rng = np.random.default_rng(seed)
+    height, width = random_shape(rng, size)
+    if picture is not None:
+        image = jitter(rng, _crop(rng, picture, height, width), 0.8)
+    else:
+        image, phrase = _drawn(rng, kind, height, width)
+    blur = min(height, width) * float(np.exp(rng.uniform(np.log(0.004), np.log(0.04))))
+    if rng.random() < 0.55 and kind not in ("gradient", "lights"):
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.float32)
+        if blur > 0.012 * min(height, width):
+            phrase = f"{phrase} out of focus"
+    return np.ascontiguousarray(image, np.float32), phrase

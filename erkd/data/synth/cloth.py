@@ -1,0 +1,197 @@
+"""Nets, lace and veils: cloth that is seen through."""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from erkd.data.synth.canvas import Drawing, average, enlarge, over, unit_of
+from erkd.data.synth.noise import fractal, pixels, ramp
+from erkd.data.synth.shapes import body_field, inside, paint_body
+from erkd.data.synth.textures import colour_name, noise_texture, random_colour, vary
+from erkd.io.images import Array
+
+FINE = 2  # woven patterns are drawn this many times finer, then averaged
+
+
+def _cloth(
+    rng: np.random.Generator, height: int, width: int, period: float, crumple: float
+) -> tuple[Array, Array, Array]:
+    """Where a cloth's threads run (u and v in periods, FINE times finer), and the light on its folds."""
+    fold_x = fractal(rng, height // 4, width // 4, rng.uniform(1, 4), 4, 0.45)
+    fold_y = fractal(rng, height // 4, width // 4, rng.uniform(1, 4), 4, 0.45)
+    fine_x, fine_y = (enlarge(fold, height * FINE, width * FINE) for fold in (fold_x, fold_y))
+    x, y = pixels(height * FINE, width * FINE)
+    swing = crumple * unit_of(height, width)
+    x, y = x / FINE + fine_x * swing, y / FINE + fine_y * swing
+    angle = rng.uniform(0, np.pi)
+    stretch = rng.uniform(0.7, 1.4)
+    u = (x * math.cos(angle) + y * math.sin(angle)) / period
+    v = (-x * math.sin(angle) + y * math.cos(angle)) / (period * stretch)
+    slope = cv2.Sobel(cv2.GaussianBlur(fold_x, (0, 0), 1), cv2.CV_32F, 1, 0)
+    slope = enlarge(slope / (slope.std() + 1e-6), height, width)
+    return u.astype(np.float32), v.astype(np.float32), slope
+
+
+def _tile(rng: np.random.Generator, kind: str, side: int) -> NDArray[np.uint8]:
+    """One period of a pattern: 255 where there is thread. It wraps around."""
+    tile = np.zeros((3 * side, 3 * side), np.uint8)
+    thread = max(1, int(side * np.exp(rng.uniform(np.log(0.03), np.log(0.2)))))
+    for row in range(3):
+        for column in range(3):
+            left, top = column * side, row * side
+            corners = [(left, top), (left + side, top), (left, top + side)]
+            if kind == "net":
+                cv2.line(tile, corners[0], corners[1], 255, thread, cv2.LINE_AA)
+                cv2.line(tile, corners[0], corners[2], 255, thread, cv2.LINE_AA)
+                cv2.circle(tile, corners[0], int(thread * 0.9), 255, -1, cv2.LINE_AA)
+            elif kind == "hexagons":
+                middle = (left + side // 2, top + side // 2)
+                cv2.line(
+                    tile,
+                    (left, top + side // 6),
+                    (left + side // 2, top - side // 6),
+                    255,
+                    thread,
+                    cv2.LINE_AA,
+                )
+                cv2.line(
+                    tile,
+                    (left + side // 2, top - side // 6),
+                    (left + side, top + side // 6),
+                    255,
+                    thread,
+                    cv2.LINE_AA,
+                )
+                cv2.line(
+                    tile, (left, top + side // 6), (left, top + side - side // 3), 255, thread, cv2.LINE_AA
+                )
+                cv2.line(tile, (left, top + side - side // 3), middle, 255, thread, cv2.LINE_AA)
+                cv2.line(tile, middle, (left + side, top + side - side // 3), 255, thread, cv2.LINE_AA)
+    if kind == "holes":
+        tile[:] = 255
+        for row in range(3):
+            for column in range(3):
+                centre = (int((column + 0.5) * side), int((row + 0.5) * side))
+                cv2.circle(tile, centre, int(side * rng.uniform(0.3, 0.45)), 0, -1, cv2.LINE_AA)
+    return np.ascontiguousarray(tile[side : 2 * side, side : 2 * side])
+
+
+def _lace_tile(rng: np.random.Generator, side: int) -> NDArray[np.uint8]:
+    """A flower of petals and rings on a fine mesh."""
+    tile = np.zeros((side, side), np.uint8)
+    mesh = side // int(rng.integers(8, 16))
+    for at in range(0, side, mesh):
+        cv2.line(tile, (at, 0), (at + side, side), 255, 1, cv2.LINE_AA)
+        cv2.line(tile, (at - side, 0), (at, side), 255, 1, cv2.LINE_AA)
+        cv2.line(tile, (at, 0), (at - side, side), 255, 1, cv2.LINE_AA)
+        cv2.line(tile, (at + side, 0), (at, side), 255, 1, cv2.LINE_AA)
+    centre, petals = side // 2, int(rng.integers(4, 9))
+    length, breadth = int(side * rng.uniform(0.12, 0.2)), int(side * rng.uniform(0.05, 0.1))
+    for turn in 2 * np.pi * np.arange(petals) / petals:
+        middle = (int(centre + 0.24 * side * np.cos(turn)), int(centre + 0.24 * side * np.sin(turn)))
+        for breaking, tone in ((1, 255), (2, 0))[: int(rng.integers(1, 3))]:  # half of the petals are hollow
+            axes = (length // breaking, breadth // breaking)
+            cv2.ellipse(tile, middle, axes, float(np.degrees(turn)), 0, 360, tone, -1, cv2.LINE_AA)
+    for radius in rng.uniform(0.06, 0.48, rng.integers(1, 4)):
+        cv2.circle(tile, (centre, centre), int(side * radius), 255, int(rng.integers(1, 7)), cv2.LINE_AA)
+    return tile
+
+
+def _woven(tile: NDArray[np.uint8], u: Array, v: Array, height: int, width: int) -> Array:
+    """A tile repeated over (u, v), as coverage in [0, 1], H x W."""
+    side = np.float32(tile.shape[0])
+    read = cv2.remap(tile, (u % 1) * side, (v % 1) * side, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return average(np.asarray(read, np.uint8), height, width)
+
+
+def _sheet(rng: np.random.Generator, field: Array) -> Array:
+    """Where a cloth is: around a body, or hanging into the picture from a side. A field in pixels."""
+    height, width = field.shape
+    unit = unit_of(height, width)
+    if rng.random() < 0.6:
+        return np.asarray(
+            field + unit * rng.uniform(0.03, 0.15) + fractal(rng, height, width, 3, 3) * 0.02 * unit,
+            np.float32,
+        )
+    x, y = pixels(height, width)
+    angle = rng.uniform(-np.pi, np.pi)
+    line = (x - width / 2) * math.cos(angle) + (y - height / 2) * math.sin(angle)
+    return np.asarray(
+        line + unit * rng.uniform(-0.1, 0.3) + fractal(rng, height, width, 2, 4) * 0.03 * unit, np.float32
+    )
+
+
+def _around(
+    rng: np.random.Generator, cloth: tuple[Array, Array], field: Array, picture: Array | None, behind: float
+) -> tuple[Array, Array]:
+    """Lay a cloth over a solid body or, with probability `behind`, under it; one in five has no body."""
+    if rng.random() < 0.2:
+        return cloth
+    body = (paint_body(rng, field, picture), average(inside(field), *field.shape))
+    return over(body, cloth) if rng.random() < behind else over(cloth, body)
+
+
+def net(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
+    """A net or a perforated sheet around a body or hanging into the picture: a wide porous region."""
+    unit = unit_of(height, width)
+    period = unit * float(np.exp(rng.uniform(np.log(0.015), np.log(0.09))))
+    u, v, slope = _cloth(rng, height, width, period, rng.uniform(0.005, 0.04))
+    kind = str(rng.choice(["net", "hexagons", "holes"], p=[0.5, 0.3, 0.2]))
+    thread = _woven(_tile(rng, kind, int(np.clip(period * FINE, 24, 96))), u, v, height, width)
+    if rng.random() < 0.3:  # a second layer of the same net, shifted, as where a bag's back shows
+        shift = rng.uniform(0.2, 0.8)
+        thread = 1 - (1 - thread) * (
+            1 - _woven(_tile(rng, kind, 48), u + shift, v * 1.07 + shift, height, width)
+        )
+    field = body_field(rng, height, width)
+    sheet = _sheet(rng, field)
+    rim = np.maximum(thread, ramp(unit * 0.012 - np.abs(sheet - unit * 0.012), 0, 2))
+    alpha = rim * average(inside(sheet), height, width)
+    colour = random_colour(rng)
+    painted = np.clip(noise_texture(rng, height, width, colour) * (1 + 0.2 * slope[:, :, None]), 0, 1)
+    foreground, alpha = _around(rng, (painted, alpha), field, picture, 0.4)
+    return Drawing(foreground, alpha, f"a {colour_name(colour)} net")
+
+
+def lace(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
+    """Lace: flowers of dense thread on a fine mesh with a scalloped edge."""
+    unit = unit_of(height, width)
+    u, v, slope = _cloth(rng, height, width, unit * rng.uniform(0.1, 0.3), rng.uniform(0.003, 0.03))
+    thread = _woven(_lace_tile(rng, 160), u, v, height, width)
+    field = body_field(rng, height, width)
+    sheet = _sheet(rng, field)
+    scallop = unit * 0.02 * np.sin(2 * np.pi * rng.uniform(2, 4) * enlarge(u[::FINE, ::FINE], height, width))
+    sheet = (sheet + scallop).astype(np.float32)
+    rim = np.maximum(thread, ramp(unit * 0.012 - np.abs(sheet - unit * 0.012), 0, 2))
+    alpha = rim * average(inside(sheet), height, width)
+    colour = (
+        vary(rng, np.asarray([0.9, 0.88, 0.84], np.float32), 0.1, 1)[0]
+        if rng.random() < 0.5
+        else random_colour(rng)
+    )
+    painted = np.clip(noise_texture(rng, height, width, colour) * (1 + 0.15 * slope[:, :, None]), 0, 1)
+    foreground, alpha = _around(rng, (painted, alpha), field, picture, 0.3)
+    return Drawing(foreground, alpha, f"{colour_name(colour)} lace")
+
+
+def veil(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
+    """Thin cloth whose folds and hems are denser, over or behind a body."""
+    unit = unit_of(height, width)
+    u, v, slope = _cloth(rng, height, width, unit * rng.uniform(0.006, 0.02), rng.uniform(0.02, 0.08))
+    density = float(np.exp(rng.uniform(np.log(0.15), np.log(1.2))))
+    thickness = density * (0.6 + 0.5 * np.abs(slope) ** rng.uniform(0.8, 2))
+    if rng.random() < 0.5:
+        thickness = thickness * (0.8 + 0.4 * _woven(_tile(rng, "net", 24), u, v, height, width))
+    field = body_field(rng, height, width)
+    sheet = _sheet(rng, field)
+    layer = ramp(fractal(rng, height, width, 2, 3) - rng.uniform(-0.5, 1), -0.02, 0.02)
+    thickness = thickness * (1 + layer) + 1.5 * ramp(unit * 0.008 - np.abs(sheet - unit * 0.008), 0, 2)
+    alpha = (1 - np.exp(-thickness)) * average(inside(sheet), height, width)
+    colour = random_colour(rng)
+    painted = np.clip(noise_texture(rng, height, width, colour) * (1 + 0.25 * slope[:, :, None]), 0, 1)
+    foreground, alpha = _around(
+        rng, (painted.astype(np.float32), alpha.astype(np.float32)), field, picture, 0.5
+    )
+    return Drawing(foreground, alpha, f"a {colour_name(colour)} veil")

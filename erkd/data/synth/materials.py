@@ -1,0 +1,74 @@
+"""The materials that can be drawn, by name, and the one way to draw a foreground of any of them."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from erkd.data.synth import cloth as membranes
+from erkd.data.synth import feathers, plants, solids
+from erkd.data.synth import hair as hairy
+from erkd.data.synth import transparent as clear
+from erkd.data.synth.canvas import Drawing, average, over, random_shape
+from erkd.data.synth.shapes import body_field, inside, paint_body
+from erkd.io.images import Array
+
+_DRAW: dict[str, Callable[[np.random.Generator, int, int, Array | None], Drawing]] = {
+    "hair": hairy.hair,
+    "fur": hairy.fur,
+    "feather": feathers.feather,
+    "yarn": hairy.yarn,
+    "leaves": plants.leaves,
+    "foliage": plants.foliage,
+    "dandelion": plants.dandelion,
+    "web": plants.web,
+    "net": membranes.net,
+    "lace": membranes.lace,
+    "veil": membranes.veil,
+    "smoke": clear.smoke,
+    "glass": clear.glass,
+    "plastic bag": clear.plastic_bag,
+    "solid": solids.solid,
+    "defocus": solids.defocus,
+    "motion blur": solids.motion_blur,
+}
+MATERIALS = tuple(_DRAW)
+THIN = (
+    "feather",
+    "foliage",
+    "dandelion",
+    "smoke",
+    "glass",
+    "plastic bag",
+)  # half get a solid body beside them
+ATTEMPTS = 20
+
+
+def _with_body(rng: np.random.Generator, drawing: Drawing, picture: Array | None) -> Drawing:
+    """Merge a drawing with a solid body behind or before it, so that it has known foreground too."""
+    field = body_field(rng, *drawing.alpha.shape)
+    body = (paint_body(rng, field, picture), average(inside(field), *drawing.alpha.shape))
+    thin = (drawing.foreground, drawing.alpha)
+    foreground, alpha = over(thin, body) if rng.random() < 0.6 else over(body, thin)
+    return Drawing(foreground, alpha, drawing.phrase)
+
+
+def draw_foreground(material: str, seed: int, size: int, picture: Array | None = None) -> Drawing:
+    """Draw one foreground whose longer side is `size` pixels; half of them are mirrored.
+
+    `picture` (H x W x 3 in [0, 1]) lends its colours where the material uses a texture. A drawing that
+    came out nearly empty or nearly full is drawn again from the next seed.
+    """
+    for attempt in range(ATTEMPTS):
+        rng = np.random.default_rng([seed, attempt])
+        height, width = random_shape(rng, size)
+        drawing = _DRAW[material](rng, height, width, picture)
+        if material in THIN and rng.random() < 0.5:
+            drawing = _with_body(rng, drawing, picture)
+        if 0.04 < float(drawing.alpha.mean()) < 0.9 and float((drawing.alpha < 1 / 255).mean()) > 0.05:
+            break
+    else:
+        raise RuntimeError(f"no usable {material} from seed {seed} in {ATTEMPTS} attempts")
+    foreground, alpha = np.clip(drawing.foreground, 0, 1), np.clip(drawing.alpha, 0, 1)
+    if rng.random() < 0.5:
+        foreground, alpha = foreground[:, ::-1], alpha[:, ::-1]
+    return Drawing(np.ascontiguousarray(foreground), np.ascontiguousarray(alpha), drawing.phrase)

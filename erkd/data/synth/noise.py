@@ -1,0 +1,47 @@
+"""Smooth random fields: sums of noise at doubling frequencies."""
+
+import cv2
+import numpy as np
+
+from erkd.io.images import Array
+
+
+def fractal(
+    rng: np.random.Generator, height: int, width: int, cells: float = 3, octaves: int = 5, gain: float = 0.5
+) -> Array:
+    """Noise of `octaves` frequencies, `cells` cells along the longer side at first; mean 0, deviation 1."""
+    total = np.zeros((height, width), np.float32)
+    longer = max(height, width)
+    for octave in range(octaves):
+        count = cells * 2**octave
+        if count > longer / 2:
+            break
+        rows, columns = (int(np.ceil(count * side / longer)) + 3 for side in (height, width))
+        grid = rng.standard_normal((rows, columns), dtype=np.float32)
+        total += np.float32(gain**octave) * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+    total -= total.mean()
+    return np.asarray(total / (total.std() + 1e-6), np.float32)
+
+
+def unit(field: Array) -> Array:
+    """A field of deviation 1 squeezed smoothly into [0, 1]."""
+    return np.asarray(0.5 + 0.5 * np.tanh(field), np.float32)
+
+
+def ramp(field: Array, low: float, high: float) -> Array:
+    """0 up to `low`, 1 from `high`, smooth between (a cubic)."""
+    t = np.clip((field - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def pixels(height: int, width: int) -> tuple[Array, Array]:
+    """The x and the y of every pixel's centre, each H x W."""
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32) + 0.5, np.arange(height, dtype=np.float32) + 0.5)
+    return x, y
+
+
+def displaced(image: Array, x: Array, y: Array) -> Array:
+    """`image` read at positions (x, y) in pixels, mirrored at its borders."""
+    return np.asarray(
+        cv2.remap(image, x - 0.5, y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32
+    )

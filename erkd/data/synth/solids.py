@@ -1,0 +1,90 @@
+"""Solid things: a sharp edge, an edge out of focus by different amounts, or one smeared by motion."""
+
+import math
+
+import cv2
+import numpy as np
+
+from erkd.data.synth.canvas import Drawing, average, unit_of
+from erkd.data.synth.noise import fractal, pixels, unit
+from erkd.data.synth.shapes import body_field, ellipse_field, inside, paint_body
+from erkd.data.synth.textures import colour_name
+from erkd.io.images import Array
+
+
+def _thing(rng: np.random.Generator, height: int, width: int) -> Array:
+    """The field of a body or, one time in three, of a thing with holes: rings, bars and rods."""
+    field = body_field(rng, height, width, rng.choice([0.0, 0.01, 0.03]))
+    if rng.random() < 0.65:
+        return field
+    length_unit = unit_of(height, width)
+    x, y = pixels(height, width)
+    for _ in range(rng.integers(1, 4)):  # holes
+        hole = [(*rng.uniform(-0.25, 0.3, 2), *rng.uniform(0.03, 0.14, 2), rng.uniform(0, np.pi))]
+        field = np.minimum(field, -ellipse_field(hole, height, width))
+    for _ in range(rng.integers(1, 6)):  # rods that stick out
+        angle, thick = rng.uniform(0, np.pi), length_unit * rng.uniform(0.004, 0.03)
+        start = np.asarray([width / 2, height / 2]) + rng.uniform(-0.25, 0.25, 2) * length_unit
+        along = (x - start[0]) * math.cos(angle) + (y - start[1]) * math.sin(angle)
+        off = np.abs(-(x - start[0]) * math.sin(angle) + (y - start[1]) * math.cos(angle))
+        field = np.maximum(
+            field, np.minimum(thick - off, length_unit * rng.uniform(0.2, 0.5) - np.abs(along))
+        )
+    return np.asarray(field, np.float32)
+
+
+def _phrase(rng: np.random.Generator, colour: Array, alpha: Array, adjective: str) -> str:
+    mean = colour[alpha > 0.9].mean(axis=0) if (alpha > 0.9).any() else colour.mean(axis=(0, 1))
+    return f"a {adjective} {colour_name(mean)} object"
+
+
+def solid(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
+    """A thing whose edge is only antialiased."""
+    field = _thing(rng, height, width)
+    alpha, colour = average(inside(field), height, width), paint_body(rng, field, picture)
+    return Drawing(colour, alpha, _phrase(rng, colour, alpha, "solid"))
+
+
+def defocus(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
+    """A thing whose edge is out of focus by an amount that varies along the contour."""
+    field = _thing(rng, height, width)
+    alpha, colour = average(inside(field), height, width), paint_body(rng, field, picture)
+    widest = unit_of(height, width) * float(np.exp(rng.uniform(np.log(0.006), np.log(0.05))))
+    levels = np.geomspace(0.4, widest, 5)
+    stack = np.stack([cv2.GaussianBlur(alpha, (0, 0), level) for level in levels])
+    colours = cv2.GaussianBlur(colour, (0, 0), widest / 3)
+    at = unit(fractal(rng, height, width, rng.uniform(0.7, 2.5), 2)) * 3.999
+    low = at.astype(int)
+    rows, columns = np.mgrid[0:height, 0:width]
+    alpha = stack[low, rows, columns] + (at - low) * (
+        stack[low + 1, rows, columns] - stack[low, rows, columns]
+    )
+    share = (at / 4)[:, :, None]
+    colour = colour + share * (colours - colour)
+    alpha = np.clip(alpha, 0, 1).astype(np.float32)
+    return Drawing(colour.astype(np.float32), alpha, _phrase(rng, colour, alpha, "blurred"))
+
+
+def motion_blur(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
+    """A thing smeared by a straight or slightly bent movement during the exposure."""
+    field = _thing(rng, height, width)
+    alpha, colour = average(inside(field), height, width), paint_body(rng, field, picture)
+    length = unit_of(height, width) * float(np.exp(rng.uniform(np.log(0.015), np.log(0.12))))
+    side = int(length) // 2 * 2 + 3
+    fine = np.zeros((side * 4, side * 4), np.float32)
+    angle = rng.uniform(0, np.pi)
+    t = np.linspace(-1, 1, 12)
+    bend = rng.normal(0, 0.15) * length
+    path_x = side / 2 + length / 2 * t * math.cos(angle) - bend * t**2 * math.sin(angle)
+    path_y = side / 2 + length / 2 * t * math.sin(angle) + bend * t**2 * math.cos(angle)
+    points = np.rint(np.stack([path_x, path_y], axis=1) * 4).astype(np.int32)
+    cv2.polylines(fine, [points], False, 1.0, 4)
+    kernel = np.asarray(cv2.resize(fine, (side, side), interpolation=cv2.INTER_AREA))
+    kernel = kernel / kernel.sum()
+    # Light is averaged over the exposure, so colours are weighted by how long the thing was there.
+    smeared = cv2.filter2D(colour * alpha[:, :, None], -1, kernel, borderType=cv2.BORDER_REPLICATE)
+    alpha = np.clip(cv2.filter2D(alpha, -1, kernel, borderType=cv2.BORDER_REPLICATE), 0, 1).astype(np.float32)
+    alpha[alpha < 1 / 512] = 0  # the Fourier transform's rounding
+    present = (alpha > 0.004)[:, :, None]
+    colour = np.where(present, np.clip(smeared / np.maximum(alpha, 0.004)[:, :, None], 0, 1), colour)
+    return Drawing(colour.astype(np.float32), alpha, _phrase(rng, colour, alpha, "moving"))

@@ -1,0 +1,87 @@
+"""The stored trimaps: drawn for every composite, or taken as a benchmark gives them."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from erkd.data.trimap_generation import draw_trimap, trimap_from_alpha
+from erkd.io.files import InputError
+from erkd.io.images import Array, load_alpha, load_trimap, save_trimap
+from erkd.io.tables import CompositeRow, TrimapRow, read_table, resolve, row_seed, write_table
+from erkd.params import TrimapParams
+from erkd.runtime.parallel import map_rows
+
+Given = Path | tuple[int, int]  # a trimap's file, or its two radii in pixels of the image
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Writes the trimap of one composite and returns its row."""
+
+    table: Path
+    out_dir: Path
+    params: TrimapParams
+    seed: int
+
+    def __call__(self, task: tuple[CompositeRow, Given | None]) -> TrimapRow:
+        composite, given = task
+        seed = row_seed(self.seed, f"trimap {composite.sample_id}")
+        path = resolve(self.table, composite.alpha)
+        alpha, radii = load_alpha(path), (0, 0)
+        if isinstance(given, Path):
+            path, trimap = given, _read(given, alpha)
+        elif given is not None:
+            radii, trimap = given, trimap_from_alpha(alpha, *given)
+        else:
+            trimap, drawn = draw_trimap(alpha, self.params, np.random.default_rng(seed))
+            radii = (drawn.foreground, drawn.background)
+        unknown = float((trimap == 0.5).mean())
+        if unknown == 0:
+            raise InputError(f"{path}: no edge in it, so its trimap would have no unknown region")
+        name = f"trimaps/{composite.sample_id}.png"
+        save_trimap(trimap, self.out_dir / name)
+        return TrimapRow(composite.sample_id, composite.split, name, *radii, round(unknown, 6), seed)
+
+
+def _read(path: Path, alpha: Array) -> Array:
+    trimap = load_trimap(path)
+    if trimap.shape != alpha.shape:
+        raise InputError(f"{path}: {trimap.shape} pixels; its alpha has {alpha.shape}")
+    return trimap
+
+
+def write_trimaps(
+    composites_dir: Path,
+    out_dir: Path,
+    params: TrimapParams,
+    seed: int,
+    given: Mapping[str, Given] | None = None,
+    done: Path | None = None,
+) -> list[TrimapRow]:
+    """Write a trimap for every composite into `out_dir`, in parallel; the table is written last.
+
+    Samples named in `given` take that file as it is, or those radii; files have radii 0 in the table. With
+    the folder `done`, trimaps that it records are not drawn again. Raises InputError that names an alpha
+    without any edge, and a given trimap without unknown pixels or of another size.
+    """
+    table = composites_dir / "manifest.csv"
+    tasks = [(row, (given or {}).get(row.sample_id)) for row in read_table(table, CompositeRow)]
+    rows = map_rows(_Draw(table, out_dir, params, seed), tasks, "Drawing trimaps", done, TrimapRow)
+    write_table(rows, out_dir / "trimaps.csv")
+    return rows
+
+
+def set_hash(trimaps_dir: Path, split: str) -> str:
+    """The SHA-256 over names, sizes and values of a split's trimaps: equal where two sets are the same.
+
+    It rests on pixels alone, so that PNGs packed otherwise have the same hash.
+    """
+    table, digest = trimaps_dir / "trimaps.csv", hashlib.sha256()
+    for row in sorted(read_table(table, TrimapRow, split), key=lambda row: row.sample_id):
+        levels = np.rint(load_trimap(resolve(table, row.trimap)) * 2).astype(np.uint8)
+        digest.update(f"{row.sample_id} {levels.shape[0]} {levels.shape[1]}\n".encode())
+        digest.update(levels.tobytes())
+    return digest.hexdigest()

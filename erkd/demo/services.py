@@ -1,0 +1,49 @@
+"""What the page's services compute: files in, a PNG file out, all as bytes."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from erkd.inference.cutouts import cutout
+from erkd.inference.matter import Matter
+from erkd.io.files import InputError
+from erkd.io.image_files import read_image
+from erkd.io.images import BACKGROUND, FOREGROUND, UNKNOWN, Bytes, image_bytes, to_bytes
+
+MAX_PIXELS = 16_000_000  # browsers on phones hold no larger canvas
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers show
+
+
+def matte(matter: Matter, photo: bytes, trimap: bytes) -> bytes:
+    """The alpha, grey, of a photo and its trimap, whose values count as the nearest of 0, 128 and 255."""
+    image, grey = _open(photo, "photo"), _open(trimap, "trimap")
+    _check_size(grey, image, "trimap")
+    values = image_bytes(grey)[:, :, 0]
+    kinds = [np.uint8(kind) for kind in (BACKGROUND, FOREGROUND, UNKNOWN)]
+    nearest = np.select([values < 64, values > 191], kinds[:2], kinds[2])
+    return _png(to_bytes(matter(image_bytes(image), nearest)))
+
+
+def cut_out(photo: bytes, alpha: bytes) -> bytes:
+    """RGBA of a photo and its alpha, with the foreground's own colours, in the photo's colour space."""
+    image, grey = _open(photo, "photo"), _open(alpha, "alpha")
+    _check_size(grey, image, "alpha")
+    rgba = cutout(image_bytes(image), image_bytes(grey)[:, :, 0])
+    return _png(to_bytes(rgba), image.info.get("icc_profile"))
+
+
+def _open(file: bytes, name: str) -> Image.Image:
+    return read_image(io.BytesIO(file), name, MAX_PIXELS, FORMATS)
+
+
+def _check_size(grey: Image.Image, image: Image.Image, name: str) -> None:
+    if grey.size != image.size:
+        found, expected = (f"{one.width} x {one.height}" for one in (grey, image))
+        raise InputError(f"{name}: {found} pixels; the photo's {expected} are expected")
+
+
+def _png(array: Bytes, profile: bytes | None = None) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(array).save(stream, "PNG", compress_level=3, icc_profile=profile)
+    return stream.getvalue()

@@ -1,0 +1,103 @@
+"""ERKD on layers: what CLIP says of the foreground and of the background, each by itself.
+
+A composite's pixels hide what lies behind hair or glass; its layers' features do not. Two 1 x 1 heads at each of
+the two deepest strides regress teacher(F) and teacher(B), weighted per cell by the mean of alpha and of
+1 - alpha:
+- `feature`: 0.9 (1 - cosine) + 0.1 smooth L1 (Theia's mixture), on centred targets of about unit variance;
+- `text`: KL divergence between the distributions over the prompts, of each layer's head at the deepest stride,
+  and of the student's embedding to the mixture of both layers;
+- `edge`: as in `erkd.py`.
+A proposal of this project, from no paper.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, cosine_similarity, smooth_l1_loss
+
+from erkd.batches.batch import Batch
+from erkd.distill.erkd import edge_l1, text_divergence, text_logits, unknown_weight
+from erkd.distill.targets import both_levels, layer_targets
+from erkd.features.cache import FeatureCache
+from erkd.features.space import CentredSpace
+from erkd.params import ErkdParams
+from erkd.students.losses import masked_mean
+from erkd.students.student import Matte, Student
+
+SHARE = 0.9  # of the cosine
+
+
+def regression_distance(predicted: Tensor, target: Tensor) -> Tensor:
+    """0.9 (1 - cosine) + 0.1 mean smooth L1 over the channels; both B x D x h x w, result B x 1 x h x w."""
+    cosine = 1 - cosine_similarity(predicted, target, dim=1)[:, None]
+    return SHARE * cosine + (1 - SHARE) * smooth_l1_loss(predicted, target, reduction="none").mean(1, True)
+
+
+class LayeredErkd(nn.Module):
+    """The ERKD losses of one live batch. Holds two heads per stride, which are not saved."""
+
+    text: Tensor
+
+    def __init__(self, student: Student, cache: FeatureCache, params: ErkdParams) -> None:
+        super().__init__()
+        self.caches = both_levels(cache)
+        self.shallow_space, self.space = (CentredSpace(level) for level in self.caches)
+        self.params = params
+        self.register_buffer("text", torch.from_numpy(cache.text))
+        self.strides = student.encoder.strides[-2:]
+        self.heads = nn.ModuleList(
+            nn.Conv2d(channels, 2 * space.channels, 1)
+            for channels, space in zip(
+                student.encoder.channels[-2:], (self.shallow_space, self.space), strict=True
+            )
+        )
+
+    def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Losses by name, scaled by their weights; gradients reach the student and the heads alone.
+
+        Raises InputError for stored composites.
+        """
+        losses = {}
+        spaces = self.shallow_space, self.space
+        for stride, head, cache, space in zip(self.strides, self.heads, self.caches, spaces, strict=True):
+            predicted = head(matte.levels[stride]).float().chunk(2, dim=1)
+            targets = layer_targets(cache, batch, predicted[0].shape[-1])
+            alpha = avg_pool2d(batch.alpha, stride)
+            unknown = unknown_weight(batch, stride, self.params.unknown_gain)
+            layers = list(zip(predicted, targets, (alpha * unknown, (1 - alpha) * unknown), strict=True))
+            distances = [
+                masked_mean(regression_distance(ours, unit_variance(space.centre_target(theirs))), weight)
+                for ours, theirs, weight in layers
+            ]
+            losses[f"feature_{stride}"] = 0.25 * self.params.feature * torch.stack(distances).sum()
+            if stride == self.strides[-1]:
+                said = [text_logits(space.direction(target), self.text) for target in targets]
+                divergences = [
+                    masked_mean(text_divergence(self.logits(ours), theirs), weight)
+                    for (ours, _, weight), theirs in zip(layers, said, strict=True)
+                ]
+                mixture = mixture_logits(alpha, *said)
+                embedding = text_logits(matte.features[stride].float(), self.text)
+                divergences.append(masked_mean(text_divergence(embedding, mixture), unknown))
+                losses["text"] = self.params.text * torch.stack(divergences).mean()
+        losses["edge"] = self.params.edge * edge_l1(matte.edges, batch)
+        return {name: self.params.weight * loss for name, loss in losses.items()}
+
+    def logits(self, predicted: Tensor) -> Tensor:
+        """Logits over the prompts of a deep head's output, B x C x h x w, which is scaled and centred."""
+        return text_logits(self.space.restore(predicted / math.sqrt(predicted.shape[1])), self.text)
+
+
+def unit_variance(features: Tensor) -> Tensor:
+    """Vectors of about unit length, B x C x h x w, scaled to about unit variance of each channel."""
+    return features * math.sqrt(features.shape[1])
+
+
+def mixture_logits(alpha: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
+    """Log of the distribution that takes the foreground's for `alpha` and else the background's.
+
+    `alpha` B x 1 x h x w; logits and result B x K x h x w.
+    """
+    mixture = alpha * foreground.softmax(1) + (1 - alpha) * background.softmax(1)
+    return mixture.clamp(min=1e-12).log()

@@ -1,0 +1,1 @@
+"""`erkd doctor`: what is missing, stale, damaged or left over."""

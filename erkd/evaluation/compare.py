@@ -1,0 +1,102 @@
+"""Predictions beside those of other programs: the same images scored, and paired differences."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from erkd.evaluation.bootstrap import summarise
+from erkd.evaluation.folders import LINES, Matches, booktabs, match_files, plural, results
+from erkd.evaluation.metrics.official import Scores
+from erkd.evaluation.scores import STUDENT, ScoreRow
+from erkd.io.files import InputError
+
+RESAMPLES, SEED = 2000, 0
+PRED = "pred"
+SHOWN = LINES[:4]
+ByImage = Mapping[str, Scores]
+
+
+def parse_folders(options: Sequence[str]) -> dict[str, Path]:
+    """Folders by name from NAME=DIR, or DIR alone, which is named as the folder is. Raises InputError."""
+    folders: dict[str, Path] = {}
+    for option in options:
+        name, _, folder = option.rpartition("=")
+        name = name or Path(folder).name
+        if not name or name in folders or name in (PRED, STUDENT):
+            raise InputError(
+                f"--baseline-dir {option}: the name {name!r} is taken; give another, as NAME=DIR"
+            )
+        folders[name] = Path(folder)
+    return folders
+
+
+def match_all(pred: Path, baselines: Mapping[str, Path], alpha: Path, trimap: Path) -> dict[str, Matches]:
+    """The matches of the predictions and of every baseline, on the images that all of them have.
+
+    Raises InputError as `match_files` does, and when no image is common to all.
+    """
+    matches = {name: match_files(folder, alpha, trimap) for name, folder in {PRED: pred, **baselines}.items()}
+    common = set.intersection(*(set(found.files) for found in matches.values()))
+    if not common:
+        raise InputError(f"nothing to score: no image is in all of {', '.join(map(str, baselines.values()))}")
+    return {
+        name: Matches(
+            {image: found.files[image] for image in found.files if image in common}, found.unmatched
+        )
+        for name, found in matches.items()
+    }
+
+
+def compare(scores: Mapping[str, ByImage]) -> dict[str, dict[str, Any]]:
+    """Per baseline `mean` and `images` as in `results`, and `difference`: prediction minus baseline on the same
+    images, with 95 % bootstrap intervals. `scores` holds the prediction as `PRED`."""
+    rows = [
+        ScoreRow("", image, STUDENT if name == PRED else name, "", row)
+        for name, images in scores.items()
+        for image, row in images.items()
+    ]
+    summary = summarise(rows, RESAMPLES, SEED)[""]
+    found = {}
+    for name, images in scores.items():
+        if name != PRED:
+            content = results(dict(images))
+            difference = summary[name]["difference"]
+            found[name] = {"mean": content["mean"], "difference": difference, "images": content["images"]}
+    return found
+
+
+def beside_table(mean: Mapping[str, float], baselines: Mapping[str, Mapping[str, Any]], count: int) -> Table:
+    """The prediction and every baseline, a row each, for the terminal."""
+    caption = f"difference: SAD of {PRED} minus the baseline's on the same images; below 0, {PRED} is better"
+    table = Table(title=f"Unknown region, mean over {plural(count)}", caption=caption)
+    header, *rows = beside_rows(mean, baselines)
+    for number, title in enumerate(header):
+        table.add_column(title, justify="right" if number else "left", no_wrap=number in (0, len(header) - 1))
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def beside_latex(mean: Mapping[str, float], baselines: Mapping[str, Mapping[str, Any]], count: int) -> str:
+    """The same table as a LaTeX tabular (package booktabs)."""
+    rows = [
+        [cell.replace("10^-3", "$10^{-3}$").replace("%", r"\%").replace("_", r"\_") for cell in row]
+        for row in beside_rows(mean, baselines)
+    ]
+    return booktabs(rows, "lrrrrrr", f"unknown region, mean over {plural(count)}")
+
+
+def beside_rows(mean: Mapping[str, float], baselines: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Cells: a header, the prediction, and each baseline with the paired difference in SAD."""
+    titles = [line.title + (" x 10^-3" if line.unknown == "mse" else "") for line in SHOWN]
+    rows = [["", *titles, "difference", "95 % interval"]]
+    for name, content in {PRED: {"mean": mean}, **baselines}.items():
+        cells = [f"{content['mean'][line.unknown] * line.factor:.3f}" for line in SHOWN]
+        gap = content.get("difference")
+        compared = (
+            [f"{gap['sad']:+.2f}", f"{gap['sad_low']:+.2f} to {gap['sad_high']:+.2f}"] if gap else ["", ""]
+        )
+        rows.append([name, *cells, *compared])
+    return rows

@@ -1,0 +1,1 @@
+"""The ablation, the release, and presets of settings."""

@@ -1,0 +1,153 @@
+"""Cells of the ablation and of the release: trainings that differ in a few settings, on shared data.
+
+A cell's folder, `cells/NAME-SEED` below theirs, is a project of its own: params.yaml, a link to the shared data,
+and what its training writes. So every stage runs on it by `--root`. The ablation's cells are called METHOD-VARIANT
+and paired by seed; the release's are called after their sizes.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from erkd.evaluation.bootstrap import mean_scores
+from erkd.evaluation.costs import read_costs, typical, write_costs
+from erkd.evaluation.scores import STUDENT, predict_samples, score_samples, significant
+from erkd.experiments.presets import change_settings
+from erkd.inference.predict import load_predictor
+from erkd.io.files import InputError, atomic, read_json
+from erkd.io.tables import Sample, read_results
+from erkd.params import Params
+
+SHARED = "data"
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """What a cell's student scores on one set: means over the unknown region, SAD in thousands of pixels.
+
+    `params` counts the student's parameters; `seconds` are the training's, of all its processes' processor time
+    (on a GPU the time that passed), so that what else the machine does counts little.
+    """
+
+    method: str
+    variant: str
+    seed: int
+    set: str
+    sad: float
+    mse: float
+    grad: float
+    conn: float
+    params: int
+    steps: int
+    seconds: float
+
+
+def read_cells(root: Path) -> Any:
+    """What `cells.yaml` in `root` says: `cells` by name, and of the ablation's `seeds` and `names` to compare."""
+    path = root / "cells.yaml"
+    try:
+        return YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file; a folder with cells is needed, --root ablation or release"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A name and a seed, below the folder `root` of the ablation or the release."""
+
+    root: Path
+    name: str
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """The project that the cell is."""
+        return self.root / "cells" / f"{self.name}-{self.seed}"
+
+    @property
+    def student(self) -> Path:
+        """What it trains."""
+        return self.folder / "models/student"
+
+    @property
+    def scores(self) -> Path:
+        """Its table, a row for each set; all cells' lie in one folder."""
+        return self.root / "scores" / f"{self.name}-{self.seed}.csv"
+
+
+def prepare_cell(root: Path, name: str, seed: int) -> Cell:
+    """Write params.yaml of a cell and link the shared data.
+
+    Raises InputError for a cell that cells.yaml does not have, or a setting that params.yaml does not have.
+    """
+    changes, cell = read_cells(root)["cells"], Cell(root, name, seed)
+    if name not in changes:
+        raise InputError(f"{root / 'cells.yaml'}: no cell {name!r}; there are {', '.join(changes)}")
+    yaml = YAML()
+    yaml.width = 200
+    settings = yaml.load(root / "params.yaml")
+    settings["seed"] = seed
+    change_settings(settings, changes[name], f"{root / 'cells.yaml'}: {name}")
+    with atomic(cell.folder / "params.yaml") as temporary:
+        yaml.dump(settings, temporary)
+    link = cell.folder / SHARED
+    if not link.is_symlink():
+        link.symlink_to(Path("..", "..", SHARED), target_is_directory=True)
+    return cell
+
+
+def score_cell(cell: Cell, set: str, samples: Sequence[Sample], params: Params, seconds: float) -> CellRow:
+    """Predict a set and score it; what a prediction costs is left where the stage evaluate leaves it."""
+    predictions = cell.folder / "predictions" / set
+    costs = predict_samples(load_predictor(cell.student, params.device), samples, predictions)
+    write_costs({STUDENT: typical(costs)}, cell.folder / "reports", "evaluate", set)
+    mean = mean_scores([row.scores for row in score_samples(samples, STUDENT, predictions)])
+    sad, mse, grad, conn = (significant(mean[metric]) for metric in ("sad", "mse", "grad", "conn"))
+    parameters, steps = read_json(cell.student / "student.json")["parameters"], params.distill.steps
+    method, variant = cell.name.split("-")
+    return CellRow(
+        method, variant, cell.seed, set, sad, mse, grad, conn, parameters, steps, round(seconds, 1)
+    )
+
+
+def processor_seconds() -> float:
+    """Processor time of this process and of those children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def list_rows(root: Path) -> list[CellRow]:
+    """The rows of every cell that cells.yaml names and that has been run, in its order, seeds inside.
+
+    Raises InputError where there is none of plain training or none of ERKD.
+    """
+    listed = read_cells(root)
+    cells = [Cell(root, name, seed) for name in listed["names"] for seed in listed["seeds"]]
+    made = [cell.scores for cell in cells if cell.scores.is_file()]
+    rows = [row for path in made for row in read_results(path, CellRow, "cells")]
+    if not {"none", "erkd"} <= {row.method for row in rows if row.variant == "full"}:
+        raise InputError(
+            f"{root / 'scores'}: no cell of none-full or erkd-full; `dvc repro ablation/dvc.yaml`"
+        )
+    return rows
+
+
+def prediction_milliseconds(root: Path) -> dict[str, float]:
+    """The median over seeds of what a prediction costs on the test set, by METHOD-VARIANT.
+
+    Empty where the cells came from a cache: costs are measured here or not at all.
+    """
+    listed, found = read_cells(root), {}
+    for name in listed["names"]:
+        costs = [read_costs(Cell(root, name, seed).folder / "reports", "test") for seed in listed["seeds"]]
+        seconds = [cost[STUDENT]["seconds"] for cost in costs if cost]
+        if seconds:
+            found[name] = 1000 * median(seconds)
+    return found

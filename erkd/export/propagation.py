@@ -1,0 +1,115 @@
+"""Propagation as ONNX: a file of its own for the layers of a whole image, and a branch of a student's graph."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from erkd.export.graph import name_sizes, rename, trace
+from erkd.io.files import read_json, sha256, write_json
+from erkd.students import LAYER_STRIDES
+from erkd.students.prior.propagation import cells, spread, steps_of
+
+HERE = Path(__file__).parent
+STUDENTS = HERE.parent / "students"
+TRACED_FROM = ("__init__.py", "prior/closed_form.py", "prior/propagation.py", "prior/shared_sampling.py")
+RECORD = HERE / "propagation.json"  # what the stored files were traced from
+
+
+class Cells(nn.Module):
+    """`propagation.cells` as the exporter wants a function."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, image: Tensor, trimap: Tensor) -> Tensor:
+        """B x 3 x H x W and B x 1 x H x W -> B x 11 x H/s x W/s."""
+        return cells(image, trimap, self.stride)
+
+
+class Spread(nn.Module):
+    """`propagation.spread` as the exporter wants a function."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.steps = steps_of(stride)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """B x 11 x h x w -> B x 12 x h x w."""
+        return spread(cells, self.steps)
+
+
+def traced(stride: int) -> Path:
+    """Where propagation at this stride lies as ONNX."""
+    return HERE / f"propagation-{stride}.onnx"
+
+
+def propagation_file(stride: int, opset: int) -> bytes:
+    """`spread` as an ONNX file: `cells` B x 11 x h x w -> `layers` B x 12 x h x w.
+
+    It has no weights, and tracing it takes a minute: the file that `store_propagation` wrote is taken unless the
+    source has changed since.
+    """
+    if RECORD.is_file() and read_json(RECORD) == made_of(opset):
+        return traced(stride).read_bytes()
+    return _trace_propagation(stride, opset)
+
+
+@cache
+def _trace_propagation(stride: int, opset: int) -> bytes:
+    model = trace(Spread(stride), (torch.rand(2, 11, 16, 24),), ["cells"], "layers", opset)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def made_of(opset: int) -> dict[str, str]:
+    """What a traced propagation depends on."""
+    hashes = {name: sha256(STUDENTS / name) for name in TRACED_FROM}
+    return {**hashes, "opset": str(opset)}
+
+
+def store_propagation(opset: int) -> None:
+    """Trace propagation once for all exports of this source: `python -c "from erkd.export.propagation import
+    store_propagation; store_propagation(18)"` after a change of `TRACED_FROM`."""
+    for stride in LAYER_STRIDES:
+        traced(stride).write_bytes(_trace_propagation(stride, opset))
+    write_json(made_of(opset), RECORD)
+
+
+def default_layers(network: Any, propagation: bytes, stride: int, opset: int) -> None:
+    """Let `network` make its layers from the image where none are given (one NaN, the default, stands for them)."""
+    import onnx
+
+    inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5))
+    first = trace(Cells(stride), inputs, ["image", "trimap"], "cells", opset).graph
+    made = onnx.load_model_from_string(propagation).graph
+    rename(first, "cells_of_", kept=("image", "trimap", "cells"))
+    rename(made, "made_", kept=("cells",))
+    nodes = [*first.node, *made.node]
+    del made.node[:], made.input[:]  # a branch takes its inputs from the graph around it
+    made.node.extend(nodes)
+    made.initializer.extend(first.initializer)
+    given = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["layers"], ["given_layers"])],
+        "given",
+        [],
+        [onnx.helper.make_tensor_value_info("given_layers", onnx.TensorProto.FLOAT, None)],
+    )
+    graph = network.graph
+    one = onnx.numpy_helper.from_array(np.array(1, np.int64), "one")
+    none = onnx.numpy_helper.from_array(np.full((1, 1, 1, 1), np.nan, np.float32), "layers")
+    graph.initializer.extend([one, none])
+    choice = [
+        onnx.helper.make_node("Size", ["layers"], ["layers_size"]),
+        onnx.helper.make_node("Equal", ["layers_size", "one"], ["no_layers"]),
+        onnx.helper.make_node("If", ["no_layers"], ["used_layers"], then_branch=made, else_branch=given),
+    ]
+    nodes = [*choice, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    next(value for value in graph.input if value.name == "used_layers").name = "layers"
+    name_sizes(graph)

@@ -1,0 +1,83 @@
+"""The images that a teacher is run over once: composites as they are stored, and layers on a neutral ground."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from erkd.data.compositing import composite
+from erkd.features.cache import Kind, images_digest, row_id
+from erkd.io.images import Array, load_alpha, load_image
+from erkd.io.tables import CompositeRow, LayerRow, read_table, resolve
+
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The images of one kind of cache: rows of a table, in the cache's order."""
+
+    table: Path
+    rows: Sequence[CompositeRow] | Sequence[LayerRow]
+
+    def load(self, number: int, ground: tuple[float, ...]) -> Array:
+        """Image `number`, H x W x 3 in [0, 1]; a foreground layer lies on the colour `ground`."""
+        row = self.rows[number]
+        image = load_image(resolve(self.table, row.image))
+        if isinstance(row, CompositeRow) or not row.alpha:
+            return image
+        alpha = load_alpha(resolve(self.table, row.alpha))
+        return composite(image, alpha, np.full_like(image, ground))
+
+    @property
+    def ids(self) -> list[str]:
+        """Every image's id."""
+        return [row_id(row) for row in self.rows]
+
+    @property
+    def digest(self) -> str:
+        """What tells these images from others."""
+        return images_digest(self.table, self.rows)
+
+
+def read_pictures(data: Path, kinds: Sequence[Kind]) -> dict[Kind, Pictures]:
+    """The training images of each of `kinds` below the project's folder `data`."""
+    composites, layers = data / "composites/manifest.csv", data / "library/library.csv"
+    return {
+        kind: Pictures(composites, read_table(composites, CompositeRow, "train"))
+        if kind == "composites"
+        else Pictures(layers, read_table(layers, LayerRow, "train"))
+        for kind in kinds
+    }
+
+
+@dataclass(frozen=True)
+class _Batches(Dataset[Tensor]):
+    pictures: Pictures
+    prepare: Callable[[Array], Tensor]
+    ground: tuple[float, ...]
+    numbers: Sequence[Sequence[int]]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, place: int) -> Tensor:
+        images = (self.pictures.load(number, self.ground) for number in self.numbers[place])
+        return torch.stack([self.prepare(image) for image in images])
+
+
+def prepared_batches(
+    pictures: Pictures,
+    prepare: Callable[[Array], Tensor],
+    ground: tuple[float, ...],
+    numbers: Sequence[Sequence[int]],
+) -> Iterator[Tensor]:
+    """The images of each group of `numbers`, prepared and stacked, read ahead by worker processes."""
+    workers = WORKERS if len(numbers) > 1 else 0
+    return iter(
+        DataLoader(_Batches(pictures, prepare, ground, numbers), batch_size=None, num_workers=workers)
+    )

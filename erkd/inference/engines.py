@@ -1,0 +1,152 @@
+"""The two ways to run a student, as functions of arrays: ONNX Runtime and PyTorch."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from erkd.io.files import InputError, check_hash, read_json
+from erkd.io.images import Array
+from erkd.students import LAYER_STRIDE, LAYER_STRIDES, MARGIN, PROPAGATION
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, RunOptions
+
+MOST_MARGIN = 2048  # pixels; more is no student's
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A student that can be run; safe to use from several threads. All arrays are float32.
+
+    `network(image, trimap, layers)`: 1 x 3 x H x W in [0, 1], 1 x 1 x H x W of 0, 0.5, 1 and 1 x 12 x H/s x
+    W/s give alpha 1 x 1 x H x W; H and W are multiples of 32, s is `layer_stride`. `spread(cells)`: what is known of
+    each cell, 1 x 11 x h x w, gives the layers, 1 x 12 x h x w (`students.propagation`); h and w are multiples of
+    32 / s. `margin`: pixels around it that an alpha depends on. `name` is for people.
+    """
+
+    network: Callable[[Array, Array, Array], Array]
+    spread: Callable[[Array], Array]
+    margin: int
+    layer_stride: int
+    name: str
+
+
+def onnx_engine(path: Path) -> Engine:
+    """Run a `student.onnx` in ONNX Runtime. Raises InputError when the file is none, or not the one that an
+    `onnx.json` beside it names."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    record = path.with_name("onnx.json")
+    expected = export_hashes(record).get(path.name) if record.is_file() else None
+    if expected is not None:
+        check_hash(path, expected, "`erkd export` makes it anew, or take both anew from where they came")
+    network = _session(path, path)
+    anew = "`erkd export` makes the file anew"
+    try:
+        names = [one.name for one in [*network.get_inputs(), *network.get_overridable_initializers()]]
+        if sorted(names) != ["image", "layers", "trimap"]:
+            raise InputError(
+                f"{path}: takes {', '.join(names)}; a student takes image, trimap and layers ({anew})"
+            )
+        metadata = network.get_modelmeta().custom_metadata_map
+        lacking = ", ".join(sorted({PROPAGATION, MARGIN, LAYER_STRIDE} - metadata.keys()))
+        if lacking:
+            raise InputError(f"{path}: its metadata lacks {lacking}; {anew}")
+        model = base64.b64decode(metadata[PROPAGATION], validate=True)
+        margin, stride = int(metadata[MARGIN]), int(metadata[LAYER_STRIDE])
+        if not 0 <= margin <= MOST_MARGIN:
+            raise ValueError(f"{MARGIN} {margin}")
+        if stride not in LAYER_STRIDES:
+            raise ValueError(f"{LAYER_STRIDE} {stride}")
+    except ValueError as error:  # text that is none, too
+        raise InputError(f"{path}: damaged metadata ({error}); {anew}") from None
+    propagation, options = _session(model, path), _freeing()
+
+    def run_network(image: Array, trimap: Array, layers: Array) -> Array:
+        return network.run(["alpha"], {"image": image, "trimap": trimap, "layers": layers})[0]
+
+    def run_spread(cells: Array) -> Array:
+        return propagation.run(None, {"cells": cells}, options)[0]
+
+    return Engine(run_network, run_spread, margin, stride, f"ONNX Runtime ({path})")
+
+
+def export_hashes(record: Path) -> dict[str, str]:
+    """The SHA-256 of the two files that `erkd export` writes, by name. Raises InputError for any other record."""
+    content = read_json(record)
+    try:
+        return {"student.onnx": content["sha256"], "student.fp16.onnx": content["fp16"]["sha256"]}
+    except (KeyError, TypeError) as error:
+        mend = "`erkd export` makes it anew"
+        raise InputError(f"{record}: not the record of an export ({error!r}); {mend}") from None
+
+
+def _freeing() -> "RunOptions":
+    """Memory is kept until a run ends, and goes back then: a sixth faster than without keeping any."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+def _session(model: Path | bytes, path: Path) -> "InferenceSession":
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False  # patterns, one for each size, would double a tile's memory
+    # else the threads of one session, when done, wait in loops on the cores that the other has work for
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    try:
+        return onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+    except Exception as error:  # ONNX Runtime has a class of its own for every way to be no model
+        raise InputError(f"{path}: not a readable ONNX model ({type(error).__name__})") from None
+
+
+def torch_engine(folder: Path, device: str) -> Engine:
+    """Run a saved student's folder in PyTorch on `device` (auto, cpu, cuda). Raises InputError."""
+    try:
+        import torch
+    except ImportError:
+        raise InputError(
+            f"{folder}: PyTorch runs a student folder, and it is not installed; "
+            "pip install 'erkd[torch]', or give a student.onnx"
+        ) from None
+    from erkd.runtime.device import choose_device
+    from erkd.students.prior.propagation import spread, steps_of
+    from erkd.students.student import load_student, margin
+
+    where = choose_device(device)
+    student = load_student(folder).to(where)
+    stride = student.config.layer_stride
+
+    def run_network(image: Array, trimap: Array, layers: Array) -> Array:
+        with torch.inference_mode():
+            inputs = (torch.from_numpy(array).to(where) for array in (image, trimap, layers))
+            return student(*inputs).alpha.cpu().numpy()
+
+    def run_spread(cells: Array) -> Array:
+        with torch.inference_mode():
+            return spread(torch.from_numpy(cells).to(where), steps_of(stride)).cpu().numpy()
+
+    return Engine(run_network, run_spread, margin(student), stride, f"PyTorch on {where} ({folder})")
+
+
+def flipping(engine: Engine) -> Engine:
+    """The same engine, averaging over the image and its mirror images (test-time augmentation)."""
+
+    def run_network(image: Array, trimap: Array, layers: Array) -> Array:
+        alphas = []
+        for axes in ((), (3,), (2,), (2, 3)):
+            inputs = (np.ascontiguousarray(np.flip(array, axes)) for array in (image, trimap, layers))
+            alphas.append(np.flip(engine.network(*inputs), axes))
+        return np.mean(alphas, axis=0)
+
+    return replace(engine, network=run_network, name=f"{engine.name}, four mirror images")

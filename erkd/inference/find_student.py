@@ -1,0 +1,93 @@
+"""Which student to use: from a path, an address in the model registry, or what lies at hand."""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from erkd.inference.engines import Engine, onnx_engine, torch_engine
+from erkd.io.files import InputError, read_json
+from erkd.runtime.project import project_root
+
+DEVICES = ("auto", "cpu", "cuda")
+ONNX = "student.onnx"
+WEIGHTS = "student.safetensors"
+HOW_TO_GET_ONE = (
+    "no student found: this package carries none, and there is no models/onnx here; "
+    "name one (a student's folder, a student.onnx, or models:/erkd-student@champion), or train one by `make repro`"
+)
+
+
+def open_engine(spec: str | Path | None, device: str = "auto") -> Engine:
+    """The student that `spec` names, ready to run.
+
+    A folder with `student.onnx` or `student.safetensors`, an ONNX file, an address in MLflow's registry such as
+    `models:/erkd-student@champion`, or None for what lies at hand: the package's own student, else that of the
+    last `dvc repro`. ONNX Runtime runs it on the CPU; PyTorch where CUDA is asked for or there is no ONNX file.
+    Raises InputError that says what was looked for.
+    """
+    if device not in DEVICES:
+        raise InputError(f"device: {device}; it is one of {', '.join(DEVICES)}")
+    path = resolve(spec)
+    onnx, weights = _find(path)
+    if weights and (device == "cuda" or (device == "auto" and _has_cuda())):
+        return torch_engine(weights, device)
+    if device == "cuda":
+        raise InputError(f"{path}: CUDA needs a student's folder ({WEIGHTS}); an ONNX file runs on the CPU")
+    if onnx:
+        return onnx_engine(onnx)
+    if weights:
+        return torch_engine(weights, device)
+    raise InputError(f"{path}: neither {ONNX} nor {WEIGHTS} is in this folder")
+
+
+def resolve(spec: str | Path | None) -> Path:
+    """The file or folder that a spec stands for. Raises InputError where there is none."""
+    if spec is None:
+        found = packaged() or last_repro()
+        if found is None:
+            raise InputError(HOW_TO_GET_ONE)
+        return found
+    if str(spec).startswith("models:/"):
+        from erkd.tracking.fetch import fetch
+
+        return fetch(str(spec), Path.cwd())
+    path = Path(spec)
+    if not path.exists():
+        raise InputError(f"{path}: no such student; a folder, an ONNX file or models:/NAME@ALIAS is expected")
+    return path
+
+
+def packaged() -> Path | None:
+    """The released student that the package carries, if it does."""
+    folder = Path(str(files("erkd"))) / "weights/small"
+    return folder if (folder / ONNX).is_file() else None
+
+
+def last_repro() -> Path | None:
+    """The student that the last `dvc repro` of the project around the working directory made, if any."""
+    folder = project_root(Path.cwd()) / "models/onnx"
+    return folder if (folder / ONNX).is_file() else None
+
+
+def _find(path: Path) -> tuple[Path | None, Path | None]:
+    """The ONNX file and the folder of weights that `path` gives, each None where it does not."""
+    if path.is_file():
+        return path, None
+    beside = [path / ONNX, path.parent / "onnx" / ONNX]
+    onnx = next((file for file in beside if file.is_file() and _is_of(file, path)), None)
+    return onnx, path if (path / WEIGHTS).is_file() else None
+
+
+def _is_of(onnx: Path, folder: Path) -> bool:
+    """Whether an ONNX file was made of the weights in `folder`; one in the folder itself is."""
+    if onnx.parent == folder:
+        return True
+    student, record = folder / "student.json", onnx.with_name("onnx.json")
+    if not (student.is_file() and record.is_file()):
+        return False
+    return bool(read_json(student).get("sha256") == read_json(record).get("student_sha256"))
+
+
+def _has_cuda() -> bool:
+    """Whether this machine has an NVIDIA driver; asked without importing torch, which takes seconds."""
+    return os.path.exists("/dev/nvidiactl")

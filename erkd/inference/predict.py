@@ -1,0 +1,36 @@
+"""From an image and a trimap to an alpha, at any size."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from erkd.io.images import Array
+from erkd.runtime.device import choose_device
+from erkd.students import MULTIPLE
+from erkd.students.student import Student, load_student
+
+Predictor = Callable[[Array, Array], Array]
+
+
+@torch.inference_mode()
+def predict_alpha(student: Student, image: Array, trimap: Array) -> Array:
+    """Alpha H x W in [0, 1] of `image` H x W x 3 and `trimap` H x W; runs where the student's weights are.
+
+    The image is mirrored at its borders up to a multiple of 32.
+    """
+    device = next(student.parameters()).device
+    height, width = trimap.shape
+    padding = (0, -height % MULTIPLE), (0, -width % MULTIPLE)
+    image = np.pad(image, (*padding, (0, 0)), "symmetric")
+    trimap = np.pad(trimap, padding, "symmetric")
+    image_batch = torch.from_numpy(image).permute(2, 0, 1)[None].to(device)
+    matte = student(image_batch, torch.from_numpy(trimap)[None, None].to(device))
+    return matte.alpha[0, 0, :height, :width].cpu().numpy()
+
+
+def load_predictor(folder: Path, device: str = "cpu") -> Predictor:
+    """A function (image, trimap) -> alpha from a saved student's folder."""
+    student = load_student(folder).to(choose_device(device)).to(memory_format=torch.channels_last)
+    return lambda image, trimap: predict_alpha(student, image, trimap)

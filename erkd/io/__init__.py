@@ -1,0 +1,1 @@
+"""Files, images and tables on disk."""

@@ -1,0 +1,200 @@
+"""Images, alphas and trimaps: float32 in [0, 1] in memory, 8-bit files on disk.
+
+Only this module knows that a trimap file holds 0 (background), 128 (unknown) and 255 (foreground); in
+arrays these are exactly 0, 0.5 and 1. Layout H x W x C, channels RGB.
+"""
+
+import zlib
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from erkd.io.files import InputError, atomic
+from erkd.io.image_files import open_image
+
+Array = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+TRIMAP_FILE_VALUES = BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
+MAX_SAMPLES = 200_000_000  # as floats: pixels times channels
+STRIP = 256  # rows that are decoded at a time
+
+
+def _samples(image: Image.Image, path: Path, mode: str) -> Array:
+    """An opened image's samples as "RGB" or "RGBA", H x W x 3 or 4 in [0, 1].
+
+    Those of 16 bits are divided by 65535, floating ones taken as they are. Raises InputError where they would not
+    fit into memory.
+    """
+    if image.width * image.height * len(mode) > MAX_SAMPLES:
+        raise InputError(
+            f"{path}: {image.width} x {image.height} pixels; at most {MAX_SAMPLES // len(mode):,} fit into "
+            "memory here"
+        )
+    if image.mode.startswith(("I", "F")):
+        grey = _grey(image)
+        return np.stack([grey, grey, grey, np.ones_like(grey)][: len(mode)], axis=2)
+    if image.info["deep"]:
+        stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        if stored is not None and stored.dtype == np.uint16 and stored.shape[2] >= len(mode):
+            order = (2, 1, 0, 3)[: len(mode)]
+            return np.ascontiguousarray(stored[:, :, order], np.float32) / np.float32(65535)
+    return _unit_bytes(image.convert(mode))
+
+
+def _unit_bytes(image: Image.Image) -> Array:
+    """An 8-bit image in [0, 1], without a second array of floats."""
+    samples = np.array(image, np.float32)
+    samples /= 255
+    return samples
+
+
+def _grey(image: Image.Image) -> Array:
+    """An image of one deep channel in [0, 1]."""
+    scale = 1 if image.mode == "F" else 65535
+    return np.clip(np.asarray(image, np.float32) / np.float32(scale), 0, 1)
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+
+
+def unit(array: NDArray[Any]) -> Array:
+    """Bytes as float32 in [0, 1]; anything else as float32, as it is."""
+    if array.dtype == np.uint8:
+        return np.asarray(array, np.float32) / np.float32(255)
+    return np.asarray(array, np.float32)
+
+
+def image_bytes(image: Image.Image) -> Bytes:
+    """An open image as RGB, H x W x 3, uint8; strip by strip, so that a large one is in memory once."""
+    result = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, STRIP):
+        strip = image.crop((0, top, image.width, min(top + STRIP, image.height)))
+        if strip.mode.startswith(("I", "F")):
+            result[top : top + STRIP] = to_bytes(_grey(strip))[:, :, None]
+        else:
+            result[top : top + STRIP] = np.asarray(strip.convert("RGB"))
+    return result
+
+
+def load_image(path: Path, upright: bool = True) -> Array:
+    """Read any image file as RGB, H x W x 3, float32 in [0, 1]; transparency is left away.
+
+    `upright` False takes the stored pixels, whatever EXIF says. Raises InputError that names the file.
+    """
+    return _samples(open_image(path, upright), path, "RGB")
+
+
+def load_cutout(path: Path) -> tuple[Array, Array]:
+    """Read colours (H x W x 3) and alpha (H x W) of a file with transparency, in [0, 1].
+
+    Raises InputError that names the file when it cannot be read or has no alpha channel.
+    """
+    image = open_image(path)
+    if not _has_alpha(image):
+        raise InputError(f"{path}: no alpha channel; give RGBA cut-outs, or folders foreground/ and alpha/")
+    samples = _samples(image, path, "RGBA")
+    return np.ascontiguousarray(samples[:, :, :3]), np.ascontiguousarray(samples[:, :, 3])
+
+
+def load_alpha(path: Path, colour: bool = False, upright: bool = True) -> Array:
+    """Read an alpha file as H x W, float32 in [0, 1].
+
+    A file of three colour channels must have equal ones; with `colour` their brightness is taken. A file
+    with transparency of its own is refused, since nobody knows which of the two is meant.
+    """
+    image = open_image(path, upright)
+    if colour and image.mode in ("RGB", "RGBA", "LA", "P"):
+        return _unit_bytes(image.convert("L"))
+    return _one_channel(image, path)
+
+
+def load_trimap(path: Path, in_between_unknown: bool = False) -> Array:
+    """Read a trimap file as H x W of exactly 0, 0.5 and 1.
+
+    Values other than 0, 128 and 255 raise InputError, or count as unknown with `in_between_unknown`.
+    """
+    return trimap_unit(trimap_bytes(open_image(path), path, in_between_unknown))
+
+
+def trimap_bytes(image: Image.Image, path: Path, in_between_unknown: bool = False) -> Bytes:
+    """An open trimap as H x W of exactly 0, 128 and 255, under `load_trimap`'s rule; `path` is for the message."""
+    plain = image.mode == "L" and not _has_alpha(image)
+    values = np.asarray(image) if plain else to_bytes(_one_channel(image, path))
+    odd = np.setdiff1d(levels(values), TRIMAP_FILE_VALUES)
+    if not odd.size:
+        return values
+    if in_between_unknown:
+        table = np.full(256, UNKNOWN, np.uint8)
+        table[[BACKGROUND, FOREGROUND]] = BACKGROUND, FOREGROUND
+        return np.asarray(cv2.LUT(values, table), np.uint8)
+    found = ", ".join(str(value) for value in odd[:8])
+    raise InputError(
+        f"{path}: a trimap holds 0 (background), 128 (unknown) and 255 (foreground); found {found} too"
+    )
+
+
+def levels(values: Bytes) -> NDArray[np.intp]:
+    """Which of 0..255 occur; unlike `np.unique`, without a sorted copy."""
+    return np.flatnonzero(cv2.calcHist([values], [0], None, [256], [0, 256]))
+
+
+def trimap_unit(values: Bytes) -> Array:
+    """0, 128 and 255 as 0, 0.5 and 1."""
+    known = (values != BACKGROUND).astype(np.uint8) + (values == FOREGROUND)
+    return np.array([0, 0.5, 1], np.float32)[known]
+
+
+def _one_channel(image: Image.Image, path: Path) -> Array:
+    if _has_alpha(image) and (np.asarray(image.convert("RGBA"))[:, :, 3] < 255).any():
+        raise InputError(f"{path}: one grey channel is expected; found transparency")
+    if image.mode in ("1", "L"):
+        return _unit_bytes(image.convert("L"))
+    if image.mode.startswith(("I", "F")):
+        return _grey(image)
+    samples = _samples(image, path, "RGB")
+    if (samples != samples[:, :, :1]).any():
+        raise InputError(f"{path}: one grey channel is expected; found colour channels that differ")
+    return np.ascontiguousarray(samples[:, :, 0])
+
+
+def to_bytes(array: NDArray[Any]) -> Bytes:
+    """[0, 1] to the nearest of 0..255; bytes stay as they are."""
+    if array.dtype == np.uint8:
+        return array
+    return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
+
+
+def load_bytes(path: Path, mode: Literal["RGB", "L"]) -> Bytes:
+    """Read an 8-bit file as it is stored, H x W x 3 or H x W. Raises InputError that names the file."""
+    return np.asarray(open_image(path).convert(mode))
+
+
+def save_image(array: NDArray[Any], path: Path, profile: bytes | None = None) -> None:
+    """Write H x W x 3, H x W x 4 or H x W in [0, 1] (or bytes) as an 8-bit file, atomically.
+
+    `profile` is the ICC profile that the colours are meant in. PNGs of photographs pack best by Huffman codes
+    alone and alphas by run lengths: as small as by zlib's usual search, and five times as fast.
+    """
+    strategy = zlib.Z_HUFFMAN_ONLY if array.ndim == 3 and array.shape[2] == 3 else zlib.Z_RLE
+    packing = {"compress_level": 1, "compress_type": strategy} if path.suffix.lower() == ".png" else {}
+    with atomic(path) as temporary:
+        Image.fromarray(to_bytes(array)).save(temporary, icc_profile=profile, **packing)  # type: ignore[arg-type]
+
+
+def save_trimap(trimap: Array, path: Path) -> None:
+    """Write a trimap of 0, 0.5 and 1 as a file of 0, 128 and 255. Other values raise ValueError."""
+    if not np.isin(trimap, (0, 0.5, 1)).all():
+        raise ValueError("a trimap holds exactly 0, 0.5 and 1")
+    save_image(np.rint(trimap * 255).astype(np.uint8), path)
+
+
+def resize_area(array: Array, height: int, width: int) -> Array:
+    """Resize by area averaging when it shrinks and bilinearly when it grows."""
+    shrinks = height * width < array.shape[0] * array.shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(array, (width, height), interpolation=interpolation), np.float32)

@@ -1,0 +1,1 @@
+"""The first guess of alpha: classical matting inside the student's graph."""

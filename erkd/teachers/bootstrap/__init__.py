@@ -1,0 +1,1 @@
+"""The offline teacher: a small CLIP tuned from ImageNet weights."""

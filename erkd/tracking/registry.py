@@ -1,0 +1,146 @@
+"""Versions of a student in the MLflow model registry, and which of them is the champion."""
+
+import importlib.metadata
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from erkd.io.files import InputError, sha256
+from erkd.tracking.candidate import Candidate
+from erkd.tracking.fetch import ONNX_HASH
+from erkd.tracking.model_card import model_card
+from erkd.tracking.runs import find_runs, flatten, log_evaluation
+from erkd.tracking.store import connect, locked, reason, store_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "pillow")  # what registry_model.py imports
+
+
+def register(start: Path, name: str, candidate: Candidate, experiment: bool, rival: bool) -> str:
+    """Make a version of the model `name` unless one has these weights, and give it the alias it deserves.
+
+    `start` says which project's store. The alias `champion` moves to a student that validates better than
+    the present one on the same data. An `experiment` of DVC gets the alias `candidate` instead, and so does
+    one that is no `rival` (trained on photographs meant for judging). Returns a sentence for people.
+    Raises InputError when the store cannot be reached.
+    """
+    try:
+        with locked(start, "registry"):
+            client, experiment_id = connect(start)
+            version, is_new = _find_or_create(client, start, name, candidate, experiment_id)
+            if experiment or not rival:
+                client.set_registered_model_alias(name, "candidate", version)
+                why = "an experiment" if experiment else "this data source"
+                verdict = f"it is the candidate ({why} never makes the champion)"
+            else:
+                verdict = _contend(client, name, version, candidate)
+            card = model_card(name, candidate.record, candidate.metrics, candidate.licences)
+            client.update_model_version(name, version, card)
+            for run in find_runs(client, experiment_id, candidate.student_sha256):
+                log_evaluation(client, run, candidate.metrics)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"the MLflow store {store_uri(start)} does not answer ({reason(error)}); mend it or set "
+            "MLFLOW_TRACKING_URI, then run `dvc repro register`"
+        ) from error
+    return f"{name} version {version}{'' if is_new else ' has these weights already'}: {verdict}"
+
+
+def _contend(client: "MlflowClient", name: str, version: str, candidate: Candidate) -> str:
+    """Compare with the champion and move the alias if the candidate wins."""
+    champion = _champion(client, name)
+    if champion is None:
+        client.set_registered_model_alias(name, "champion", version)
+        return f"it is the first champion (validation SAD {candidate.sad:.3f})"
+    if str(champion.version) == version:
+        return f"it stays the champion (validation SAD {candidate.sad:.3f})"
+    if champion.tags.get("data_sha256") != candidate.data_sha256:
+        return (
+            f"version {champion.version} stays the champion: it was measured on other data, so the two "
+            "cannot be compared (to move the alias by hand: make ui, Models)"
+        )
+    best = float(champion.tags["validation_sad"])
+    if candidate.sad < best:
+        client.set_registered_model_alias(name, "champion", version)
+        return f"it is the champion now (validation SAD {candidate.sad:.3f} against {best:.3f})"
+    return (
+        f"version {champion.version} stays the champion (validation SAD {best:.3f}, this {candidate.sad:.3f})"
+    )
+
+
+def _champion(client: "MlflowClient", name: str) -> Any:
+    """The champion's version, or None where there is none yet."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, "champion")
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _find_or_create(
+    client: "MlflowClient", start: Path, name: str, candidate: Candidate, experiment_id: str
+) -> tuple[str, bool]:
+    """The version with these weights, and whether it is new. Its tags come with it: none is half made."""
+    for version in client.search_model_versions(f"name = '{name}'"):
+        if version.tags.get("student_sha256") == candidate.student_sha256:
+            return str(version.version), False
+    runs = find_runs(client, experiment_id, candidate.student_sha256)
+    run_id = runs[0].info.run_id if runs else None
+    logged = client.create_logged_model(experiment_id, name, run_id)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns of its own type annotations
+        import mlflow
+
+        from erkd.tracking import served_model as registry_model
+
+        mlflow.set_tracking_uri(store_uri(start))
+        mlflow.pyfunc.log_model(
+            name=name,
+            model_id=logged.model_id,
+            python_model=registry_model.__file__,
+            artifacts={"onnx": str(candidate.onnx)},
+            model_config={ONNX_HASH: sha256(candidate.onnx)},
+            signature=_signature(),
+            pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in PACKAGES],
+        )
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    made = client.create_model_version(
+        name, f"models:/{logged.model_id}", run_id, _tags(candidate), model_id=logged.model_id
+    )
+    return str(made.version), True
+
+
+def _signature() -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import ColSpec, DataType, Schema
+
+    text = DataType.string
+    inputs = Schema([ColSpec(text, "image"), ColSpec(text, "trimap")])
+    return ModelSignature(inputs, Schema([ColSpec(text, "alpha")]))
+
+
+def _tags(candidate: Candidate) -> dict[str, str]:
+    """What a version is found and compared by, as text."""
+    metrics = {
+        f"{group}_{metric}": f"{value:.6g}"
+        for group in ("validation", "test")
+        for metric, value in candidate.metrics.get(group, {}).get("student", {}).items()
+        if metric in ("sad", "mse", "grad", "conn")
+    }
+    settings = flatten({"kd": candidate.record["training"]["kd"]})
+    return {
+        "student_sha256": candidate.student_sha256,
+        "data_sha256": candidate.data_sha256,
+        "onnx_sha256": sha256(candidate.onnx),
+        "data_licences": "; ".join(candidate.licences),
+        **metrics,
+        **settings,
+    }

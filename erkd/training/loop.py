@@ -1,0 +1,158 @@
+"""The training loop: one student, the alpha losses, and whatever distillation methods are given.
+
+Needs neither MLflow nor DVC: progress goes to a callback.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch import nn
+from torch.utils.data import Dataset
+
+from erkd.batches.batch import Batch, training_batches
+from erkd.io.files import InputError
+from erkd.params import DistillParams
+from erkd.runtime.distributed import average_gradients, first, mean_over_processes
+from erkd.runtime.signals import signals_noted
+from erkd.students.losses import alpha_l1, laplacian
+from erkd.students.student import Student
+from erkd.training.checkpoint import Saver, Trained, load_checkpoint
+
+Record = dict[str, float]
+
+
+@dataclass
+class Fitted:
+    """The student of the best validation, and one record per step (`step`, losses, validation where measured)."""
+
+    student: Student
+    history: list[Record] = field(default_factory=list)
+    best: Record = field(default_factory=dict)
+
+
+def silent(step: int, record: Record) -> None:
+    """A `log` that keeps nothing."""
+
+
+def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Linear warm-up over the share `warmup` of all steps, then a cosine down to 0."""
+    start = max(1, round(warmup * steps))
+    if step < start:
+        return (step + 1) / start
+    return 0.5 * (1 + math.cos(math.pi * (step - start) / max(1, steps - start)))
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Move `average` towards `model`; the decay grows with the step, so that the start is forgotten early.
+
+    Buffers (BatchNorm's statistics are averages already) are copied.
+    """
+    decay = min(decay, (step + 1) / (step + 10))
+    for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
+        slow.lerp_(fast, 1 - decay)
+    for kept, measured in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(measured)
+
+
+def total_loss(
+    student: Student,
+    methods: nn.ModuleDict,
+    batch: Batch,
+    params: DistillParams,
+    kd_weight: float,
+    progress: float,
+) -> dict[str, torch.Tensor]:
+    """Named losses of one batch, at step / steps = `progress`; their sum is what is minimised."""
+    matte = student(batch.image, batch.trimap)
+    losses = {
+        "alpha": alpha_l1(matte.alpha, batch.alpha, batch.unknown),
+        "laplacian": params.laplacian * laplacian(matte.alpha, batch.alpha, batch.unknown),
+    }
+    for name, method in methods.items():
+        for part, loss in method(matte, batch, progress).items():
+            losses[f"{name}_{part}"] = kd_weight * loss
+    return losses
+
+
+def fit(
+    student: Student,
+    methods: nn.ModuleDict,
+    batches: Dataset[Batch],
+    params: DistillParams,
+    kd_weight: Callable[[float], float],
+    validate: Callable[[Student], Record],
+    device: torch.device,
+    workers: int,
+    log: Callable[[int, Record], None] = silent,
+    unfinished: Path | None = None,
+    minutes: float | None = None,
+) -> Fitted:
+    """Train for `params.steps` steps and return the weight average that validates best (lowest `sad`).
+
+    `validate` maps a student to named values, `sad` among them; it runs every `validate_every` steps and at the
+    end. `kd_weight` is the weight of all `methods` at step / steps. `workers` processes make batches ahead. On
+    CUDA the forward pass runs in bfloat16.
+
+    With the folder `unfinished` a training that was killed goes on from its last checkpoint there, which is about
+    a minute old, to the same weights. SIGINT and SIGTERM then let the step end, and raise Stopped after a
+    checkpoint; so do `minutes`, with OutOfTime. Of several processes that share the batches
+    (`runtime.distributed`) the first one validates, and its result is the one to keep. Raises InputError for a
+    checkpoint that is damaged or another's, and when a loss is no longer finite.
+    """
+    student.to(device).to(memory_format=torch.channels_last)  # a third faster on the CPU
+    student.train()
+    methods.to(device).to(memory_format=torch.channels_last).train()
+    average = copy.deepcopy(student).eval()
+    trained = [p for p in [*student.parameters(), *methods.parameters()] if p.requires_grad]
+    optimiser = torch.optim.AdamW(trained, params.learning_rate, weight_decay=params.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: learning_rate_factor(step, params.steps, params.warmup)
+    )
+    fitted = Fitted(copy.deepcopy(average))
+    modules = {"student": student, "methods": methods, "average": average, "best": fitted.student}
+    state, start = Trained(modules, optimiser, schedule), 0
+    if unfinished is not None:
+        start, earlier = load_checkpoint(unfinished, state, params.model_dump())
+        fitted.history, fitted.best = earlier or ([], {})
+    saver = Saver(unfinished, state, params.model_dump(), minutes, device)
+    noting: AbstractContextManager[list[int]] = nullcontext([]) if unfinished is None else signals_noted()
+    with noting as signals, Progress(console=Console(stderr=True), disable=not first()) as bar:
+        task = bar.add_task("distill", total=params.steps, completed=start)
+        steps = range(start, params.steps)
+        for step, batch in zip(steps, training_batches(batches, steps, workers), strict=True):
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                progress = step / params.steps
+                losses = total_loss(student, methods, batch.to(device), params, kd_weight(progress), progress)
+            loss = torch.stack([*losses.values()]).sum()
+            optimiser.zero_grad()
+            loss.backward()
+            average_gradients(trained)
+            for part in (student, methods):  # each by itself: a peer must not shorten the student's steps
+                nn.utils.clip_grad_norm_([*part.parameters()], 1.0)
+            optimiser.step()
+            schedule.step()
+            update_average(average, student, params.ema_decay, step)
+            values = mean_over_processes(torch.stack([loss.detach(), *(v.detach() for v in losses.values())]))
+            record = dict(zip(["loss", *losses], values.tolist(), strict=True))
+            if not math.isfinite(record["loss"]):  # checkpoints of before stay as they are
+                bad = ", ".join(name for name, value in record.items() if not math.isfinite(value))
+                raise InputError(f"step {step + 1}: not finite: {bad}; try a lower distill.learning_rate")
+            if first() and ((step + 1) % params.validate_every == 0 or step + 1 == params.steps):
+                validation = validate(average)
+                record |= {f"validation_{name}": value for name, value in validation.items()}
+                if not fitted.best or validation["sad"] < fitted.best["sad"]:
+                    fitted.best = {"step": step + 1, **validation}
+                    fitted.student.load_state_dict(average.state_dict())
+            fitted.history.append({"step": step + 1, **record})
+            log(step + 1, record)
+            bar.update(task, advance=1, description=f"distill  loss {record['loss']:.4f}")
+            saver.after(step + 1, params.steps, signals, [fitted.history, fitted.best])
+    return fitted

@@ -1,0 +1,140 @@
+"""From composites, trimaps and features on disk to a saved student and its history."""
+
+import csv
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from erkd.batches.live import LiveBatches
+from erkd.batches.stored import StoredBatches
+from erkd.distill.methods import build_methods
+from erkd.distill.schedule import envelope
+from erkd.evaluation.metrics.official import mse, pair, sad
+from erkd.features.cache import Kind, images_digest, open_features
+from erkd.features.images import Pictures
+from erkd.inference.predict import predict_alpha
+from erkd.io.files import sha256, write_text
+from erkd.io.images import load_alpha, load_image, load_trimap
+from erkd.io.tables import Sample, list_composites
+from erkd.params import KdParams, Params
+from erkd.runtime.device import choose_device, prepare_torch
+from erkd.runtime.distributed import first
+from erkd.runtime.signals import OutOfTime
+from erkd.students.fine_tuning import given_student, student_maker
+from erkd.students.sizes import student_config
+from erkd.students.student import Student, save_student
+from erkd.training.loop import Record, fit
+
+WORKERS = 2  # processes that make batches; on a GPU live ones are made where the layers lie
+
+
+def validation(samples: list[Sample]) -> Callable[[Student], Record]:
+    """A function that gives a student's mean SAD (thousands of pixels) and MSE over the unknown regions."""
+    loaded = [(load_image(s.image), load_trimap(s.trimap), load_alpha(s.alpha)) for s in samples]
+
+    def measure(student: Student) -> Record:
+        pairs = [
+            pair(predict_alpha(student, image, trimap), alpha, trimap) for image, trimap, alpha in loaded
+        ]
+        return {
+            name: sum(metric(both).unknown for both in pairs) / len(pairs)
+            for name, metric in (("sad", sad), ("mse", mse))
+        }
+
+    return measure
+
+
+def write_history(history: list[Record], path: Path) -> None:
+    """Write one line per step, six significant digits, a cell empty where nothing was measured."""
+    names = list(dict.fromkeys(name for record in history for name in record))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(
+        [f"{record[name]:.6g}" if name in record else "" for name in names] for record in history
+    )
+    write_text(text.getvalue(), path)
+
+
+def build_batches(root: Path, params: Params, device: torch.device) -> StoredBatches | LiveBatches:
+    """The training batches that `distill.compositing` asks for, from the data under `root`."""
+    if params.distill.compositing == "live":
+        table = root / "data/library/library.csv"
+        return LiveBatches(table, params.trimap, params.distill, params.seed, device)
+    manifest = root / "data/composites/manifest.csv"
+    return StoredBatches(manifest, params.trimap, params.distill, params.seed)
+
+
+def matting_teacher_hash(root: Path, params: KdParams) -> str | None:
+    """Which weights taught, where a matting teacher did."""
+    if "matting" not in params.methods or params.matting.teacher is None:
+        return None
+    return sha256(root / params.matting.teacher / "student.safetensors")
+
+
+def train_student(
+    root: Path,
+    params: Params,
+    log: Callable[[int, Record], None],
+    unfinished: Path | None = None,
+    minutes: float | None = None,
+) -> bool:
+    """Train as `params` say and write `models/student/` and `reports/history.csv` under `root`.
+
+    With the folder `unfinished`, a later call with the same parameters and data goes on where a killed one was
+    (`fit`). Of several processes (`runtime.distributed`) the first one writes. Returns whether training is
+    finished: with `minutes` it may not be, and then nothing is written.
+    """
+    prepare_torch(params.threads, params.deterministic)
+    torch.manual_seed(params.seed)
+    device = choose_device(params.device)
+    batches = build_batches(root, params, device)
+    kind: Kind = "layers" if params.distill.compositing == "live" else "composites"
+    cache = open_features(root / "data/features", kind, images=images_digest(batches.table, batches.rows))
+    if params.features.online:
+        from erkd.features.online import online_features  # open_clip, which training needs for this alone
+
+        pictures = Pictures(batches.table, batches.rows)
+        cache = online_features(cache, root / "models/teacher", pictures, str(device))
+    config, text = student_config(params.student, cache.text.shape), torch.from_numpy(cache.text)
+    given = given_student(root, params.distill.init_from)
+    new_student = student_maker(given, config, text, params.student.pretrained)
+    student = new_student()
+    methods = build_methods(
+        student, cache, params.kd, laplacian=params.distill.laplacian, new_student=new_student, root=root
+    )
+    try:
+        fitted = fit(
+            student,
+            methods,
+            batches,
+            params.distill,
+            lambda progress: params.kd.weight * envelope(progress, params.kd.warmup, params.kd.ramp_down),
+            validation(list_composites(root / "data/composites", root / "data/trimaps", "validation")),
+            device,
+            WORKERS if device.type == "cpu" or params.distill.compositing == "stored" else 0,
+            log,
+            unfinished,
+            minutes,
+        )
+    except OutOfTime as stopped:
+        print(stopped, file=sys.stderr)
+        return False
+    if not first():
+        return True
+    write_history(fitted.history, root / "reports/history.csv")
+    training = {
+        "best": fitted.best,
+        "seed": params.seed,
+        "data": params.data.model_dump(),
+        "student": params.student.model_dump(),
+        "kd": params.kd.model_dump(),
+        "distill": params.distill.model_dump(),
+        "init_from_sha256": None if given is None else sha256(given / "student.safetensors"),
+        "matting_teacher_sha256": matting_teacher_hash(root, params.kd),
+    }
+    save_student(fitted.student, root / "models/student", training)
+    return True

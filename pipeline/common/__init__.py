@@ -1,0 +1,1 @@
+"""What stages share: options and errors, sets, work that survives a kill."""

@@ -1,0 +1,164 @@
+"""Live batches: exact composites, aligned views, the same on every call; trimaps equal on every device."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import affine_grid, grid_sample
+
+from erkd.batches import photometry, training_batches
+from erkd.batches.live import LiveBatches, merge
+from erkd.batches.trimaps import draw_doubts, draw_trimaps, erode, trimap_in_torch
+from erkd.data.trimap_generation import Radii, _erode, trimap_from_radii
+from erkd.params import TrimapParams
+from tests.support.training_set import disc, live_batches
+
+
+@pytest.fixture
+def live(tmp_path):
+    return live_batches(tmp_path)
+
+
+def test_a_batch_depends_on_seed_step_and_position_alone(live):
+    first, again = live[2], live[2]
+    assert torch.equal(first.image, again.image)
+    assert torch.equal(first.trimap, again.trimap)
+    assert not torch.equal(first.image, live[1].image)
+    loaded = list(training_batches(live, range(len(live)), workers=2))
+    assert len(loaded) == 3
+    assert torch.equal(loaded[2].image, first.image)
+
+
+def test_shapes_ranges_and_shares(live):
+    for step in range(3):
+        batch = live[step]
+        assert batch.image.shape == batch.foreground.shape == batch.background.shape == (4, 3, 64, 64)
+        assert 0 <= batch.image.min() <= batch.image.max() <= 1
+        assert set(batch.trimap.unique().tolist()) <= {0.0, 0.5, 1.0}
+        shares = sum(view.share for view in batch.views)
+        torch.testing.assert_close(shares, torch.ones_like(shares))
+        torch.testing.assert_close(1 - batch.views[-1].share, batch.alpha)
+        assert (batch.alpha[batch.trimap == 1] > 0.98).all()
+        assert (batch.alpha[batch.trimap == 0] < 0.02).all()
+
+
+def test_without_camera_effects_the_image_is_the_composite(live, monkeypatch):
+    monkeypatch.setattr(LiveBatches, "_camera", lambda self, rngs, image: image)
+    live.distill = live.distill.model_copy(update={"light": 0.0})
+    batch = live[0]
+    expected = batch.alpha * batch.foreground + (1 - batch.alpha) * batch.background
+    torch.testing.assert_close(batch.image, expected)
+    live.distill = live.distill.model_copy(update={"light": 1.0})
+    batch = live[0]
+    mixed = (batch.alpha > 0.2) & (batch.alpha < 0.8)
+    assert ((batch.image - expected) * mixed).max() > 0.01  # light mixed is brighter than values mixed
+    assert ((batch.image - expected) * mixed).min() > -1e-4
+
+
+def test_light_is_mixed_as_it_falls():
+    white, black = torch.ones(3, 3, 1, 1), torch.zeros(3, 3, 1, 1)
+    half, gamma = torch.full((3, 1, 1, 1), 0.5), torch.tensor([1.0, 2.0, 2.2])
+    found = photometry.mix(white, half, black, gamma)[:, 0, 0, 0]
+    torch.testing.assert_close(found, torch.tensor([0.5, 0.5**0.5, 0.5 ** (1 / 2.2)]))
+    over = torch.full((3, 1, 1, 1), 1 + 1e-6)  # as rounding has it
+    assert photometry.mix(white, over, white, gamma).isfinite().all()
+
+
+def test_gloss_adds_highlights_to_foregrounds_alone(live):
+    live.distill = live.distill.model_copy(update={"gloss": 1e-9})  # as many draws, no highlights
+    plain = live[0]
+    live.distill = live.distill.model_copy(update={"gloss": 1.0})
+    glossy = live[0]
+    assert torch.equal(plain.alpha, glossy.alpha)
+    assert (glossy.foreground >= plain.foreground - 1e-6).all()
+    lit = (glossy.foreground > plain.foreground + 1e-3).float().mean()
+    assert 0.2 < lit < 0.7  # about half of the noise is positive; what is black or white stays
+
+
+def test_theta_finds_the_crop_in_its_layer(live, monkeypatch):
+    monkeypatch.setattr("erkd.batches.live.FINE", 0)  # no layer is halved
+    live.distill = live.distill.model_copy(update={"merge": 0.0})
+    batch = live[1]
+    view = batch.views[0]
+    for i in range(4):
+        layer, _ = live.load(int(view.index[i]))
+        grid = affine_grid(view.theta[i : i + 1], [1, 4, 64, 64], align_corners=False)
+        piece = grid_sample(layer[None].float() / 255, grid, padding_mode="reflection", align_corners=False)
+        torch.testing.assert_close(piece[:, 3:], view.share[i : i + 1])
+    assert {int(i) for i in view.index} <= {0, 1}
+
+
+def test_merged_foregrounds_cover_as_both_do():
+    first, second = torch.tensor([0.5, 1.0, 0.0]), torch.tensor([0.5, 0.7, 0.2])
+    shares = merge(first, second)
+    torch.testing.assert_close(sum(shares), 1 - (1 - first) * (1 - second))
+
+
+@pytest.mark.parametrize("radius", [1, 4, 9, 40])
+def test_erosion_in_torch_is_opencvs(rng, radius):
+    region = disc(70, 90, 33) > 0.5
+    region &= rng.random(region.shape) > 0.002
+    np.testing.assert_array_equal(erode(torch.from_numpy(region), radius).numpy(), _erode(region, radius))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_trimaps_in_torch_are_those_of_the_cpu(rng, whole):
+    alpha = np.asarray(disc(80, 80, 30) * (rng.random((80, 80)) > 0.01), np.float32)
+    for radii in (Radii(3, 7, whole), Radii(40, 60, whole)):
+        expected, _ = trimap_from_radii(alpha, radii)
+        np.testing.assert_array_equal(trimap_in_torch(torch.from_numpy(alpha), radii).numpy(), expected)
+
+
+def test_people_doubt_known_pixels_and_alpha_stays(rng):
+    doubts = [draw_doubts(rng, 64, 0.5) for _ in range(200)]
+    share = np.mean([doubt.any() for doubt in doubts])
+    assert 0.4 < share < 0.6
+    assert 0.02 < np.mean([doubt.mean() for doubt in doubts if doubt.any()]) < 0.4
+    alpha = torch.zeros(8, 1, 64, 64)
+    alpha[:, :, :, 32:] = 1
+    params = TrimapParams(min_radius=1, max_radius=2, whole_object=0.0)
+    trimaps = draw_trimaps(alpha, params, [np.random.default_rng(i) for i in range(8)], [800.0] * 8)
+    far = torch.ones(64, dtype=torch.bool)
+    far[24:40] = False
+    assert (trimaps[..., far] == 0.5).any()
+    known = trimaps != 0.5
+    assert torch.equal(trimaps[known], alpha[known])
+
+
+def test_effects_of_strength_zero_change_nothing():
+    images = torch.rand(2, 3, 32, 32)
+    zero = torch.zeros(2)
+    torch.testing.assert_close(photometry.shade(images, zero, zero + 4, torch.zeros(2, 2)), images)
+    torch.testing.assert_close(photometry.sharpen(images, zero), images)
+    torch.testing.assert_close(photometry.blur(images, zero), images)
+    torch.testing.assert_close(photometry.add_noise(images, zero, torch.zeros(2, 2)), images)
+    torch.testing.assert_close(photometry.compress(images, zero), images)
+    torch.testing.assert_close(
+        photometry.tone(images.clamp(1e-3), torch.ones(2, 3), torch.ones(2)), images.clamp(1e-3)
+    )
+
+
+def test_shade_is_smooth_and_sharpening_steepens_an_edge():
+    grey = torch.full((2, 3, 64, 64), 0.2)
+    shaded = photometry.shade(grey, torch.tensor([0.5, 0.1]), torch.tensor([2, 2]), torch.zeros(2, 2))
+    ratio = (shaded / grey).log()[:, 0]
+    torch.testing.assert_close(ratio[0], 5 * ratio[1], atol=1e-4, rtol=0)
+    assert ratio[0].std() > 5 * ratio[0].diff(dim=-1).abs().mean()
+    edge = torch.where(torch.arange(64) < 32, 0.3, 0.6).expand(1, 3, 64, 64)
+    steeper = photometry.sharpen(edge, torch.tensor([0.5]))[0, 0, 32]
+    assert steeper[31] < 0.29
+    assert steeper[32] > 0.61
+    torch.testing.assert_close(steeper[:20], edge[0, 0, 32, :20])
+
+
+def test_blur_noise_and_jpeg_do_what_they_say():
+    images = torch.zeros(2, 3, 64, 64)
+    images[:, :, 32, 32] = 1
+    blurred = photometry.blur(images, torch.tensor([0.0, 2.0]))
+    assert blurred[0, 0, 32, 32] == 1
+    assert blurred[1, 0, 32, 32].item() == pytest.approx(1 / (2 * np.pi * 4), rel=0.02)
+    assert blurred[1, 0].sum().item() == pytest.approx(1, rel=1e-3)
+    grey = torch.full((1, 3, 64, 64), 0.5)
+    noisy = photometry.add_noise(grey, torch.tensor([0.1]), torch.tensor([[5, 9]]))
+    assert noisy.std().item() == pytest.approx(0.1, rel=0.05)
+    smooth = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
+    assert (photometry.compress(smooth, torch.tensor([90.0])) - smooth).abs().mean() < 0.01

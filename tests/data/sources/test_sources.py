@@ -1,0 +1,287 @@
+"""Sources: what they list and split, how they read layers, and what they say when something is missing."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from erkd.data.library import SOURCES, list_layers, write_library
+from erkd.data.sources import alphamatting, folder, procedural
+from erkd.data.synth.materials import MATERIALS
+from erkd.io.files import InputError
+from erkd.io.images import load_alpha, load_image, save_image, save_trimap
+from erkd.io.tables import LayerRow, read_table
+from erkd.params import DataParams, Splits
+
+
+def data(source, root=None, backgrounds=None, foregrounds=(4, 2, 2), background_counts=(3, 2, 2), size=64):
+    names = ("train", "validation", "test")
+    return DataParams(
+        source=source,
+        root=None if root is None else str(root),
+        backgrounds_root=None if backgrounds is None else str(backgrounds),
+        size=size,
+        foregrounds=Splits(**dict(zip(names, foregrounds, strict=True))),
+        backgrounds=Splits(**dict(zip(names, background_counts, strict=True))),
+    )
+
+
+def splits_of(layers):
+    return {
+        split: {layer.layer_id for layer in layers if layer.split == split}
+        for split in ("train", "validation", "test")
+    }
+
+
+@pytest.mark.parametrize("name", sorted(procedural.PICTURES))
+def test_bundled_pictures_are_there_with_a_licence(name):
+    image = procedural.load_picture(name)
+    assert image.shape[2] == 3
+    assert min(image.shape[:2]) > 100
+    assert procedural.PICTURES[name].licence
+
+
+def test_procedural_layers_are_disjoint_by_seed_and_by_picture():
+    params = data("procedural", foregrounds=(60, 20, 20), background_counts=(60, 30, 30))
+    for layers in (procedural.list_foregrounds(params, 0), procedural.list_backgrounds(params, 0)):
+        assert (
+            len({layer.layer_id for layer in layers}) == len({layer.seed for layer in layers}) == len(layers)
+        )
+        pictures = {}
+        for layer in layers:
+            if layer.picture:
+                assert pictures.setdefault(layer.picture, layer.split) == layer.split
+                assert layer.licence == procedural.PICTURES[layer.picture].licence
+        assert set(pictures.values()) == {"train", "validation", "test"}
+
+
+def test_procedural_foregrounds_show_every_material():
+    layers = procedural.list_foregrounds(data("procedural", foregrounds=(21, 21, 21)), 3)
+    for split in ("train", "validation", "test"):
+        assert {layer.material for layer in layers if layer.split == split} == set(MATERIALS)
+
+
+def test_more_layers_leave_the_first_ones_as_they_are():
+    few = procedural.list_foregrounds(data("procedural"), 0)
+    many = procedural.list_foregrounds(data("procedural", foregrounds=(9, 9, 9)), 0)
+    assert set(few) <= set(many)
+
+
+def test_write_library(tmp_path):
+    params = data("procedural")
+    rows = write_library(list_layers(params, 0), tmp_path / "a")
+    assert read_table(tmp_path / "a/library.csv", LayerRow) == rows
+    assert sum(row.kind == "foreground" for row in rows) == 8
+    for row in rows:
+        image = load_image(tmp_path / "a" / row.image)
+        assert image.shape == (row.height, row.width, 3)
+        assert row.caption
+        assert row.licence
+        if row.kind == "foreground":
+            assert load_alpha(tmp_path / "a" / row.alpha).shape == (row.height, row.width)
+        else:
+            assert row.alpha == ""
+    write_library(list_layers(params, 0), tmp_path / "b")
+    for file in sorted((tmp_path / "a").rglob("*.*")):
+        assert file.read_bytes() == (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes(), (
+            file.name
+        )
+
+
+def test_every_source_has_the_three_functions():
+    for source in SOURCES.values():
+        assert all(
+            callable(getattr(source, name)) for name in ("list_foregrounds", "list_backgrounds", "render")
+        )
+
+
+@pytest.fixture
+def photos(tmp_path, rng):
+    for index in range(7):
+        save_image(rng.random((20, 30, 3), dtype=np.float32), tmp_path / f"photos/bild {index} ä.jpg")
+    return tmp_path / "photos"
+
+
+def test_folder_of_cutouts(tmp_path, rng, photos):
+    for index in range(6):
+        save_image(rng.random((16, 12, 4), dtype=np.float32), tmp_path / f"cutouts/red_hat {index}.png")
+    params = data("folder", tmp_path / "cutouts", photos)
+    layers = folder.list_foregrounds(params, 0)
+    parts = splits_of(layers)
+    assert all(parts.values())
+    assert len(set.union(*parts.values())) == len(layers) <= 6
+    assert len({layer.image for layer in layers}) == len(layers)
+    rendered = folder.render(layers[0])
+    with Image.open(layers[0].image) as picture:
+        pixels = np.asarray(picture, np.float32) / 255
+    np.testing.assert_array_equal(rendered.image, pixels[:, :, :3])
+    np.testing.assert_array_equal(rendered.alpha, pixels[:, :, 3])
+    assert rendered.caption.startswith("red hat")
+    assert folder.list_foregrounds(params, 0) == layers
+    rows = write_library(list_layers(params, 0), tmp_path / "library")
+    assert {row.kind for row in rows} == {"foreground", "background"}
+
+
+def test_folder_of_foregrounds_and_alphas(tmp_path, rng, photos):
+    for index in range(4):
+        save_image(rng.random((16, 12, 3), dtype=np.float32), tmp_path / f"own/foreground/{index}.jpg")
+        save_image(rng.random((16, 12), dtype=np.float32), tmp_path / f"own/alpha/{index}.png")
+    params = data("folder", tmp_path / "own", photos)
+    for layer in folder.list_foregrounds(params, 0):
+        rendered = folder.render(layer)
+        np.testing.assert_array_equal(rendered.alpha, load_alpha(layer.alpha))
+    (tmp_path / "own/alpha/2.png").unlink()
+    with pytest.raises(InputError, match=r"no alpha for 1 foreground.*2\.jpg"):
+        folder.list_foregrounds(params, 0)
+
+
+def test_a_folder_of_all_kinds_of_pictures(tmp_path, rng):
+    own, photos = tmp_path / "own", tmp_path / "Hintergründe 1"
+    rotated = Image.Exif()
+    rotated[0x0112] = 6
+    colours = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    levels = rng.integers(0, 65536, (20, 30)).astype(np.uint16)
+    foregrounds = {
+        "plain.png": Image.fromarray(colours),
+        "weiß und blau.jpg": Image.fromarray(colours).convert("CMYK"),
+        "palette.png": Image.fromarray(colours).convert("P", palette=Image.Palette.ADAPTIVE),
+        "grey 16.png": Image.fromarray(levels),
+    }
+    for folder_name in ("foreground", "alpha"):
+        (own / folder_name).mkdir(parents=True)
+    for name, image in foregrounds.items():
+        image.save(own / "foreground" / name)
+        Image.fromarray(levels).save(own / "alpha" / f"{name[:-4]}.png")
+    Image.fromarray(colours).save(own / "foreground/turned.jpg", exif=rotated)
+    Image.fromarray(levels.T.copy()).save(own / "alpha/turned.png")
+    (own / "foreground/._plain.png").write_bytes(b"of another system")
+    for index in range(5):
+        save_image(rng.random((9 + index, 14, 3), dtype=np.float32), photos / f"{index} größer.jpg")
+    Image.fromarray(colours).save(photos / "turned.jpg", exif=rotated)
+    params = data("folder", own, photos, (9, 1, 1), (9, 1, 1))
+    layers = list_layers(params, 0)
+    rows = {row.layer_id: row for row in write_library(layers, tmp_path / "library")}
+    assert len(rows) == 5 + 6
+    for layer in layers:
+        row = rows[layer.layer_id]
+        turned = layer.image.name == "turned.jpg"
+        assert (row.height, row.width) == (30, 20) or not turned
+        image = load_image(tmp_path / "library" / row.image)
+        assert image.shape == (row.height, row.width, 3)
+        np.testing.assert_allclose(image, load_image(layer.image), atol=0.5 / 255 + 1e-6)
+        if layer.alpha:
+            expected = (levels.T if turned else levels) / 65535
+            stored = load_alpha(tmp_path / "library" / row.alpha)
+            np.testing.assert_allclose(stored, expected, atol=0.5 / 255 + 1e-6)
+
+
+@pytest.mark.parametrize("damage", ["zero bytes", "cut", "text"])
+@pytest.mark.parametrize("where", ["cutouts/hüt 1.png", "photos/bild 2 ä.jpg"])
+def test_a_damaged_picture_is_named_and_nothing_is_written(tmp_path, rng, photos, where, damage):
+    for index in range(4):
+        save_image(rng.random((40, 30, 4), dtype=np.float32), tmp_path / f"cutouts/hüt {index}.png")
+    good = (tmp_path / where).read_bytes()
+    (tmp_path / where).write_bytes(
+        {"zero bytes": b"", "cut": good[: len(good) // 2], "text": b"hello"}[damage]
+    )
+    params = data("folder", tmp_path / "cutouts", photos, (9, 9, 9), (9, 9, 9))
+    with pytest.raises(InputError, match=rf"{where.rpartition('/')[2]}: not a readable image"):
+        write_library(list_layers(params, 0), tmp_path / "library")
+    assert not (tmp_path / "library/library.csv").exists()
+
+
+def test_two_foregrounds_of_one_name_are_refused(tmp_path, rng):
+    for name in ("foreground/a.png", "foreground/a.jpg", "alpha/a.png"):
+        save_image(rng.random((8, 8, 3), dtype=np.float32), tmp_path / name)
+    with pytest.raises(InputError, match=r"a\.png: a\.jpg has the same name"):
+        folder.list_foregrounds(data("folder", tmp_path), 0)
+
+
+def test_folder_mistakes_are_named(tmp_path, rng, photos):
+    with pytest.raises(InputError, match=r"data\.root"):
+        folder.list_foregrounds(data("folder"), 0)
+    with pytest.raises(InputError, match="no such folder"):
+        folder.list_foregrounds(data("folder", tmp_path / "nowhere"), 0)
+    save_image(rng.random((8, 8, 3), dtype=np.float32), tmp_path / "one/a.png")
+    with pytest.raises(InputError, match="at least 3"):
+        folder.list_foregrounds(data("folder", tmp_path / "one"), 0)
+    for name in "bc":
+        save_image(rng.random((8, 8, 3), dtype=np.float32), tmp_path / f"one/{name}.png")
+    layers = folder.list_foregrounds(data("folder", tmp_path / "one"), 0)
+    with pytest.raises(InputError, match=r"\.png: no alpha channel"):
+        folder.render(layers[0])
+    (tmp_path / "one/b.png").write_bytes(b"")
+    broken = next(layer for layer in layers if layer.image.name == "b.png")
+    with pytest.raises(InputError, match=r"b\.png"):
+        folder.render(broken)
+
+
+def test_an_alpha_of_another_size_is_refused(tmp_path, rng):
+    save_image(rng.random((8, 8, 3), dtype=np.float32), tmp_path / "f.png")
+    save_image(rng.random((8, 9), dtype=np.float32), tmp_path / "a.png")
+    layer = folder.Layer(
+        "x", "foreground", "train", "folder", "", "", 0, image=tmp_path / "f.png", alpha=tmp_path / "a.png"
+    )
+    with pytest.raises(InputError, match=r"a\.png"):
+        folder.render(layer)
+
+
+def fake_photographs(root, rng, count=4):
+    ramp = np.tile(np.clip(np.linspace(-1, 2, 24), 0, 1).astype(np.float32), (20, 1))
+    trimap = np.where(ramp == 0, 0, np.where(ramp == 1, 1, 0.5)).astype(np.float32)
+    for index in range(1, count + 1):
+        name = f"GT{index:02d}.png"
+        image = ramp[:, :, None] * np.float32([0.9, 0.2, 0.2]) + (1 - ramp[:, :, None]) * np.float32(
+            [0.1, 0.2, 0.9]
+        )
+        save_image(image, root / alphamatting.IMAGES / name)
+        save_image(ramp, root / alphamatting.ALPHAS / name)
+        for group in alphamatting.GROUPS:
+            save_trimap(trimap, root / alphamatting.TRIMAPS / group / name)
+    return ramp
+
+
+def test_alphamatting(tmp_path, rng, photos):
+    ramp = fake_photographs(tmp_path / "am", rng)
+    samples = alphamatting.list_samples(tmp_path / "am")
+    assert [sample.sample_id for sample in samples][:2] == ["GT01-Trimap1", "GT02-Trimap1"]
+    assert {sample.group for sample in samples} == {"Trimap1", "Trimap2"}
+    assert all(path.is_file() for sample in samples for path in (sample.image, sample.alpha, sample.trimap))
+    params = data("alphamatting", tmp_path / "am", photos)
+    layers = alphamatting.list_foregrounds(params, 0)
+    assert all(splits_of(layers).values())
+    assert all(splits_of(alphamatting.list_backgrounds(params, 0)).values())
+    rendered = alphamatting.render(layers[0])
+    np.testing.assert_allclose(rendered.alpha, ramp, atol=1 / 255)
+    # the foreground's own red is found where it shines through in part
+    soft = (ramp > 0.5) & (ramp < 1)
+    np.testing.assert_allclose(rendered.image[soft].mean(axis=0), [0.9, 0.2, 0.2], atol=0.1)
+
+
+def test_alphamatting_says_what_is_missing(tmp_path, rng):
+    with pytest.raises(InputError, match=r"no such folder.*alphamatting\.com"):
+        alphamatting.list_samples(tmp_path / "nowhere")
+    fake_photographs(tmp_path / "am", rng)
+    (tmp_path / "am" / alphamatting.ALPHAS / "GT03.png").unlink()
+    with pytest.raises(InputError, match=r"differ in GT03\.png"):
+        alphamatting.list_samples(tmp_path / "am")
+    (tmp_path / "other/input_training_lowres").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"missing gt_training_lowres, .*found input_training_lowres"):
+        alphamatting.list_samples(tmp_path / "other")
+    with pytest.raises(InputError, match=r"data\.root"):
+        alphamatting.list_foregrounds(data("alphamatting"), 0)
+
+
+def test_the_real_photographs(realdata):
+    samples = alphamatting.list_samples(realdata / "alphamatting")
+    assert len(samples) == 18
+    params = data("alphamatting", realdata / "alphamatting", realdata / "backgrounds", (7, 1, 1), (20, 5, 5))
+    layers = alphamatting.list_foregrounds(params, 0)
+    assert {split: len(names) for split, names in splits_of(layers).items()} == {
+        "train": 7,
+        "validation": 1,
+        "test": 1,
+    }
+    assert len(alphamatting.list_backgrounds(params, 0)) == 30
+    assert dataclasses.replace(layers[0], split="x").layer_id.startswith(("train", "validation", "test"))

@@ -1,0 +1,295 @@
+"""The web page, asked for directly and used in headless Chromium as a person uses it."""
+
+import io
+import json
+import math
+import socket
+import struct
+import subprocess
+import sys
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from erkd.demo.samples import draw_sample
+from erkd.inference.cutouts import cutout
+from erkd.io.images import to_bytes
+from tests.support.demo_site import MAX_MB, photo_and_trimap, pixels, png, running_site
+from tests.support.page import Page
+
+pytestmark = pytest.mark.slow  # a server and a browser
+IMAGE, TRIMAP = photo_and_trimap()
+PHOTO_FILE, TRIMAP_FILE = png(IMAGE), png(TRIMAP)
+
+
+@pytest.fixture(scope="module")
+def site():
+    with running_site() as running:
+        yield running
+        assert [file for folder in running.written for file in folder.rglob("*")] == []
+
+
+# ---- the services
+
+
+def test_an_alpha_and_a_cut_out_are_answered(site):
+    status, kind, body = site.post("/matte", image=PHOTO_FILE, trimap=TRIMAP_FILE)
+    assert (status, kind) == (200, "image/png")
+    alpha = pixels(body)
+    np.testing.assert_array_equal(alpha, to_bytes(site.matter()(IMAGE, TRIMAP)))
+    status, _, body = site.post("/cutout", image=PHOTO_FILE, alpha=png(alpha))
+    assert status == 200
+    np.testing.assert_array_equal(pixels(body)[:, :, 3], alpha)
+    np.testing.assert_array_equal(pixels(body), to_bytes(cutout(IMAGE, alpha)))
+
+
+def test_a_photo_is_turned_as_its_exif_data_says_and_16_bits_are_read(site):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    stream = io.BytesIO()
+    Image.fromarray(np.rot90(IMAGE)).save(stream, "PNG", exif=exif)
+    assert (
+        site.post("/matte", image=stream.getvalue(), trimap=TRIMAP_FILE)[2]
+        == (site.post("/matte", image=PHOTO_FILE, trimap=TRIMAP_FILE)[2])
+    )
+    grey = IMAGE[:, :, 0]
+    deep = site.post("/matte", image=png(grey.astype(np.uint16) * 257), trimap=TRIMAP_FILE)
+    assert deep == site.post("/matte", image=png(grey), trimap=TRIMAP_FILE)
+    assert deep[0] == 200
+
+
+def huge_header() -> bytes:
+    """A PNG file whose header promises 6000 x 6000 pixels."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", 6000, 6000, 8, 2, 0, 0, 0)
+    head = struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return b"\x89PNG\r\n\x1a\n" + head + struct.pack(">I", 1000) + b"IDAT"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"image": b"no image", "trimap": TRIMAP_FILE}, "photo: not a readable image"),
+        ({"image": b"", "trimap": TRIMAP_FILE}, "photo: not a readable image"),
+        ({"image": PHOTO_FILE[:200], "trimap": TRIMAP_FILE}, "photo: not a readable image"),
+        ({"image": PHOTO_FILE, "trimap": b"GIF89a"}, "trimap: not a readable image"),
+        ({"image": PHOTO_FILE, "trimap": png(TRIMAP[:, 1:])}, "trimap: 99 x 72 pixels; the photo's 100 x 72"),
+        ({"image": PHOTO_FILE, "trimap": png(np.full_like(TRIMAP, 255))}, "no pixel is unknown"),
+        ({"image": huge_header(), "trimap": TRIMAP_FILE}, "6000 x 6000 pixels"),
+        ({"image": PHOTO_FILE}, "the files image and trimap"),
+        ({"image": PHOTO_FILE, "trimap": TRIMAP_FILE, "more": b""}, "Too many files"),
+    ],
+)
+def test_a_bad_upload_gets_one_line_and_the_server_goes_on(site, files, said):
+    message = site.refusal("/matte", **files)
+    assert said in message
+    assert "\n" not in message
+    assert "BytesIO" not in message
+    assert site.post("/matte", image=PHOTO_FILE, trimap=TRIMAP_FILE)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/plain", b"image"),
+        ("multipart/form-data", b"no boundary"),
+        ("multipart/form-data; boundary=cut", b"no part"),
+        (
+            "multipart/form-data; boundary=cut",
+            b"--cut\r\nContent-Disposition: nothing\r\n\r\nx\r\n--cut--\r\n",
+        ),
+        ("multipart/form-data; boundary=cut", b'--cut\r\nContent-Disposition: form-data; name="image"'),
+    ],
+)
+def test_a_broken_form_is_refused(site, kind, body):
+    status, _, answer = site.ask("POST", "/matte", body, {"Content-Type": kind})
+    assert status == 400, answer
+    assert json.loads(answer)["error"]
+
+
+def test_too_large_an_upload_is_refused_before_it_is_read(site):
+    host, port = site.address.removeprefix("http://").split(":")
+    form = "Host: x\r\nContent-Type: multipart/form-data; boundary=cut\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(f"POST /matte HTTP/1.1\r\n{form}Content-Length: 99000000000\r\n\r\n".encode())
+        assert b" 413 " in connection.recv(1000)
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(f"POST /matte HTTP/1.1\r\n{form}Transfer-Encoding: chunked\r\n\r\n".encode())
+        sent, piece = 0, b"10000\r\n" + b"x" * 65536 + b"\r\n"
+        connection.sendall(
+            b'46\r\n--cut\r\nContent-Disposition: form-data; name="image"; filename="i"\r\n\r\n\r\n'
+        )
+        try:
+            while sent < 40 * MAX_MB * 1e6:
+                connection.sendall(piece)
+                sent += len(piece)
+        except OSError:
+            pass  # the server has hung up
+        assert sent < 40 * MAX_MB * 1e6
+    assert f"more than {MAX_MB} MB" in site.refusal("/matte", image=bytes(1_100_000), trimap=b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../../../etc/passwd", "//etc/passwd", "/%2e%2e/%2e%2e/server.py", "/server.py", "/index.html",
+        "/samples/../../server.py", "/samples/fur.py", "/samples/none.jpg", "/samples/%2fetc%2fpasswd.png", "/docs",
+    ],
+)  # fmt: skip
+def test_no_other_file_is_given(site, path):
+    assert site.ask("GET", path)[0] == 404
+
+
+def test_many_requests_at_once_are_all_answered(site):
+    expected = site.post("/matte", image=PHOTO_FILE, trimap=TRIMAP_FILE)[2]
+
+    def ask(number):
+        image = PHOTO_FILE[: 60 + number] if number % 5 == 0 else PHOTO_FILE
+        status, _, body = site.post("/matte", image=image, trimap=TRIMAP_FILE)
+        return status == 400 if number % 5 == 0 else (status == 200 and body == expected)
+
+    with ThreadPoolExecutor(30) as pool:
+        assert all(pool.map(ask, range(60)))
+
+
+def test_a_taken_port_is_one_line_and_exit_code_2(site):
+    port = site.address.rsplit(":", 1)[1]
+    command = [sys.executable, "-m", "erkd.cli", "demo", "--model", str(site.student), "--port", port]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "Address already in use" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+# ---- the page
+
+
+def own_requests(page, site):
+    return all(address.startswith((f"{site.address}/", "blob:", "data:")) for address in page.requests)
+
+
+@pytest.fixture
+def open_page(site, browser):
+    """Opens the page at a width; its tab is closed at the end."""
+    with ExitStack() as stack:
+
+        def open_at(width):
+            page = stack.enter_context(Page.open(browser, site.address, width))
+            page.wait("document.body?.dataset.ready === 'yes'")
+            return page
+
+        yield open_at
+
+
+def circle(page, radius, turns=24):
+    """Window positions around the middle of the photo; `radius` is a share of its shorter side."""
+    x, y = page.centre("#marks")
+    side = page.run(
+        "(box => Math.min(box.width, box.height))(document.querySelector('#marks').getBoundingClientRect())"
+    )
+    angles = [2 * math.pi * turn / turns for turn in range(turns)]
+    return [(x + side * radius * math.cos(angle), y + side * radius * math.sin(angle)) for angle in angles]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_sample_is_painted_matted_and_downloaded(site, open_page, tmp_path, width):
+    page = open_page(width)
+    page.click("button[title=fur]")
+    page.wait("!document.querySelector('#matte').disabled")
+    page.click("[value=unknown]")
+    page.drag(circle(page, 0.2)[:12])
+    page.click("[value=background]")
+    page.drag(circle(page, 0.48)[16:20])
+    trimap = pixels(page.download("#save-trimap", tmp_path, "fur-trimap.png").read_bytes())[:, :, 0]
+    photo_file, given_file = draw_sample("fur")
+    photo, given = pixels(photo_file), pixels(given_file)
+    assert np.unique(trimap).tolist() == [0, 128, 255]
+    assert (trimap != given).mean() > 0.01  # what was painted
+    assert (trimap == given).mean() > 0.8
+
+    page.click("#matte")
+    page.wait("!document.querySelector('#outcome').hidden")
+    alpha = pixels(page.download("[data-save=alpha]", tmp_path, "fur-alpha.png").read_bytes())
+    np.testing.assert_array_equal(alpha, to_bytes(site.matter()(photo, trimap)))
+    rgba = pixels(page.download("[data-save=cutout]", tmp_path, "fur-cutout.png").read_bytes())
+    np.testing.assert_array_equal(rgba[:, :, 3], alpha)
+
+    page.click("[value=composite]")
+    page.run(
+        "(c => { c.value = '#ff0000'; c.dispatchEvent(new Event('input')); })(document.querySelector('#colour'))"
+    )
+    composite = pixels(page.download("[data-save=composite]", tmp_path, "fur-composite.png").read_bytes())
+    share = alpha[:, :, None] / 255.0
+    expected = share * rgba[:, :, :3] + (1 - share) * [255, 0, 0]
+    assert np.abs(composite[:, :, :3] - expected).max() <= 2
+    assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    assert page.errors == []
+    assert own_requests(page, site)
+
+
+def test_an_outline_becomes_a_trimap_and_is_undone_by_keys(site, open_page, tmp_path):
+    (tmp_path / "disc.png").write_bytes(png(np.repeat(np.repeat(IMAGE, 4, 0), 4, 1)))
+    page = open_page(1280)
+    page.choose("#photo", tmp_path / "disc.png")
+    page.wait("!document.querySelector('#editor').hidden")
+    assert page.run("document.querySelector('#matte').disabled")
+    page.drag(circle(page, 0.3))
+    page.wait("!document.querySelector('#matte').disabled")
+    trimap = pixels(page.download("#save-trimap", tmp_path, "disc-trimap.png").read_bytes())[:, :, 0]
+    assert trimap.shape == (288, 400)
+    assert trimap[144, 200] == 255
+    assert trimap[144, round(200 + 288 * 0.3)] == 128
+    assert trimap[5, 5] == trimap[280, 390] == 0
+
+    page.key("z", 90, control=True)
+    assert page.run("document.querySelector('#matte').disabled")
+    page.key("y", 89, control=True)
+    assert not page.run("document.querySelector('#matte').disabled")
+    page.key("z", 90, control=True)
+    page.choose("#trimap", tmp_path / "disc-trimap.png")
+    page.wait("!document.querySelector('#matte').disabled")
+    (tmp_path / "again").mkdir()
+    again = page.download("#save-trimap", tmp_path / "again", "disc-trimap.png")
+    np.testing.assert_array_equal(pixels(again.read_bytes())[:, :, 0], trimap)
+    assert page.errors == []
+
+
+def test_a_bad_file_gives_a_message_on_the_page_and_it_goes_on(site, open_page, tmp_path):
+    page = open_page(1280)
+    said = (
+        "document.querySelector('#error').checkVisibility() && document.querySelector('#error').textContent"
+    )
+    (tmp_path / "words.png").write_bytes(b"no image")
+    page.choose("#photo", tmp_path / "words.png")
+    page.wait(said)
+    assert "words.png is not a picture" in page.run(said)
+    (tmp_path / "large.png").write_bytes(bytes(1_100_000))
+    page.choose("#photo", tmp_path / "large.png")
+    page.wait(f"({said}).includes('at most 1 MB')")
+    page.click("button[title=fur]")
+    page.wait("!document.querySelector('#matte').disabled")
+    assert not page.run(said)
+    (tmp_path / "small.png").write_bytes(TRIMAP_FILE)
+    page.choose("#trimap", tmp_path / "small.png")
+    page.wait(said)
+    assert "100 \u00d7 72 pixels; the photo has 533 \u00d7 800" in page.run(said)
+
+    # a picture that the browser can read and the server does not take
+    Image.fromarray(IMAGE).save(tmp_path / "photo.avif")
+    page.choose("#photo", tmp_path / "photo.avif")
+    page.wait("document.querySelector('#marks').width === 100")
+    page.choose("#trimap", tmp_path / "small.png")
+    page.wait("!document.querySelector('#matte').disabled")
+    page.click("#matte")
+    page.wait(said)
+    assert page.run(said) == "photo: not a readable image"
+    assert page.run("document.querySelector('#progress').hidden")
+
+    page.click("button[title=fur]")
+    page.wait("document.querySelector('#marks').width === 533 && !document.querySelector('#matte').disabled")
+    page.click("#matte")
+    page.wait("!document.querySelector('#outcome').hidden")
+    assert all("400 (Bad Request)" in error for error in page.errors)

@@ -1,0 +1,41 @@
+"""The container and the workflow, as far as they can be tested without running them."""
+
+import os
+import re
+import tomllib
+
+import yaml
+
+from tests.support import ROOT
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_everything_copied_into_the_image_exists_and_is_let_in():
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {source for line in re.findall(r"^COPY (.*)$", DOCKERFILE, re.M) for source in line.split()[:-1]}
+    assert "erkd" in copied
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    assert copied == let_in
+
+
+def test_the_image_installs_with_pins_and_extras_that_exist():
+    assert re.search(r'pip install .*-c constraints\.txt "\.\$\{INSTALL:\+\[\$INSTALL\]\}"', DOCKERFILE)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {name for list_ in re.findall(r"INSTALL=([\w,]+)", DOCKERFILE) for name in list_.split(",")}
+    assert {"torch", "pipeline"} <= named
+    assert named <= set(extras)
+
+
+def test_the_base_image_is_an_argument():
+    assert DOCKERFILE.index("ARG BASE=python:3.1") < DOCKERFILE.index("FROM ${BASE}")
+
+
+def test_the_workflow_runs_what_ci_runs_on_every_supported_python():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    job = workflow["jobs"]["test"]
+    assert [step["run"] for step in job["steps"] if "run" in step][-1] == ".ci/run"
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+    assert set(workflow[True]) == {"push", "pull_request"}  # YAML reads `on` as true
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(python in readme for python in job["strategy"]["matrix"]["python"])

@@ -1,0 +1,97 @@
+"""The methods without training."""
+
+import numpy as np
+import pytest
+
+from erkd.evaluation.baselines import MEAN, METHODS, estimate_alpha, run_baselines
+from erkd.evaluation.external import TAKEN
+from erkd.evaluation.scores import STUDENT
+from erkd.io.files import InputError, sha256
+from erkd.io.images import load_alpha, save_trimap
+from erkd.io.tables import list_composites
+from erkd.params import BaselinesParams
+from tests.support.small_set import soft_disc, write_small_set
+
+
+def test_params_allow_the_methods_there_are():
+    allowed = BaselinesParams.model_json_schema()["properties"]["methods"]["items"]["enum"]
+    assert allowed == list(METHODS)
+
+
+def test_no_folder_from_elsewhere_takes_a_name_that_a_method_has():
+    assert set(TAKEN) == {STUDENT, MEAN, *METHODS}
+
+
+def test_interpolation_by_hand():
+    trimap = np.full((1, 6), 0.5, np.float32)
+    trimap[0, 0], trimap[0, 5] = 0, 1
+    alpha = estimate_alpha("interpolation", np.zeros((1, 6, 3), np.float32), trimap)
+    assert alpha[0] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_comes_near_a_soft_disc(method):
+    alpha_true, trimap, image = soft_disc(0)
+    alpha = estimate_alpha(method, image, trimap)
+    assert alpha.dtype == np.float32
+    assert alpha.shape == trimap.shape
+    assert 0 <= alpha.min() <= alpha.max() <= 1
+    assert (alpha[trimap != 0.5] == trimap[trimap != 0.5]).all()
+    assert np.abs(alpha - alpha_true)[trimap == 0.5].mean() < 0.13
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("known", "expected"), [(0, 0), (1, 1), (0.5, 0.5)])
+def test_a_trimap_that_knows_only_one_side(method, known, expected):
+    trimap = np.full((8, 8), 0.5, np.float32)
+    trimap[:2] = known
+    alpha = estimate_alpha(method, np.full((8, 8, 3), 0.3, np.float32), trimap)
+    assert (alpha == expected).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_known_foreground_near_an_unknown_island(method):
+    """The linear systems then have a right-hand side of zeros, at which PyMatting's solver divides 0 by 0."""
+    trimap = np.zeros((30, 30), np.float32)
+    trimap[2:6, 2:6] = 0.5
+    trimap[20:25, 20:25] = 1
+    image = np.random.default_rng(0).random((30, 30, 3), np.float32)
+    alpha = estimate_alpha(method, image, trimap)
+    assert np.isfinite(alpha).all()
+    if method == "closed_form":
+        assert alpha[2:6, 2:6].max() == 0
+
+
+def test_a_set_is_predicted_with_the_mean_and_the_costs(tmp_path):
+    write_small_set(tmp_path)
+    samples = list_composites(tmp_path / "data/composites", tmp_path / "data/trimaps", "test")
+    folder = tmp_path / "baselines"
+    costs = run_baselines(samples, ["interpolation", "closed_form", "shared_sampling"], folder)
+    assert list(costs) == ["interpolation", "closed_form", "shared_sampling", "mean"]
+    assert all(cost["seconds"] > 0 and cost["peak_mib"] > 10 for cost in costs.values())
+    pymatting = costs["closed_form"]["seconds"] + costs["shared_sampling"]["seconds"]
+    assert costs["mean"]["seconds"] == pytest.approx(pymatting)
+    first = {method: load_alpha(folder / method / "s0.png") for method in costs}
+    # rounded to 8 bits, as every file
+    assert first["mean"] == pytest.approx(
+        (first["closed_form"] + first["shared_sampling"]) / 2, abs=0.51 / 255
+    )
+    assert len(list(folder.glob("*/*.png"))) == 4 * 3
+    before = sha256(folder)
+    run_baselines(samples[::-1], ["closed_form", "shared_sampling", "interpolation"], folder)
+    assert sha256(folder) == before
+
+
+def test_one_method_has_no_mean(tmp_path):
+    write_small_set(tmp_path, ["test"])
+    samples = list_composites(tmp_path / "data/composites", tmp_path / "data/trimaps", "test")
+    run_baselines(samples, ["interpolation", "closed_form"], tmp_path / "baselines")
+    assert not (tmp_path / "baselines/mean").exists()
+
+
+def test_a_trimap_of_another_size_is_named(tmp_path):
+    write_small_set(tmp_path, ["test"])
+    samples = list_composites(tmp_path / "data/composites", tmp_path / "data/trimaps", "test")
+    save_trimap(np.full((5, 6), 0.5, np.float32), samples[0].trimap)
+    with pytest.raises(InputError, match=r"trimaps/s0\.png: 5 x 6 pixels .* its image is 24 x 32"):
+        run_baselines(samples, ["interpolation"], tmp_path / "baselines")

@@ -1,0 +1,68 @@
+"""Wrong trimaps, predicted and scored, with a stand-in for the student."""
+
+import json
+
+import numpy as np
+import pytest
+
+import pipeline.evaluate
+import pipeline.robustness
+from erkd.data.wrong_trimaps import VARIANTS
+from erkd.evaluation.robustness import GIVEN, summarise_variants
+from erkd.evaluation.scores import NAMES, ScoreRow, Scores
+from erkd.params import load_params
+from pipeline import baselines, evaluate, robustness, wrong_trimaps
+from tests.support import ROOT
+from tests.support.small_set import write_small_set
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch):
+    write_small_set(tmp_path)
+    for stage in (pipeline.evaluate, pipeline.robustness):
+        monkeypatch.setattr(stage, "load_predictor", lambda *_: lambda image, trimap: np.sqrt(trimap))
+    loaded = load_params(ROOT / "params.yaml")
+    methods = loaded.baselines.model_copy(update={"methods": ["interpolation", "closed_form"]})
+    tried = loaded.wrong_trimaps.model_copy(update={"images": 2, "methods": ["interpolation"]})
+    fewer = loaded.evaluate.model_copy(update={"bootstrap": 50})
+    return loaded.model_copy(update={"baselines": methods, "wrong_trimaps": tried, "evaluate": fewer})
+
+
+def run_all(root, params):
+    wrong_trimaps.main(root, params)
+    baselines.main(root, params, "test")
+    evaluate.main(root, params, "test")
+    robustness.main(root, params)
+    return json.loads((root / "reports/robustness.json").read_text(encoding="utf-8"))
+
+
+def test_every_variant_is_scored_beside_the_same_images_as_drawn(tmp_path, params):
+    found = run_all(tmp_path, params)
+    assert list(found) == [GIVEN, *VARIANTS]
+    for group in found.values():
+        assert list(group) == ["n", "student", "interpolation"]  # closed form was not tried
+        assert group["n"] == 2
+        student, other = group["student"], group["interpolation"]
+        assert student["sad_whole_low"] <= student["sad_whole"] <= student["sad_whole_high"]
+        gap = student["sad_whole"] - other["sad_whole"]
+        assert other["difference"]["sad_whole"] == pytest.approx(gap, abs=1e-4)
+        # what the trimap forces is the same for all
+        assert student["sad_whole"] - student["sad"] == pytest.approx(
+            other["sad_whole"] - other["sad"], abs=1e-4
+        )
+    assert found["wrong"]["student"]["sad_whole"] > found["wrong"]["student"]["sad"]
+    assert found[GIVEN]["student"] != found["wide"]["student"]
+
+
+def test_no_images_no_variants(tmp_path, params):
+    none = params.wrong_trimaps.model_copy(update={"images": 0})
+    assert run_all(tmp_path, params.model_copy(update={"wrong_trimaps": none})) == {}
+    assert (tmp_path / "data/wrong_trimaps").is_dir()  # DVC expects its outputs
+    assert (tmp_path / "data/predictions/wrong_trimaps").is_dir()
+
+
+def test_the_summary_keeps_sad_alone():
+    rows = [ScoreRow("wide", "a", method, "", Scores(*[1.0] * len(NAMES))) for method in ("student", "knn")]
+    group = summarise_variants(rows, 10, 0)["wide"]
+    assert set(group["student"]) == {"sad", "sad_whole", "sad_whole_low", "sad_whole_high"}
+    assert group["knn"]["difference"]["sad_whole"] == 0

@@ -1,0 +1,135 @@
+"""The students that ship are what their cards and the README say; publishing and replaying work on small ones."""
+
+import csv
+import shutil
+from dataclasses import asdict
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+from test_matter import photo
+
+from benchmarks.release import readme_table
+from erkd import Matter
+from erkd.experiments.release import WEIGHTS, ReleaseRow, home, hours_added, publish
+from erkd.io.files import read_json, sha256
+from erkd.io.tables import read_results
+from erkd.params import load_params
+from erkd.students.student import save_student
+from pipeline import release
+from tests.support import ROOT
+from tests.support.students import small_student
+
+SIZES = sorted(folder.name for folder in WEIGHTS.glob("*/"))
+MOST_PARAMETERS = {"nano": 0.4e6, "small": 1.2e6}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_shipped_weights_are_those_of_their_card(size):
+    card = read_json(WEIGHTS / size / "card.json")
+    assert card["sha256"] == sha256(WEIGHTS / size / "student.safetensors")
+    assert read_json(WEIGHTS / size / "onnx.json")["student_sha256"] == card["sha256"]
+    assert card["parameters"] == read_json(WEIGHTS / size / "student.json")["parameters"]
+    assert card["parameters"] <= MOST_PARAMETERS[size]
+    with (WEIGHTS / size / "history.csv").open() as stream:
+        assert len([*csv.DictReader(stream)]) == card["steps"]
+
+
+def test_what_ships_is_small():
+    assert "small" in SIZES
+    assert sum(file.stat().st_size for file in WEIGHTS.rglob("*") if file.is_file()) <= 8e6
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_shipped_students_matte(size):
+    image, trimap = photo(200, 160)
+    alphas = [Matter.load(WEIGHTS / size / file)(image, trimap) for file in ("student.onnx", ".")]
+    np.testing.assert_allclose(*alphas, atol=1e-6)
+    assert np.all(alphas[0][trimap == 255] == 1)
+    assert np.all(alphas[0][trimap == 0] == 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+def test_tiles_of_a_photograph_are_the_whole(size):
+    """The bars of tests/inference/test_tiles.py, on a photograph: how far a student looks, it learns in training."""
+    image = cv2.resize(data.astronaut(), (1600, 1600), interpolation=cv2.INTER_CUBIC)
+    rows, columns = np.ogrid[:1600, :1600]
+    radius = np.hypot(rows - 900, columns - 750)
+    trimap = np.select([radius < 350, radius > 650], [255, 0], 128).astype(np.uint8)
+    whole, tiled = (Matter.load(WEIGHTS / size, "cpu", tile)(image, trimap) for tile in (1600, None))
+    difference = np.abs(tiled - whole)[trimap == 128]
+    assert 0 < difference.mean() <= 0.002
+    assert difference.max() <= 0.03
+
+
+def test_the_shipped_student_is_the_default():
+    assert str(WEIGHTS / "small") in Matter.load(device="cpu").engine.name
+
+
+def test_controls_stay_out_of_the_package_and_can_be_scored():
+    assert home(ROOT / "release", "small") == WEIGHTS / "small"
+    for size in SIZES:
+        folder = home(ROOT / "release", f"{size}-plain")
+        assert folder == ROOT / f"release/controls/{size}-plain"
+        card, own = read_json(folder / "card.json"), read_json(WEIGHTS / size / "card.json")
+        assert card["settings"]["kd"]["methods"] == []
+        assert (card["steps"], card["data_seed"]) == (own["steps"], own["data_seed"])
+        image, trimap = photo(64, 64)
+        assert Matter.load(folder, "cpu")(image, trimap).shape == (64, 64)
+
+
+def test_the_readme_and_the_cards_state_the_figures_of_the_scores():
+    rows = read_results(ROOT / "release/scores.csv", ReleaseRow, "scores")
+    assert readme_table(rows) in (ROOT / "README.md").read_text(encoding="utf-8")
+    for size in SIZES:
+        own = {row.set: asdict(row) for row in rows if row.method == size}
+        assert read_json(WEIGHTS / size / "card.json")["scores"] == own
+
+
+@pytest.mark.slow
+def test_publishing_leaves_a_usable_folder(tmp_path):
+    params = load_params(ROOT / "params.yaml")
+    save_student(small_student().eval(), tmp_path / "models/student", {"best": {"sad": 1.0}})
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/history.csv").write_text("step,loss\n1,0.5\n")
+    publish(tmp_path, params, tmp_path / "published", 1.2345)
+    assert Matter.load(tmp_path / "published")(*photo(64, 64)).shape == (64, 64)
+    card = read_json(tmp_path / "published/card.json")
+    assert card["sha256"] == sha256(tmp_path / "published/student.safetensors")
+    assert card["settings"]["distill"]["steps"] == params.distill.steps
+    assert card["hours"] == 1.23
+
+
+def test_the_hours_of_all_pieces_count(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.monotonic", iter([0.0, 1800.0, 9000.0, 12600.0]).__next__)
+    with hours_added(tmp_path / "hours.json"):
+        pass
+    with pytest.raises(KeyboardInterrupt), hours_added(tmp_path / "hours.json"):
+        raise KeyboardInterrupt
+    assert read_json(tmp_path / "hours.json") == 1.5
+
+
+def test_a_training_in_pieces_is_published_once_and_leaves_nothing(tmp_path, monkeypatch):
+    """Of other settings nothing is taken up."""
+    for name in ("params.yaml", "cells.yaml"):
+        shutil.copy(ROOT / "release" / name, tmp_path)
+    params, given, published = load_params(tmp_path / "params.yaml"), [], []
+
+    def train(project, own, log, unfinished, minutes):
+        given.append((unfinished, minutes))
+        unfinished.mkdir(exist_ok=True)
+        return minutes is None
+
+    monkeypatch.setattr(release, "train_student", train)
+    monkeypatch.setattr(release, "publish", lambda *arguments: published.append(arguments))
+    release.main(tmp_path, params, "small", "0.5")
+    assert (given[0][0].is_dir(), published) == (True, [])
+    release.main(tmp_path, params, "small", "")
+    assert [given[0][0], 0.5, None] == [given[1][0], given[0][1], given[1][1]]
+    assert (given[0][0].exists(), [*published[0]][2]) == (False, WEIGHTS / "small")
+    text = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("max_radius: 60", "max_radius: 61"))
+    release.main(tmp_path, load_params(tmp_path / "params.yaml"), "small", "0.5")
+    assert given[2][0] != given[0][0]

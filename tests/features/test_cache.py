@@ -1,0 +1,345 @@
+"""The feature cache: what is written is what is read, crops read their own place, bad caches are refused."""
+
+import multiprocessing
+import os
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from erkd.features.cache import images_digest, open_features
+from erkd.features.images import Pictures
+from erkd.features.online import OnlineMaps
+from erkd.features.pca import principal_directions
+from erkd.features.precompute import write_features
+from erkd.features.space import CentredSpace
+from erkd.io.files import InputError, sha256, write_json, write_record
+from erkd.io.images import save_image
+from erkd.io.tables import CompositeRow, LayerRow, write_table
+from erkd.params import FeaturesParams
+
+SIDE, GRID, WIDTH = 32, 8, 3
+PARAMS = FeaturesParams(kinds=["composites"], levels=1, pca=None, online=False, batch_size=2)
+
+
+class ColourTeacher:
+    """A teacher whose features are the mean colours of the cells, plus one, so that no cell is zero."""
+
+    def __init__(self, name="colours"):
+        self.identity = {"model": name, "weights": "0"}
+        self.prompts = ["a photo of red", "a photo of green"]
+        self.ground = (0.25, 0.5, 0.75)
+
+    def prepare(self, image):
+        pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
+        return F.interpolate(pixels, (SIDE, SIDE), mode="area")[0]
+
+    def levels(self, images, count):
+        return [F.adaptive_avg_pool2d(images, side) + 1 for side in (GRID, 2 * GRID)[:count]]
+
+    def patches(self, images):
+        return self.levels(images, 1)[0]
+
+    def text(self, phrases):
+        return torch.eye(WIDTH)[: len(phrases)]
+
+
+@pytest.fixture
+def composites(tmp_path, rng):
+    """A table of five composites of different shapes."""
+    table, rows = tmp_path / "composites/manifest.csv", []
+    for i in range(5):
+        height, width = 32 + 8 * i, 48
+        name = f"images/{i}.png"
+        save_image(rng.random((height, width, 3), dtype=np.float32), table.parent / name)
+        rows.append(
+            CompositeRow(
+                f"s{i}",
+                "train",
+                "t",
+                "CC0",
+                f"f{i}",
+                f"b{i}",
+                "net",
+                name,
+                name,
+                height,
+                width,
+                i,
+                "",
+                "",
+                "",
+            )
+        )
+    write_table(rows, table)
+    return Pictures(table, rows)
+
+
+@pytest.fixture
+def layers(tmp_path, rng):
+    """A table of one foreground, opaque on its left half, and one background."""
+    table, rows = tmp_path / "library/library.csv", []
+    alpha = np.zeros((32, 48), np.float32)
+    alpha[:, :24] = 1
+    save_image(alpha, table.parent / "fg.alpha.png")
+    for name, kind, file in (("fg", "foreground", "fg.alpha.png"), ("bg", "background", "")):
+        save_image(rng.random((32, 48, 3), dtype=np.float32), table.parent / f"{name}.png")
+        rows.append(LayerRow(name, kind, "train", "t", "CC0", "net", f"{name}.png", file, 32, 48, 0, ""))
+    write_table(rows, table)
+    return Pictures(table, rows)
+
+
+def write(folder, kinds, teacher=None, **settings):
+    params = PARAMS.model_copy(update=settings)
+    write_features(folder, kinds, teacher or ColourTeacher(), params, "cpu", folder.parent / "scratch")
+
+
+@pytest.fixture
+def one_thread():
+    """The threads of torch's pool are not forked with their process, which would wait for them for ever."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def write_until_killed(folder, kinds, teacher):
+    """Writes in a process that `teacher` kills."""
+    child = multiprocessing.get_context("fork").Process(target=write, args=(folder, kinds, teacher))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+
+
+@pytest.fixture
+def cache_folder(composites, tmp_path):
+    write(tmp_path / "features", {"composites": composites})
+    return tmp_path / "features"
+
+
+def identity_theta(count):
+    return torch.eye(2, 3).repeat(count, 1, 1)
+
+
+def test_the_cache_holds_every_image_in_order(composites, cache_folder):
+    digest = images_digest(composites.table, composites.rows)
+    cache = open_features(cache_folder, teacher=ColourTeacher().identity, images=digest)
+    assert cache.features.shape == (5, WIDTH, GRID, GRID)
+    assert cache.sample_ids == [row.sample_id for row in composites.rows]
+    assert cache.rows == {"s0": 0, "s1": 1, "s2": 2, "s3": 3, "s4": 4}
+    assert cache.prompts == ["a photo of red", "a photo of green"]
+    np.testing.assert_array_equal(cache.text, np.eye(WIDTH)[:2])
+    header = 128
+    assert (cache_folder / "composites.npy").stat().st_size == header + 5 * WIDTH * GRID * GRID * 2
+    np.testing.assert_allclose(cache.mean, unit(cache.features).mean(axis=(0, 2, 3)), atol=1e-4)
+
+
+def test_the_identity_crop_reads_the_stored_cells(cache_folder):
+    cache = open_features(cache_folder)
+    read = cache.sample(torch.tensor([3, 1]), identity_theta(2), (GRID, GRID))
+    torch.testing.assert_close(read, torch.from_numpy(cache.features[[3, 1]]).float())
+
+
+def test_a_flip_and_a_quarter_are_read_where_they_lie(cache_folder):
+    cache = open_features(cache_folder)
+    flip = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]])
+    stored = torch.from_numpy(np.array(cache.features[:1])).float()
+    torch.testing.assert_close(cache.sample(torch.tensor([0]), flip, (GRID, GRID)), stored.flip(-1))
+    lower_right = torch.tensor([[[0.5, 0, 0.5], [0, 0.5, 0.5]]])
+    read = cache.sample(torch.tensor([0]), lower_right, (GRID // 2, GRID // 2))
+    torch.testing.assert_close(read, stored[:, :, GRID // 2 :, GRID // 2 :])
+
+
+def test_beyond_the_image_the_border_repeats(cache_folder):
+    cache = open_features(cache_folder)
+    outside = torch.tensor([[[0.5, 0, 3.0], [0, 1, 0]]])
+    read = cache.sample(torch.tensor([2]), outside, (GRID, GRID))
+    stored = torch.from_numpy(np.array(cache.features[2])).float()
+    torch.testing.assert_close(read[0], stored[:, :, -1:].expand(-1, -1, GRID))
+
+
+def test_layers_are_each_foreground_on_the_ground_and_each_background(composites, layers, tmp_path):
+    write(tmp_path / "features", {"composites": composites, "layers": layers})
+    digest = images_digest(layers.table, layers.rows)
+    cache = open_features(tmp_path / "features", "layers", images=digest)
+    assert cache.rows == {"fg": 0, "bg": 1}
+    foreground, background = (layers.load(row, (0, 0, 0)) for row in (0, 1))
+    expected = ColourTeacher().patches(ColourTeacher().prepare(background)[None])[0]
+    np.testing.assert_allclose(cache.features[1], expected, atol=1e-3)
+    expected = ColourTeacher().patches(ColourTeacher().prepare(foreground)[None])[0]
+    np.testing.assert_allclose(cache.features[0, :, :, :4], expected[:, :, :4], atol=1e-3)
+    ground = np.broadcast_to(np.float32([0.25, 0.5, 0.75])[:, None, None], (3, GRID, 4))
+    np.testing.assert_allclose(cache.features[0, :, :, 4:], ground + 1, atol=1e-3)
+    assert open_features(tmp_path / "features").sample_ids == [row.sample_id for row in composites.rows]
+
+
+def unit(features):
+    features = features.astype(np.float64)
+    return features / np.linalg.norm(features, axis=1, keepdims=True)
+
+
+def test_fewer_channels_are_the_centred_cells_in_the_stored_basis(composites, tmp_path):
+    write(tmp_path / "full/features", {"composites": composites})
+    write(tmp_path / "features", {"composites": composites}, pca=2)
+    full, cache = (open_features(tmp_path / name) for name in ("full/features", "features"))
+    assert cache.features.shape == (5, 2, GRID, GRID)
+    assert cache.basis.shape == (2, WIDTH)
+    np.testing.assert_allclose(cache.basis @ cache.basis.T, np.eye(2), atol=1e-6)
+    np.testing.assert_array_equal(cache.mean, full.mean)
+    centred = unit(full.features) - full.mean[:, None, None]
+    np.testing.assert_allclose(cache.features, np.einsum("cd,ndhw->nchw", cache.basis, centred), atol=1e-3)
+    assert cache.sample(torch.tensor([1]), identity_theta(1), (4, 4)).shape == (1, 2, 4, 4)
+
+
+def test_no_fewer_channels_than_there_are(composites, tmp_path):
+    write(tmp_path / "features", {"composites": composites}, pca=WIDTH)
+    cache = open_features(tmp_path / "features")
+    assert cache.basis is None
+    assert cache.features.shape[1] == WIDTH
+
+
+def test_principal_directions_find_the_plane_that_cells_lie_in(rng):
+    """64 channels of which 8 vary: the first 8 directions keep everything, and the first of them the most."""
+    mixing = np.linalg.qr(rng.normal(size=(64, 64)))[0][:8] * np.geomspace(8, 1, 8)[:, None]
+    cells = np.einsum("nkhw,kd->ndhw", rng.normal(size=(12, 8, 6, 6)), mixing).astype(np.float16)
+    directions, kept = principal_directions(cells, np.zeros(64, np.float32))
+    assert list(kept) == ["8", "16", "32"]
+    assert kept["8"] == pytest.approx(1, abs=1e-3)
+    np.testing.assert_allclose(directions @ directions.T, np.eye(64), atol=1e-5)
+    variances = ((unit(cells).transpose(0, 2, 3, 1).reshape(-1, 64) @ directions.T) ** 2).mean(axis=0)
+    assert (np.diff(variances[:8]) < 0).all()
+    assert variances[8:].max() < 1e-6
+
+
+def test_a_second_level_lies_beside_the_first(composites, tmp_path):
+    write(tmp_path / "features", {"composites": composites}, levels=2)
+    cache = open_features(tmp_path / "features")
+    assert cache.shallow.features.shape == (5, WIDTH, 2 * GRID, 2 * GRID)
+    assert cache.shallow.sample_ids == cache.sample_ids
+    halved = cache.shallow.features.astype(np.float32).reshape(5, WIDTH, GRID, 2, GRID, 2).mean(axis=(3, 5))
+    np.testing.assert_allclose(halved, cache.features, atol=2e-3)
+    write(tmp_path / "one/features", {"composites": composites})
+    assert open_features(tmp_path / "one/features").shallow is None
+    (tmp_path / "features/composites-shallow.npy").unlink()
+    with pytest.raises(InputError, match=r"composites-shallow\.npy: no such file"):
+        open_features(tmp_path / "features")
+
+
+@pytest.mark.parametrize("pca", [None, 2])
+def test_a_teacher_that_runs_online_gives_what_the_cache_holds(composites, layers, tmp_path, pca):
+    write(tmp_path / "features", {"composites": composites, "layers": layers}, pca=pca)
+    for kind, pictures in (("composites", composites), ("layers", layers)):
+        cache = open_features(tmp_path / "features", kind)
+        online = replace(cache, features=OnlineMaps(ColourTeacher(), pictures, CentredSpace(cache), "cpu"))
+        indices = torch.tensor([1, 0])
+        theta = torch.tensor([[[0.5, 0.1, 0.2], [0, 0.7, -0.1]]]).repeat(2, 1, 1)
+        expected = cache.sample(indices, theta, (5, 6))
+        torch.testing.assert_close(online.sample(indices, theta, (5, 6)), expected, rtol=2e-3, atol=2e-3)
+        assert expected.std() > 0.01
+
+
+def test_a_kind_that_was_not_computed_is_named(cache_folder):
+    with pytest.raises(
+        InputError, match=r"no cache of the kind 'layers', only composites; add it to features"
+    ):
+        open_features(cache_folder, "layers")
+
+
+def test_batch_size_and_place_change_no_byte(composites, tmp_path):
+    for size in (1, 5):
+        write(tmp_path / f"features{size}", {"composites": composites}, batch_size=size)
+    assert sha256(tmp_path / "features1") == sha256(tmp_path / "features5")
+
+
+def test_nothing_to_compute_is_refused(composites, tmp_path):
+    with pytest.raises(InputError, match="no composites"):
+        write(tmp_path / "features", {"composites": Pictures(composites.table, [])})
+
+
+def test_another_teacher_is_refused(cache_folder):
+    with pytest.raises(InputError, match=r"stale: made by another teacher \(model differ"):
+        open_features(cache_folder, teacher=ColourTeacher("others").identity)
+
+
+def test_changed_composites_are_refused(composites, cache_folder, rng):
+    save_image(rng.random((64, 64, 3), dtype=np.float32), composites.table.parent / composites.rows[2].image)
+    with pytest.raises(InputError, match="stale: the composites have changed"):
+        open_features(cache_folder, images=images_digest(composites.table, composites.rows))
+
+
+@pytest.mark.parametrize("name", ["composites.npy", "composites.csv", "text.npy"])
+def test_truncated_and_missing_files_are_named(cache_folder, name):
+    content = (cache_folder / name).read_bytes()
+    (cache_folder / name).write_bytes(content[:-2])
+    with pytest.raises(InputError, match=rf"{name}: truncated"):
+        open_features(cache_folder)
+    (cache_folder / name).unlink()
+    with pytest.raises(InputError, match=rf"{name}: no such file"):
+        open_features(cache_folder)
+
+
+class Dies(ColourTeacher):
+    """Kills its own process, as a machine does, when it is asked for the batch of this number or for texts."""
+
+    def __init__(self, batch):
+        super().__init__()
+        self.left = batch
+
+    def levels(self, images, count):
+        self.left -= 1
+        if self.left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().levels(images, count)
+
+    def text(self, phrases):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Counts(ColourTeacher):
+    """Counts the batches that it is asked for."""
+
+    asked = 0
+
+    def levels(self, images, count):
+        self.asked += 1
+        return super().levels(images, count)
+
+
+@pytest.mark.parametrize(("batch", "left"), [(0, 4), (1, 3), (2, 2), (3, 1), (4, 0)])
+def test_killed_anywhere_and_started_again_the_cache_is_the_same(
+    one_thread, composites, layers, tmp_path, batch, left
+):
+    """Three batches of composites, one of layers; the last case dies when all are done and files are moved."""
+    kinds = {"composites": composites, "layers": layers}
+    folder = tmp_path / "killed/features"
+    write_until_killed(folder, kinds, Dies(batch))
+    with pytest.raises(InputError, match=r"features\.json: no such file"):
+        open_features(folder)
+    again = Counts()
+    write(folder, kinds, again)
+    assert again.asked == left
+    write(tmp_path / "whole/features", kinds)
+    assert sha256(folder) == sha256(tmp_path / "whole/features")
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_what_another_teacher_left_behind_is_not_taken_over(composites, tmp_path):
+    write_until_killed(tmp_path / "features", {"composites": composites}, Dies(1))
+    other = Counts("others")
+    write(tmp_path / "features", {"composites": composites}, other)
+    assert other.asked == 3
+
+
+def test_what_is_no_cache_is_refused(cache_folder):
+    for content in ({}, []):
+        write_json(content, cache_folder / "features.json")
+        with pytest.raises(
+            InputError, match=r"features\.json: it holds no sha256_of_the_rest; run `dvc repro"
+        ):
+            open_features(cache_folder)
+    write_record({"kinds": {}}, cache_folder / "features.json")
+    with pytest.raises(InputError, match="not the identity of a feature cache"):
+        open_features(cache_folder)

@@ -1,0 +1,132 @@
+"""Matter: from arrays to arrays, with a stand-in for the student."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from erkd import Matter
+from erkd.inference.matter import check_image, check_trimap
+from erkd.io.files import InputError
+from tests.support.onnx_student import write_student
+
+
+@pytest.fixture(scope="module")
+def matter(tmp_path_factory):
+    return Matter.load(write_student(tmp_path_factory.mktemp("student") / "student.onnx"), "cpu")
+
+
+def photo(height=70, width=100, seed=0):
+    """A photo of noise, and a trimap with an unknown ring."""
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    rows, columns = np.ogrid[:height, :width]
+    radius = np.hypot(rows - height / 2, columns - width / 2) / height
+    return image, np.select([radius < 0.2, radius > 0.35], [255, 0], 128).astype(np.uint8)
+
+
+def test_known_pixels_come_back_and_the_rest_is_in_range(matter):
+    image, trimap = photo()
+    alpha = matter(image, trimap)
+    assert (alpha.shape, alpha.dtype) == ((70, 100), np.float32)
+    assert (alpha[trimap == 255] == 1).all()
+    assert (alpha[trimap == 0] == 0).all()
+    unknown = alpha[trimap == 128]
+    assert 0 <= unknown.min() < unknown.max() <= 1
+
+
+def test_bytes_and_floats_give_the_same(matter):
+    image, trimap = photo()
+    floats = image.astype(np.float32) / 255, np.select([trimap == 0, trimap == 255], [0.0, 1.0], 0.5)
+    np.testing.assert_allclose(matter(*floats), matter(image, trimap), atol=1e-6)
+
+
+def test_an_alpha_of_bytes_is_the_nearest(matter):
+    image, trimap = photo()
+    alpha = np.empty(trimap.shape, np.uint8)
+    matter.write(image, trimap, alpha)
+    np.testing.assert_array_equal(alpha, np.rint(matter(image, trimap) * 255))
+
+
+def test_inputs_stay_as_they_are(matter):
+    image, trimap = photo()
+    before = image.copy(), trimap.copy()
+    matter(image, trimap)
+    np.testing.assert_array_equal(image, before[0])
+    np.testing.assert_array_equal(trimap, before[1])
+
+
+def test_a_batch_is_one_after_another(matter):
+    pairs = [photo(), photo(40, 50, seed=1)]
+    for found, pair in zip(matter.batch(pairs), pairs, strict=True):
+        np.testing.assert_array_equal(found, matter(*pair))
+
+
+def test_threads_do_not_disturb_each_other(matter):
+    pairs = [photo(50 + 7 * seed, 60, seed) for seed in range(6)]
+    expected, found = matter.batch(pairs), [None] * len(pairs)
+
+    def run(index):
+        for _ in range(5):
+            found[index] = matter(*pairs[index])
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(pairs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+IMAGE, TRIMAP = photo(8, 9)
+FLOAT = IMAGE.astype(np.float32) / 255
+BAD_IMAGES = {
+    "image: H x W x 3 is expected; found 8 x 9": IMAGE[:, :, 0],
+    "image: H x W x 3 is expected; found 8 x 9 x 4": np.dstack([IMAGE, TRIMAP]),
+    "image: H x W x 3 is expected; found list": [[1]],
+    "image: uint8 or a floating type is expected; found int64": IMAGE.astype(np.int64),
+    r"image: values in \[0, 1\] are expected; found 0.* to 255": IMAGE.astype(np.float32),
+    r"image: values in \[0, 1\] are expected; found nan": np.where(FLOAT.max() == FLOAT, np.nan, FLOAT),
+}
+BAD_TRIMAPS = {
+    r"trimap: the image's 8 x 9 \(height x width\) is expected; found 7 x 9": TRIMAP[:7],
+    "trimap: the image's 8 x 9 .* found 8 x 9 x 1": TRIMAP[:, :, None],
+    "trimap: 0, 128, 255 .* are expected; found 127 too": np.where(TRIMAP == 128, np.uint8(127), TRIMAP),
+    "trimap: 0, 0.5, 1 .* are expected; found 255 too": TRIMAP.astype(np.float32) / 128 * (TRIMAP < 255)
+    + TRIMAP.astype(np.float32) * (TRIMAP == 255),
+    "trimap: 0, 0.5, 1 .* found nan too": np.full((8, 9), np.nan),
+    "trimap: uint8 or a floating type is expected; found bool": TRIMAP == 0,
+    "trimap: no pixel is unknown": np.where(TRIMAP == 128, np.uint8(0), TRIMAP),
+}
+
+
+@pytest.mark.parametrize("message", BAD_IMAGES)
+def test_a_bad_image_is_refused_by_name(message):
+    with pytest.raises(InputError, match=message):
+        check_image(BAD_IMAGES[message])
+
+
+@pytest.mark.parametrize("message", BAD_TRIMAPS)
+def test_a_bad_trimap_is_refused_by_name(message):
+    with pytest.raises(InputError, match=message):
+        check_trimap(BAD_TRIMAPS[message], IMAGE.shape)
+
+
+def test_a_tile_smaller_than_what_it_must_see_is_refused(tmp_path):
+    path = write_student(tmp_path / "student.onnx", margin=64)
+    with pytest.raises(InputError, match="tile: 159 pixels; 160 at least"):
+        Matter.load(path, "cpu", tile=159)
+    assert Matter.load(path, "cpu", tile=160).tile == 160
+
+
+def test_importing_and_using_it_needs_no_torch(tmp_path):
+    path = write_student(tmp_path / "student.onnx")
+    code = (
+        f"import sys; from erkd import Matter; import numpy as np; m = Matter.load({str(path)!r});"
+        "m(np.zeros((40, 40, 3), np.uint8), np.full((40, 40), 128, np.uint8));"
+        "print(*{'torch', 'pandas', 'mlflow', 'joblib', 'pymatting'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []

@@ -1,0 +1,210 @@
+"""Reading and writing images, alphas and trimaps."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from erkd.io.files import InputError
+from erkd.io.image_files import is_plain_jpeg, open_image, open_pair
+from erkd.io.images import (
+    image_bytes,
+    load_alpha,
+    load_cutout,
+    load_image,
+    load_trimap,
+    resize_area,
+    save_image,
+    save_trimap,
+)
+
+
+def test_a_trimap_file_holds_0_128_255_and_an_array_0_half_1(tmp_path):
+    trimap = np.array([[0, 0.5, 1]], np.float32)
+    save_trimap(trimap, tmp_path / "t.png")
+    assert np.asarray(Image.open(tmp_path / "t.png")).tolist() == [[0, 128, 255]]
+    np.testing.assert_array_equal(load_trimap(tmp_path / "t.png"), trimap)
+
+
+def test_other_trimap_values_are_refused_or_unknown_on_request(tmp_path):
+    Image.fromarray(np.array([[0, 127, 200, 255]], np.uint8)).save(tmp_path / "t.png")
+    with pytest.raises(InputError, match=r"t\.png: a trimap holds .* found 127, 200 too"):
+        load_trimap(tmp_path / "t.png")
+    assert load_trimap(tmp_path / "t.png", in_between_unknown=True).tolist() == [[0, 0.5, 0.5, 1]]
+    with pytest.raises(ValueError, match="exactly"):
+        save_trimap(np.array([[0.25]], np.float32), tmp_path / "u.png")
+
+
+def test_three_equal_channels_count_as_grey_and_others_are_refused(tmp_path, rng):
+    grey = rng.integers(0, 256, (4, 5, 1), np.uint8).repeat(3, axis=2)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(load_alpha(tmp_path / "a.png"), grey[:, :, 0].astype(np.float32) / 255)
+    grey[0, 0, 0] ^= 1
+    Image.fromarray(grey).save(tmp_path / "b.png")
+    with pytest.raises(InputError, match=r"b\.png: one grey channel"):
+        load_alpha(tmp_path / "b.png")
+
+
+def test_sixteen_bits_keep_their_range(tmp_path):
+    Image.fromarray(np.array([[0, 32768, 65535]], np.uint16)).save(tmp_path / "a.png")
+    np.testing.assert_allclose(load_alpha(tmp_path / "a.png"), [[0, 0.50001, 1]], atol=1e-5)
+    assert load_image(tmp_path / "a.png").shape == (1, 3, 3)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bits_of_colour_are_kept(tmp_path, rng, channels, suffix):
+    stored = rng.integers(0, 65536, (5, 6, channels)).astype(np.uint16)
+    order = (2, 1, 0, 3)[:channels]  # OpenCV's files are in RGB, its arrays in BGR
+    cv2.imwrite(str(tmp_path / f"ä 16.{suffix}"), np.ascontiguousarray(stored[:, :, order]))
+    path = tmp_path / f"ä 16.{suffix}"
+    np.testing.assert_array_equal(load_image(path), stored[:, :, :3].astype(np.float32) / np.float32(65535))
+    if channels == 4:
+        _, alpha = load_cutout(path)
+        np.testing.assert_array_equal(alpha, stored[:, :, 3].astype(np.float32) / np.float32(65535))
+
+
+def test_sixteen_bit_trimaps_are_read(tmp_path):
+    Image.fromarray(np.array([[0, 128 * 257, 65535]], np.uint16)).save(tmp_path / "t.png")
+    assert load_trimap(tmp_path / "t.png").tolist() == [[0, 0.5, 1]]
+
+
+def test_palettes_grey_and_bilevel(tmp_path, rng):
+    colours = rng.integers(0, 256, (6, 7, 3)).astype(np.uint8)
+    palette = Image.fromarray(colours).convert("P", palette=Image.Palette.ADAPTIVE, colors=8)
+    palette.save(tmp_path / "p.png")
+    expected = np.asarray(palette.convert("RGB"), np.float32) / 255
+    np.testing.assert_array_equal(load_image(tmp_path / "p.png"), expected)
+    grey = Image.fromarray(colours[:, :, 0])
+    grey.save(tmp_path / "g.png")
+    np.testing.assert_array_equal(load_image(tmp_path / "g.png")[:, :, 1], np.asarray(grey, np.float32) / 255)
+    grey.convert("1").save(tmp_path / "b.png")
+    assert set(np.unique(load_alpha(tmp_path / "b.png"))) == {0, 1}
+    # a grey ramp in a palette is grey
+    ramp = Image.fromarray(np.arange(42, dtype=np.uint8).reshape(6, 7) * 6).convert("P")
+    ramp.save(tmp_path / "ramp.png")
+    np.testing.assert_array_equal(
+        load_alpha(tmp_path / "ramp.png"), np.asarray(ramp.convert("L"), np.float32) / 255
+    )
+
+
+def test_a_palette_with_a_transparent_entry_is_a_cutout(tmp_path):
+    image = Image.new("P", (3, 1))
+    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    image.putdata([0, 1, 2])
+    image.save(tmp_path / "cut.png", transparency=1)
+    colours, alpha = load_cutout(tmp_path / "cut.png")
+    assert alpha.tolist() == [[1, 0, 1]]
+    assert colours[0, 2].tolist() == [0, 0, 1]
+
+
+def test_cmyk_photographs_come_out_in_their_colours(tmp_path):
+    Image.new("RGB", (16, 16), (200, 40, 90)).convert("CMYK").save(tmp_path / "print.jpg", quality=98)
+    with Image.open(tmp_path / "print.jpg") as stored:
+        assert stored.mode == "CMYK"
+    np.testing.assert_allclose(load_image(tmp_path / "print.jpg")[8, 8] * 255, [200, 40, 90], atol=4)
+    assert not is_plain_jpeg(tmp_path / "print.jpg")
+
+
+def test_an_alpha_with_transparency_of_its_own_is_refused(tmp_path):
+    Image.new("RGBA", (4, 4), (255, 255, 255, 90)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.png: one grey channel is expected; found transparency"):
+        load_alpha(tmp_path / "a.png")
+    Image.new("RGBA", (4, 4), (90, 90, 90, 255)).save(tmp_path / "b.png")
+    assert load_alpha(tmp_path / "b.png")[0, 0] == np.float32(90) / np.float32(255)
+
+
+def test_samples_of_more_than_sixteen_bits_are_refused(tmp_path):
+    Image.fromarray(np.full((3, 3), 1 << 20, np.int32)).save(tmp_path / "i.tif")
+    with pytest.raises(InputError, match=r"i.tif: samples of more than 16 bits"):
+        load_image(tmp_path / "i.tif")
+
+
+def test_floating_samples_are_taken_as_they_are(tmp_path):
+    Image.fromarray(np.full((3, 3), 0.3, np.float32)).save(tmp_path / "f.tif")
+    np.testing.assert_allclose(load_image(tmp_path / "f.tif"), 0.3)
+    np.testing.assert_allclose(load_alpha(tmp_path / "f.tif"), 0.3)
+
+
+def test_stored_pixels_on_request(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.jpg", exif=exif)
+    assert load_image(tmp_path / "a.jpg", upright=False).shape == (4, 6, 3)
+    assert not is_plain_jpeg(tmp_path / "a.jpg")
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.jpg", exif=exif)
+    assert load_image(tmp_path / "a.jpg").shape == (6, 4, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n"])
+def test_a_broken_file_is_named(tmp_path, content):
+    (tmp_path / "photo.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"photo\.png: not a readable image"):
+        load_image(tmp_path / "photo.png")
+    with pytest.raises(InputError, match="no such file"):
+        load_image(tmp_path / "absent.png")
+
+
+def test_a_truncated_file_is_named(tmp_path, rng):
+    save_image(rng.random((64, 64, 3), np.float32), tmp_path / "photo.png")
+    content = (tmp_path / "photo.png").read_bytes()
+    (tmp_path / "photo.png").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"photo\.png: not a readable image"):
+        load_image(tmp_path / "photo.png")
+
+
+def test_area_resize_keeps_the_mean(rng):
+    array = rng.random((64, 48), np.float32)
+    assert resize_area(array, 16, 12).mean() == pytest.approx(array.mean(), abs=1e-6)
+    assert resize_area(array, 128, 96).shape == (128, 96)
+
+
+def test_sixteen_bit_trimaps_keep_their_three_values(tmp_path):
+    Image.fromarray(np.array([[0, 32896, 65535]], np.uint16)).save(tmp_path / "t.png")
+    assert load_trimap(tmp_path / "t.png").tolist() == [[0, 0.5, 1]]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1", "I;16"])
+def test_bytes_of_any_kind_of_image_are_what_load_image_reads(tmp_path, rng, mode):
+    image = Image.fromarray(rng.integers(0, 256, (600, 5, 3), np.uint8))  # taller than a strip
+    image = (
+        Image.fromarray(rng.integers(0, 65536, (600, 5), np.uint16))
+        if mode == "I;16"
+        else image.convert(mode)
+    )
+    image.save(tmp_path / "a.png")
+    found = image_bytes(open_image(tmp_path / "a.png"))
+    assert (found.shape, found.dtype) == ((600, 5, 3), np.uint8)
+    np.testing.assert_array_equal(found, np.rint(load_image(tmp_path / "a.png") * 255))
+
+
+def test_a_photo_and_its_trimap_stand_upright_together(tmp_path):
+    """Orientation 6: the camera lay on its side; stored 6 x 4, shown 4 x 6."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 4)).save(tmp_path / "photo.jpg", exif=exif)
+    stored = Image.fromarray(np.arange(24, dtype=np.uint8).reshape(4, 6))
+    upright = stored.transpose(Image.Transpose.ROTATE_270)
+    for name, trimap, tags in (
+        ("upright", upright, None),
+        ("stored", stored, None),
+        ("tagged", stored, exif),
+    ):
+        trimap.save(tmp_path / f"{name}.png", exif=tags)
+        image, found = open_pair(tmp_path / "photo.jpg", tmp_path / f"{name}.png")
+        assert image.size == (4, 6)
+        np.testing.assert_array_equal(found, upright)
+    Image.new("L", (6, 5)).save(tmp_path / "other.png")
+    with pytest.raises(InputError, match=r"other\.png: 6 x 5 pixels, but .*photo\.jpg has 4 x 6"):
+        open_pair(tmp_path / "photo.jpg", tmp_path / "other.png")
+
+
+def test_a_colour_profile_stays_with_the_colours(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    save_image(np.zeros((4, 4, 3), np.float32), tmp_path / "a.png", profile)
+    assert open_image(tmp_path / "a.png").info["icc_profile"] == profile

@@ -1,0 +1,41 @@
+"""Tables of samples."""
+
+import pytest
+
+from erkd.io.files import InputError, write_hash
+from erkd.io.tables import TrimapRow, read_table, resolve, write_table
+
+ROWS = [
+    TrimapRow("a", "train", "trimaps/a.png", 3, 4, 0.25, 7),
+    TrimapRow("0012", "test", "trimaps/b.png", 5, 6, 0.5, 8),
+]
+
+
+def test_rows_survive_a_round_trip_with_their_types(tmp_path):
+    write_table(ROWS, tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv", TrimapRow) == ROWS
+    assert read_table(tmp_path / "t.csv", TrimapRow, "test") == ROWS[1:]
+
+
+def test_missing_and_foreign_tables_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"t\.csv: no such table"):
+        read_table(tmp_path / "t.csv", TrimapRow)
+    (tmp_path / "t.csv").write_text("sample_id,split\n1,train\n")
+    write_hash(tmp_path / "t.csv")
+    with pytest.raises(
+        InputError, match=r"t\.csv: expected the columns sample_id, split, trimap.*found sample_id, split"
+    ):
+        read_table(tmp_path / "t.csv", TrimapRow)
+    (tmp_path / "t.csv").write_text(
+        "sample_id,split,trimap,foreground_radius,background_radius,unknown_fraction,seed\na,b,c,d,e,f,g\n"
+    )
+    write_hash(tmp_path / "t.csv")
+    with pytest.raises(InputError, match=r"t\.csv: not a readable table"):
+        read_table(tmp_path / "t.csv", TrimapRow)
+
+
+@pytest.mark.parametrize("path", ["../secret.png", "/etc/passwd", "a/../../b"])
+def test_a_path_cannot_leave_the_tables_folder(tmp_path, path):
+    with pytest.raises(InputError, match="leaves the table's folder"):
+        resolve(tmp_path / "sub/t.csv", path)
+    assert resolve(tmp_path / "t.csv", "a/b.png") == tmp_path.resolve() / "a/b.png"

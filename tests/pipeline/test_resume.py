@@ -1,0 +1,111 @@
+"""Stages that are killed go on where they were, to the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from erkd.io.files import sha256
+from erkd.students.student import save_student
+from tests.support import ROOT
+from tests.support.project import TINY, merge
+from tests.support.students import small_student
+
+STAGES = {
+    "library": "data/library", "composite": "data/composites", "trimap": "data/trimaps",
+    "baselines": "data/baselines/test", "evaluate": "data/predictions/test",
+}  # fmt: skip
+
+
+def start(stage: str, root: Path) -> subprocess.Popen:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", f"pipeline.{stage}", "--root", root],
+        cwd=ROOT,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def made(root: Path) -> dict[str, int]:
+    """Name, within its folder, and time of every picture in scratch."""
+    return times(folder for folder in root.glob(".erkd/*/made"))
+
+
+def times(folders) -> dict[str, int]:
+    return {
+        str(file.relative_to(folder)): file.stat().st_mtime_ns
+        for folder in folders
+        for file in folder.rglob("[!.]*.png")
+    }
+
+
+def records(root: Path) -> list[Path]:
+    return [file for file in root.rglob(".erkd/*/done/**/*.json") if not file.name.startswith(".")]
+
+
+def kill_after(count: int, process: subprocess.Popen, root: Path) -> None:
+    """SIGKILL once so many rows are finished; its workers end by themselves."""
+    deadline = time.monotonic() + 120
+    while len(records(root)) < count:
+        assert process.poll() is None, "it ended before it was killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def params(root: Path) -> Path:
+    yaml = YAML()
+    settings = yaml.load(ROOT / "params.yaml")
+    merge(settings, TINY)
+    layers = {"size": 160, "foregrounds": {"train": 20}, "backgrounds": {"train": 10}}
+    merge(settings, {"data": layers, "composite": {"per_foreground": {"train": 2}}})
+    root.mkdir()
+    yaml.dump(settings, root / "params.yaml")
+    return root
+
+
+@pytest.mark.slow
+def test_killed_stages_go_on_to_the_same_bytes(tmp_path):
+    calm, rough = params(tmp_path / "calm"), params(tmp_path / "rough")
+    for root in (calm, rough):
+        save_student(small_student(), root / "models/student", {})
+    for stage, folder in STAGES.items():
+        assert start(stage, calm).wait() == 0
+        kill_after(4, start(stage, rough), rough)
+        assert not (rough / folder).exists()
+        time.sleep(1)  # for the killed run's workers to end
+        finished, before = len(records(rough)), made(rough)
+        assert finished >= 4
+        assert start(stage, rough).wait() == 0
+        after = times([rough / folder])
+        assert len([name for name in before if after[name] == before[name]]) >= finished
+        assert sha256(rough / folder) == sha256(calm / folder), stage
+        assert list((rough / ".erkd").iterdir()) == []
+    for name in ("metrics.json", "per_image.csv"):
+        assert sha256(rough / "reports" / name) == sha256(calm / "reports" / name)
+
+
+@pytest.mark.slow
+def test_a_second_run_at_once_is_refused_in_one_line(tmp_path):
+    root = params(tmp_path / "project")
+    first = start("library", root)
+    while not records(root):
+        time.sleep(0.002)
+    second = subprocess.run(
+        [sys.executable, "-m", "pipeline.library", "--root", root],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert second.returncode == 2
+    assert f"process {first.pid} on" in second.stderr
+    assert len(second.stderr.strip().splitlines()) == 1
+    assert first.wait() == 0

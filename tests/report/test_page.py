@@ -1,0 +1,245 @@
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from erkd.evaluation.costs import read_costs
+from erkd.io.files import InputError, read_json, write_json
+from erkd.io.tables import Sample, list_composites
+from erkd.params import load_params
+from erkd.report.page import ReportFiles, ScoredSet, write_report
+from erkd.report.result_strip import pick_materials, result_picture
+from erkd.report.similarity import save_similarity, write_index
+from pipeline.common.sets import list_methods
+from tests.support import ROOT
+from tests.support.report_tree import IMAGES, make_tree
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    return make_tree(tmp_path_factory.mktemp("tree"))
+
+
+def page_of(root, **changes):
+    """The page that the files under `root` give; `changes` are fields of the test set."""
+    there = (root / "data/composites/manifest.csv").is_file()
+    samples = list_composites(root / "data/composites", root / "data/trimaps", "test") if there else ()
+    fields = {
+        "title": "Test composites",
+        "images": "test composites",
+        "samples": tuple(samples),
+        "metrics": root / "reports/metrics.json",
+        "per_image": root / "reports/per_image.csv",
+        "predictions": root / "data/predictions/test",
+        "methods": list_methods(root, "test"),
+        "costs": read_costs(root / "reports", "test"),
+        "source": "procedural",
+    }
+    files = ReportFiles.under(root, (ScoredSet(**fields | changes),))
+    path = root / "reports/index.html"
+    write_report(files, load_params(ROOT / "params.yaml"), path)
+    return path.read_text(encoding="utf-8")
+
+
+def test_the_page_holds_everything(tree):
+    page = page_of(tree)
+    for text in (
+        "beats closed form",
+        "1.23 M",
+        "Patch-text AUC",
+        "0.810",
+        "validation SAD",
+        "erkd.unknown_gain",
+        "CC0-1.0",
+    ):
+        assert text in page, text
+    assert "1 of 2 expectations are met" in page
+    assert "composites: split is one of &lt;three&gt;: not so in test-01" in page
+    assert page.count('class="kind') == 6  # of eight images two best, two median, two worst
+    assert "Left out" not in page
+
+
+def test_costs_of_every_method_are_drawn_and_listed(tree):
+    page = page_of(tree)
+    assert "SAD against processor seconds per image: student" in page
+    assert "SAD against million parameters: student" in page
+    rows = re.findall(
+        r'<th scope="row">([\w ]+)</th><td>[\d.]+</td><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td></tr>', page
+    )
+    assert rows == [("student", "0.125", "200", "1.23"), ("closed form", "2.5", "300", "none")]
+
+
+def test_costs_that_were_not_measured_are_left_out(tree):
+    page = page_of(tree, costs={})
+    assert "against processor seconds" not in page
+    assert "SAD against million parameters" in page
+    assert "predictions came from the cache" in page
+
+
+def test_wrong_trimaps_are_compared_and_shown(tree):
+    page = page_of(tree)
+    section = page[page.index('id="trimaps"') : page.index('id="training"')]
+    assert "The same 2 test images" in section
+    assert [name for name in ("given", "narrow", "wide", "wrong") if f"<b>{name}</b>" in section] == [
+        "given", "narrow", "wide", "wrong",
+    ]  # fmt: skip
+    assert section.count("<img") == 4 * 3
+    change = read_json(tree / "reports/robustness.json")
+    wide = change["wide"]["student"]["sad_whole"] - change["given"]["student"]["sad_whole"]
+    assert f"wide {wide:+.2f}".replace("-", "\N{MINUS SIGN}") in section
+
+
+@pytest.mark.parametrize(("source", "sad"), [("composition1k", "17.53"), ("distinctions646", "17.05")])
+def test_published_numbers_stand_only_beside_results_on_their_data(tree, source, sad):
+    assert "Published numbers" not in page_of(tree)
+    page = page_of(tree, source=source)
+    table = page[page.index("Published numbers") :]
+    assert f"<td>{sad}</td>" in table
+    assert "readme" in table
+    assert '<tr class=student><th scope="row">student</th>' in table  # among them, by SAD
+
+
+def test_text_from_tables_is_escaped(tree):
+    page = page_of(tree)
+    assert "<b>bold" not in page
+    assert "a &lt;b&gt;bold&lt;/b&gt; &amp; &#34;quoted&#34;" in page
+
+
+def test_nothing_outside_the_page_is_named(tree):
+    page = page_of(tree)
+    assert not re.search(r"""(src|href)="(?!data:|#)""", page)
+    assert "http" not in re.sub(r"http-equiv", "", re.sub(r"base64,[^\"]*", "", page))
+    assert str(tree) not in page
+
+
+def test_a_losing_student_is_said_to_lose(tmp_path):
+    page = page_of(make_tree(tmp_path, better=False))
+    assert "the student loses to closed form, the best baseline." in page
+    assert "beats" not in page
+
+
+def test_the_same_inputs_give_the_same_page_anywhere(tree, tmp_path):
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(tree, copy)
+    assert page_of(copy) == page_of(tree)
+
+
+def test_without_inputs_every_section_says_what_is_missing(tmp_path):
+    page = page_of(tmp_path)
+    assert page.count("Left out") >= 9
+    assert "No verdict yet." in page
+    assert "erkd.unknown_gain" in page
+
+
+@pytest.mark.parametrize(
+    "absent",
+    [
+        "reports/metrics.json",
+        "reports/per_image.csv",
+        "reports/teacher.json",
+        "reports/history.csv",
+        "reports/validation.json",
+        "reports/robustness.json",
+        "reports/timings",
+        "data/wrong_trimaps",
+        "data/predictions",
+        "data/baselines",
+        "data/library",
+        "models",
+    ],
+)
+def test_one_absent_input_leaves_a_line_or_less(tree, tmp_path, absent):
+    shutil.copytree(tree, tmp_path / "tree")
+    target = tmp_path / "tree" / absent
+    if target.is_dir():
+        shutil.rmtree(target)
+    else:
+        target.unlink()
+    page = page_of(tmp_path / "tree")
+    assert "Left out" in page or absent in ("data/baselines", "data/wrong_trimaps")
+    assert len(page) > 20_000
+
+
+def test_a_damaged_input_is_named(tree, tmp_path):
+    shutil.copytree(tree, tmp_path / "tree")
+    (tmp_path / "tree/reports/per_image.csv").write_text("group,sample_id\n")
+    with pytest.raises(
+        InputError, match=r"per_image\.csv: the column\(s\) method, material, sad are missing"
+    ):
+        page_of(tmp_path / "tree")
+
+
+def test_a_set_of_several_groups_names_each(tree):
+    metrics = read_json(tree / "reports/metrics.json")["test"]
+    header, *lines = (tree / "reports/per_image.csv").read_text().splitlines()
+    folder = tree / "reports/sets/photos"
+    write_json(dict.fromkeys(("Trimap1", "Trimap2"), metrics), folder / "metrics.json")
+    both = [line.replace("test", group, 1) for group in ("Trimap1", "Trimap2") for line in lines]
+    (folder / "per_image.csv").write_text("\n".join([header, *both, ""]))
+    page = page_of(
+        tree, images="photographs", metrics=folder / "metrics.json", per_image=folder / "per_image.csv"
+    )
+    assert f"On {IMAGES} photographs (Trimap1) the student beats" in page
+    assert f"On {IMAGES} photographs (Trimap2) the student beats" in page
+
+
+def test_materials_with_fine_structures_come_first():
+    samples = [
+        Sample(f"s{i}", *([ROOT] * 3), material=m) for i, m in enumerate(["solid", "fur", "fur", "glass"])
+    ]
+    assert [sample.sample_id for sample in pick_materials(samples, 2)] == ["s1", "s3"]
+    assert len(pick_materials(samples, 9)) == 3
+
+
+def test_result_picture_has_a_row_per_sample(tree):
+    samples = list_composites(tree / "data/composites", tree / "data/trimaps", "test")[:2]
+    backgrounds = [tree / "data/library/backgrounds/bg0.png"]
+    shown = result_picture(samples, tree / "data/predictions/test", backgrounds)
+    assert shown.shape == (2 * 240 + 8, 4 * 360 + 3 * 8, 3)
+    assert shown.min() >= 0
+    assert shown.max() <= 1
+    # the known foreground, right of the middle, keeps its colour on the new ground
+    np.testing.assert_allclose(shown[100, 3 * 368 + 350], [0.8, 0.2, 0.1], atol=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_in_a_browser(tree, browser, width):
+    page_of(tree)
+    seen = browser.look_at(tree / "reports/index.html", width)
+    assert seen.errors == []
+    assert seen.requests == []
+    assert seen.overflow == 0
+    assert seen.broken == []
+    assert seen.nameless == 0
+    # six cases of 1 given and 3 rows of 5; wrong trimaps; foregrounds; composites with trimaps; the strip
+    assert seen.pictures == 6 * 16 + 4 * 3 + IMAGES + 2 * IMAGES + 1
+
+
+@pytest.mark.slow
+def test_the_browser_sees_what_is_wrong(browser, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<img src="missing.png" alt="gone">'
+        '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">'
+        '<div style="width:2000px">wide</div><script>console.error("one"); undefined.two</script>'
+    )
+    seen = browser.look_at(page, 390)
+    assert len(seen.errors) >= 2
+    assert [request.rsplit("/")[-1] for request in seen.requests] == ["missing.png"]
+    assert seen.overflow > 1500
+    assert seen.broken == ["gone"]
+    assert (seen.pictures, seen.nameless) == (2, 1)
+
+
+def test_similarity_pictures_stand_in_the_teachers_section(tree, tmp_path):
+    shutil.copytree(tree, tmp_path / "tree")
+    folder, image = tmp_path / "tree/reports/similarity/test", np.full((24, 32, 3), 0.5, np.float32)
+    maps = np.float32([[[1, 0]], [[0, 1]]])
+    write_index([save_similarity(folder, "s1", image, ["a net", "a wall"], maps)], folder)
+    section = page_of(tmp_path / "tree").split('id="teacher"')[1].split("</section>")[0]
+    assert "a net · a wall" in section
+    assert 'alt="Similarity to: a wall"' in section
+    assert "a net · a wall" not in page_of(tree)

@@ -1,0 +1,98 @@
+"""Similarity maps: they point at what a phrase says, and their pictures find their way into the report."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_teachers import row
+
+from erkd.io.images import load_image, save_image
+from erkd.io.tables import Sample, write_table
+from erkd.report.similarity import draw_similarity, similarity_tiles, write_index
+from erkd.report.teacher_maps import best_prompts, show_composites, show_photographs, similarity_maps
+from erkd.teachers.dense import TeacherFeatures
+
+
+class ColourTeacher:
+    """A teacher to whom every phrase is one of the three primary colours, and every cell its mean colour."""
+
+    prompts = ("red", "green", "blue")
+
+    def prepare(self, image):
+        return torch.from_numpy(image).permute(2, 0, 1)
+
+    def __call__(self, images):
+        patches = torch.nn.functional.adaptive_avg_pool2d(images, 4)
+        return TeacherFeatures(patches.mean(dim=(2, 3)), patches)
+
+    def text(self, phrases):
+        names = [next(name for name in self.prompts if name in phrase) for phrase in phrases]
+        return torch.eye(3)[[self.prompts.index(name) for name in names]]
+
+
+def half_red_half_blue():
+    image = np.zeros((32, 48, 3), np.float32)
+    image[:, :32, 0] = 1
+    image[:, 32:, 2] = 0.5
+    return image
+
+
+def test_maps_are_cosines_of_cells_and_of_the_whole():
+    maps, whole = similarity_maps(ColourTeacher(), half_red_half_blue(), ["red", "blue", "green"])
+    assert maps.shape == (3, 4, 4)
+    np.testing.assert_allclose(maps[0, :, :2], 1)
+    np.testing.assert_allclose(maps[1, :, 3], 1)
+    np.testing.assert_allclose(maps[2], 0)
+    assert whole[0] > whole[1] > whole[2] == 0
+
+
+def test_the_nearest_prompts_come_first():
+    assert best_prompts(ColourTeacher(), half_red_half_blue(), 2) == ["red", "blue"]
+
+
+def test_more_alike_is_orange_and_less_is_blue():
+    grey = np.full((16, 16, 3), 0.5, np.float32)
+    drawn = draw_similarity(grey, np.float32([[1, 1, 0, 0]] * 4))
+    left, right = drawn[8, 2], drawn[8, 13]
+    assert left[0] > left[2]
+    assert right[2] > right[0]
+    flat = draw_similarity(grey, np.ones((4, 4), np.float32))
+    np.testing.assert_allclose(flat, 0.4, atol=1e-5)
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """The pictures of two composites and of one photograph with two trimaps."""
+    table = tmp_path / "composites/manifest.csv"
+    rows = []
+    for number, split in enumerate(("test", "train", "test")):
+        save_image(half_red_half_blue(), table.parent / f"{number}.png")
+        names = {"sample_id": f"s{number}", "split": split, "image": f"{number}.png"}
+        rows.append(replace(row("net", "blue"), foreground_phrase="red", **names))
+    write_table(rows, table)
+    photo = tmp_path / "photo.png"
+    save_image(half_red_half_blue(), photo)
+    samples = [Sample(f"photo-{group}", photo, photo, photo, group) for group in ("Trimap1", "Trimap2")]
+    for name, made in (
+        ("test", show_composites(ColourTeacher(), table, tmp_path / "similarity/test")),
+        ("photos", show_photographs(ColourTeacher(), samples, tmp_path / "similarity/photos")),
+    ):
+        write_index(made, tmp_path / "similarity" / name)
+    return tmp_path / "similarity"
+
+
+def test_composites_are_shown_with_their_own_phrases_and_photographs_with_the_nearest(shown):
+    tiles = similarity_tiles(shown / "test")
+    assert [tile.title for tile in tiles] == ["s0", "s2"]
+    assert tiles[0].caption == "red · blue"
+    assert len(tiles[0].pictures) == 3
+    tiles = similarity_tiles(shown / "photos")
+    assert [(tile.title, tile.caption) for tile in tiles] == [("photo", "red · blue")]
+    drawn = load_image(shown / "photos/photo-1.jpg")
+    assert drawn[16, 8, 0] > drawn[16, 8, 2]
+    assert drawn[16, 44, 2] > drawn[16, 44, 0]
+
+
+def test_where_nothing_was_drawn_there_are_no_tiles(tmp_path):
+    assert similarity_tiles(tmp_path) == []

@@ -1,0 +1,103 @@
+"""A training that processes share is the training of one process."""
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from erkd.io.files import InputError
+from erkd.runtime import distributed as processes
+from tests.support import ROOT
+from tests.support.project import run
+from tests.support.shared_training import train
+from tests.support.training_set import live_batches, stored_batches
+
+METHODS = [
+    "none",
+    "erkd",
+    "bcd",
+    "ffcl",
+    "fb",
+]  # FRSKD's training makes much of any rounding (docs/decisions.md)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What one process made, and what two."""
+    folder = tmp_path_factory.mktemp("trained")
+    for name, command in (("one", "python"), ("two", "torchrun --nproc-per-node 2")):
+        run(
+            f"{command} tests/support/shared_training.py {folder / name} {' '.join(METHODS)}",
+            ROOT, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1",
+        )  # fmt: skip
+    return folder / "one", folder / "two"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_two_processes_train_as_one_does(trained, method):
+    one, two = (load_file(folder / f"{method}.safetensors") for folder in trained)
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=0, atol=1e-5, msg=name)
+    first, second = (pd.read_csv(folder / f"{method}.csv") for folder in trained)
+    assert len(first) == 20
+    pd.testing.assert_frame_equal(first, second, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_another_number_of_threads_changes_losses_and_alphas_little(tmp_path):
+    """The tolerance that the README states."""
+    batches, threads = (
+        live_batches(tmp_path, steps=20, batch_size=4, validate_every=20),
+        torch.get_num_threads(),
+    )
+    fitted = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        fitted.append(train(batches, "erkd", double=False))
+    torch.set_num_threads(threads)
+    losses = [[record["loss"] for record in one.history] for one in fitted]
+    assert losses[1] == pytest.approx(losses[0], rel=5e-3)
+    batch = batches[0]
+    with torch.no_grad():
+        alphas = [one.student.eval()(batch.image, batch.trimap).alpha for one in fitted]
+    torch.testing.assert_close(*alphas, rtol=0, atol=3e-2)
+
+
+@pytest.fixture
+def pair(monkeypatch):
+    """As the second of two processes sees it, without any process."""
+    monkeypatch.setattr(processes, "several", lambda: True)
+    monkeypatch.setattr(processes.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(processes.distributed, "get_rank", lambda: 1)
+
+
+@pytest.mark.parametrize("make", [live_batches, stored_batches])
+def test_a_process_makes_its_own_crops_as_one_alone_makes_them(tmp_path, make, request):
+    whole = make(tmp_path)[1]
+    request.getfixturevalue("pair")
+    half = make(tmp_path)[1]
+    for name in ("image", "trimap", "alpha"):
+        assert torch.equal(getattr(half, name), getattr(whole, name)[2:]), name
+    for ours, theirs in zip(half.views, whole.views, strict=True):
+        assert torch.equal(ours.theta, theirs.theta[2:])
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(pair):
+    assert processes.own_positions(6) == range(3, 6)
+    with pytest.raises(InputError, match=r"distill\.batch_size 5: .* give a multiple of 2"):
+        processes.own_positions(5)
+
+
+def test_alone_nothing_changes():
+    value = torch.tensor([1.0, 2.0], requires_grad=True)
+    assert processes.mean_over_processes(value) is value
+    assert processes.largest_of_processes(torch.device("cpu"), 3, 0) == [3, 0]
+    assert processes.own_positions(5) == range(5)
+    assert processes.process_count() == 1
+    assert processes.first()
+
+
+def test_the_first_of_those_started_writes(pair):
+    assert not processes.first()

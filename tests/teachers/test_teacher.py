@@ -1,0 +1,557 @@
+"""Teachers: which towers are exact, how the grid follows the input, losses, scores, storing and loading."""
+
+import json
+import socket
+import time
+from dataclasses import replace
+
+import numpy as np
+import open_clip
+import pytest
+import timm
+import torch
+from open_clip.modified_resnet import ModifiedResNet
+from open_clip.timm_model import TimmModel
+from open_clip.transformer import VisionTransformer
+from torch import nn
+
+from erkd.features.cache import open_features
+from erkd.features.images import Pictures
+from erkd.features.precompute import write_features
+from erkd.features.space import CentredSpace
+from erkd.io.files import InputError, sha256, write_record
+from erkd.io.images import load_image, save_image, save_trimap
+from erkd.io.tables import CompositeRow, TrimapRow, write_table
+from erkd.params import FeaturesParams, TeacherParams
+from erkd.teachers import hub
+from erkd.teachers.bootstrap import tune as bootstrap
+from erkd.teachers.bootstrap.contrastive import cell_contrast, contrast, pool
+from erkd.teachers.bootstrap.phrases import COMMON, draw_phrases, invent
+from erkd.teachers.bootstrap.readout import split_trunk, standardise, write_readout
+from erkd.teachers.bootstrap.views import VIEWS, frozen_views
+from erkd.teachers.dense import dense_features
+from erkd.teachers.make import make_teacher, report_teacher
+from erkd.teachers.open_clip_models import open_model
+from erkd.teachers.output_stride import set_output_stride
+from erkd.teachers.prompts import prompts_of
+from erkd.teachers.scores import auc, balanced_accuracy, patch_scores, unknown_cells
+from erkd.teachers.teacher import (
+    CONFIG,
+    Preprocessing,
+    Teacher,
+    load_teacher,
+    preprocessing_of,
+    save_teacher,
+)
+from erkd.teachers.towers import describe_tower
+
+PARAMS = TeacherParams(
+    source="bootstrap",
+    model="ViT-B-16",
+    pretrained=None,
+    image_size=64,
+    output_stride=16,
+    embed_dim=16,
+    steps=2,
+    batch_size=2,
+    learning_rate=1e-3,
+    region_weight=1.0,
+    cell_weight=4.0,
+)
+
+
+def random_images(side: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def seeded(build, *arguments, **options) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = build(*arguments, **options).eval().requires_grad_(False)
+        for layer in module.modules():  # fresh statistics say nothing: give each channel its own
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.running_mean.normal_(0, 0.1)
+                layer.running_var.uniform_(0.5, 1.5)
+                layer.weight.data.uniform_(0.5, 1.5)
+    return module
+
+
+def vit(**options) -> VisionTransformer:
+    return seeded(VisionTransformer, 64, 16, 32, 3, 2, 4.0, output_dim=8, **options)
+
+
+def resnet() -> ModifiedResNet:
+    return seeded(ModifiedResNet, [1, 1, 1, 1], output_dim=8, heads=4, image_size=64, width=8)
+
+
+def timm_tower(name: str = "tf_efficientnet_lite0", **options) -> TimmModel:
+    return seeded(TimmModel, name, embed_dim=8, image_size=64, **options)
+
+
+TOWERS = {
+    "timm linear": lambda: timm_tower(),
+    "timm with its own classifier": lambda: timm_tower("resnet18", proj=None),
+    "ViT averaging normed tokens": lambda: vit(pool_type="avg"),
+    "ViT class token": lambda: vit(),
+    "ViT norm after average": lambda: vit(pool_type="avg", final_ln_after_pool=True),
+    "ModifiedResNet": resnet,
+    "timm norm after average": lambda: timm_tower("convnext_atto", pool=""),
+}
+EXACT = list(TOWERS)[:3]
+
+
+@pytest.mark.parametrize("name", TOWERS)
+def test_the_global_path_is_open_clips_own(name):
+    tower, images = TOWERS[name](), random_images(64)
+    torch.testing.assert_close(dense_features(tower, images).embedding, tower(images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TOWERS)
+def test_patches_average_to_the_embedding_exactly_where_that_is_claimed(name):
+    tower = TOWERS[name]()
+    features = dense_features(tower, random_images(64))
+    agrees = torch.allclose(features.patches.mean(dim=(2, 3)), features.embedding, rtol=1e-4, atol=1e-5)
+    assert agrees == (name in EXACT)
+    assert describe_tower(tower).startswith("exact" if name in EXACT else "approximate")
+
+
+@pytest.mark.parametrize(("name", "stride"), [*zip(TOWERS, [32, 32, 16, 16, 16, 32, 32], strict=True)])
+def test_the_grid_follows_the_input(name, stride):
+    tower = TOWERS[name]()
+    images = torch.randn(1, 3, 96, 160)
+    features = dense_features(tower, images)
+    assert features.patches.shape == (1, 8, 96 // stride, 160 // stride)
+    assert features.embedding.shape == (1, 8)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("timm linear", 112), ("ModifiedResNet", 128)])
+def test_a_convolutional_tower_has_a_map_on_a_grid_twice_as_fine(name, channels):
+    tower, images = TOWERS[name](), torch.randn(1, 3, 96, 160)
+    features = dense_features(tower, images)
+    assert features.shallow.shape == (1, channels, 6, 10)
+    if isinstance(tower, TimmModel):
+        expected = tower.trunk.forward_intermediates(images, intermediates_only=True)[-2]
+        torch.testing.assert_close(features.shallow, expected)
+    set_output_stride(tower, 16)
+    dense = dense_features(tower, images)
+    assert dense.patches.shape[2:] == (6, 10)
+    assert dense.shallow.shape[2:] == (12, 20)
+
+
+def test_a_vit_has_one_level_and_says_so(tmp_path):
+    assert dense_features(vit(), random_images(64)).shallow is None
+    model = bootstrap.build(PARAMS, seed=0)
+    model.visual = vit()
+    open_clip.model.set_model_preprocess_cfg(
+        model, {"size": 64, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"}
+    )
+    teacher = Teacher(model, None, {"prompts": [], "output_stride": None}, {})
+    assert len(teacher.levels(random_images(64), 1)) == 1
+    with pytest.raises(
+        InputError, match=r"VisionTransformer has no map .* \(4, 4\); set features.levels to 1"
+    ):
+        teacher.levels(random_images(64), 2)
+
+
+def test_the_last_block_of_a_vit_lets_each_token_attend_to_itself_alone():
+    tower, images = vit(), random_images(64)
+    block = tower.transformer.resblocks[-1]
+    _, (before,) = tower.transformer.forward_intermediates(tower._embeds(images), indices=[1])
+    normed = block.ln_1(before)
+    value = normed @ block.attn.in_proj_weight[64:].T + block.attn.in_proj_bias[64:]
+    tokens = before + block.attn.out_proj(value)
+    tokens = tokens + block.mlp(block.ln_2(tokens))
+    expected = tower.ln_post(tokens[:, 1:]) @ tower.proj
+    found = dense_features(tower, images).patches.flatten(2).transpose(1, 2)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_attention_pool_that_looks_everywhere_alike_is_the_mean_of_its_values():
+    tower = resnet()
+    nn.init.zeros_(tower.attnpool.q_proj.weight)
+    nn.init.zeros_(tower.attnpool.q_proj.bias)
+    tower.attnpool.positional_embedding.zero_()
+    features = dense_features(tower, random_images(64))
+    # the pool's own token is the mean of the cells, so its value is the mean of theirs
+    torch.testing.assert_close(features.patches.mean(dim=(2, 3)), features.embedding, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("build", "named"),
+    [
+        (lambda: vit(attentional_pool=True), "attentional pooler"),
+        (lambda: timm_tower("resnet18", pool="rot_attn", proj=None), "RotAttentionPool2d"),
+        (lambda: timm_tower("resnet18", proj="mlp"), "'mlp'"),
+        (lambda: timm_tower("vit_tiny_patch16_224", pool="token"), "'token'"),
+        (lambda: timm_tower("resnet18", pool="max"), "'max'"),
+        (lambda: nn.Linear(3, 3), "Linear"),
+    ],
+)
+def test_other_poolings_are_refused_by_name(build, named):
+    with pytest.raises(InputError, match=named):
+        describe_tower(build())
+
+
+def test_output_stride_is_timms_own_where_timm_has_it():
+    expected = seeded(timm.create_model, "tf_efficientnet_lite0", output_stride=16)
+    dense = seeded(timm.create_model, "tf_efficientnet_lite0")
+    dense.load_state_dict(expected.state_dict())
+    set_output_stride(dense, 16)
+    images = random_images(96)
+    torch.testing.assert_close(dense.forward_features(images), expected.forward_features(images))
+
+
+@pytest.mark.parametrize(
+    "build", [resnet, lambda: timm_tower("resnet18").trunk], ids=["ModifiedResNet", "resnet18"]
+)
+def test_output_stride_doubles_the_grid_and_keeps_what_the_cells_see(build):
+    coarse, dense = build(), build()
+    set_output_stride(dense, 16)
+    image = torch.zeros(1, 3, 64, 64)
+
+    def cells(trunk: nn.Module) -> torch.Tensor:
+        if isinstance(trunk, ModifiedResNet):
+            return trunk.forward_intermediates(image, indices=1, intermediates_only=True)[
+                "image_intermediates"
+            ][0]
+        return trunk.forward_features(image)
+
+    assert cells(coarse).shape[-2:] == (2, 2)
+    assert cells(dense).shape[-2:] == (4, 4)
+
+
+def test_a_trunk_that_cannot_run_densely_is_refused():
+    with pytest.raises(InputError, match="output_stride to 32"):
+        set_output_stride(seeded(timm.create_model, "convnext_atto"), 16)
+
+
+def test_the_whole_image_is_resized_and_normalised_as_the_model_says():
+    image = np.zeros((40, 80, 3), np.float32)
+    image[:, 40:] = 1
+    preprocessing = Preprocessing(16, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "bilinear")
+    prepared = preprocessing.prepare(image)
+    assert prepared.shape == (3, 16, 16)
+    assert prepared[:, :, :7].max() == 0  # the left half of the image is the left half of the input
+    assert prepared[:, :, 9:].min() > 0.999
+    assert preprocessing.normalise(prepared[None]).min() == -2
+
+
+def test_contrast_by_hand():
+    # two vectors on the axes, two phrases on the axes, scale 1: each right logit is 1, each wrong one 0
+    vectors, texts = torch.eye(2), torch.eye(2)
+    loss = contrast(vectors, texts, torch.tensor([0, 1]), torch.tensor(1.0))
+    assert loss.item() == pytest.approx(np.log(1 + np.exp(-1)))
+
+
+def test_vectors_of_one_phrase_are_positives():
+    vectors = torch.tensor([[1.0, 0], [1, 0], [0, 1]])
+    loss = contrast(vectors, torch.eye(2), torch.tensor([0, 0, 1]), torch.tensor(100.0))
+    # two vectors share a phrase, so its probability over vectors cannot exceed a half: all that is lost
+    assert loss.item() == pytest.approx(np.log(2) / 2 / 2, abs=1e-4)
+
+
+def test_phrases_without_a_vector_are_negatives_only():
+    texts = torch.eye(3)
+    with_third = contrast(torch.eye(3)[:2], texts, torch.tensor([0, 1]), torch.tensor(1.0))
+    without = contrast(torch.eye(3)[:2], texts[:2], torch.tensor([0, 1]), torch.tensor(1.0))
+    assert without < with_third
+    assert torch.isfinite(with_third)
+
+
+def test_pool_by_hand():
+    patches = torch.tensor([[[[1.0, 3.0]]]])
+    assert pool(patches, torch.tensor([[[0.25, 0.75]]])).item() == pytest.approx(2.5)
+    assert pool(patches, torch.zeros(1, 1, 2)).item() == 0
+
+
+def test_cell_contrast_is_low_where_cells_say_what_alpha_says():
+    patches = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])  # left cell: phrase one, right cell: phrase two
+    ours, theirs = torch.tensor([[1.0, 0]]), torch.tensor([[0.0, 1]])
+    scale = 10.0
+    right = cell_contrast(patches, ours, theirs, torch.tensor([[[1.0, 0.0]]]), scale)
+    wrong = cell_contrast(patches, ours, theirs, torch.tensor([[[0.0, 1.0]]]), scale)
+    assert right.item() == pytest.approx(np.log1p(np.exp(-10)), abs=1e-6)
+    assert wrong.item() == pytest.approx(10, abs=1e-3)
+
+
+def test_auc_by_hand():
+    labels = np.array([True, True, False, False])
+    assert auc(np.array([3.0, 2, 1, 0]), labels) == 1
+    assert auc(np.array([0.0, 1, 2, 3]), labels) == 0
+    assert auc(np.array([1.0, 1, 1, 1]), labels) == 0.5
+    assert auc(np.array([3.0, 1, 2, 0]), labels) == 0.75
+    assert auc(np.array([3.0]), np.array([True])) is None
+
+
+def test_balanced_accuracy_gives_rare_materials_their_weight():
+    found, true = ["hair", "hair", "hair", "hair"], ["hair", "hair", "hair", "net"]
+    assert balanced_accuracy(found, true) == (0.5, {"hair": 1.0, "net": 0.0})
+
+
+def test_patch_scores_are_differences_of_cosines():
+    patches = torch.tensor([[[[2.0]], [[0.0]]]])
+    assert patch_scores(patches, torch.tensor([[5.0, 0]]), torch.tensor([[0.0, 3]])).item() == pytest.approx(
+        1
+    )
+
+
+def test_unknown_cells_ignore_what_is_known():
+    trimap = torch.tensor([[0.5, 0.5, 1, 1], [0.5, 1, 0, 0.5]])
+    alpha = torch.tensor([[0.2, 0.4, 1, 1], [0.9, 1, 0, 1.0]])
+    unknown, inside = unknown_cells(trimap, alpha, (1, 2))
+    assert unknown.tolist() == [[True, False]]
+    assert inside[0, 0].item() == pytest.approx(0.5)
+
+
+def row(material: str, backdrop: str) -> CompositeRow:
+    return CompositeRow(
+        "s",
+        "train",
+        "t",
+        "CC0",
+        "f",
+        "b",
+        material,
+        "i.png",
+        "a.png",
+        8,
+        8,
+        0,
+        "c",
+        f"a {material}",
+        backdrop,
+    )
+
+
+def test_prompts_are_one_per_material_and_the_commonest_backdrops():
+    rows = [row("net", "a wall"), row("hair", "a lawn"), row("hair", "a wall")]
+    assert prompts_of(rows) == ["a photo of hair", "a photo of net", "a photo of a wall", "a photo of a lawn"]
+
+
+def test_a_teacher_survives_saving(tmp_path):
+    model = bootstrap.build(PARAMS, seed=0)
+    images = torch.rand(2, 3, 64, 64)
+    settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["a photo of hair"]}
+    expected = dense_features(model.visual, (images - 0.5) / 0.5)
+    for folder in ("one", "two"):
+        save_teacher(tmp_path / folder, model, bootstrap.model_config(PARAMS), settings)
+    teacher = load_teacher(tmp_path / "one")
+    found = teacher(images)
+    assert found.patches.shape == (2, 16, 4, 4)
+    torch.testing.assert_close(found.patches, expected.patches, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.patches.mean(dim=(2, 3)), found.embedding, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(teacher.text(["hair", "a net"]).norm(dim=1), torch.ones(2))
+    assert not any(weight.requires_grad for weight in teacher.model.parameters())
+    assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{tmp_path / 'one'}")
+    assert preprocess.transforms[-1].mean == [0.5, 0.5, 0.5]
+
+
+def test_cached_features_are_the_live_ones(composites, tmp_path):
+    """Through the file, float16 and `grid_sample`: the same directions, centred, as the teacher gives live."""
+    model = bootstrap.build(PARAMS, seed=0)
+    settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["a photo of hair"]}
+    save_teacher(tmp_path / "teacher", model, bootstrap.model_config(PARAMS), settings)
+    teacher = load_teacher(tmp_path / "teacher")
+    params = FeaturesParams(kinds=["composites"], levels=1, pca=None, online=False, batch_size=3)
+    kinds = {"composites": Pictures(*composites)}
+    write_features(tmp_path / "cache", kinds, teacher, params, "cpu", tmp_path / "scratch")
+    cache = open_features(tmp_path / "cache")
+    data = 4 * 16 * 4 * 4 * 2
+    assert (tmp_path / "cache/composites.npy").stat().st_size == 128 + data
+    assert teacher.ground == (0.5, 0.5, 0.5)
+    for number, found in enumerate(composites[1]):
+        live = teacher.patches(teacher.prepare(load_image(composites[0].parent / found.image))[None])
+        read = cache.sample(torch.tensor([number]), torch.eye(2, 3)[None], (4, 4))
+        assert CentredSpace(cache).distance(live, read).mean() < 1e-3
+
+
+@pytest.fixture
+def composites(tmp_path, rng):
+    """A table of four training composites: two materials, two backdrops."""
+    table, rows = tmp_path / "composites/manifest.csv", []
+    for i in range(4):
+        save_image(rng.random((48, 64, 3), dtype=np.float32), table.parent / f"{i}.png")
+        save_image(np.tile(np.linspace(0, 1, 64, dtype=np.float32), (48, 1)), table.parent / f"{i}a.png")
+        material, backdrop = ("net", "hair")[i % 2], ("a wall", "a lawn")[i // 2]
+        names = {"sample_id": f"s{i}", "image": f"{i}.png", "alpha": f"{i}a.png"}
+        rows.append(replace(row(material, backdrop), **names, caption=f"a {material} in front of {backdrop}"))
+    write_table(rows, table)
+    return table, rows
+
+
+def test_a_readout_written_into_the_tower_is_what_the_tower_gives(composites):
+    """The last block and the head carry standardised features through their ReLU6s, and nothing else."""
+    model = bootstrap.build(PARAMS, seed=0).requires_grad_(False)
+    images = torch.stack(
+        [preprocessing_of(model).prepare(load_image(p)) for p in composites[0].parent.glob("?.png")]
+    )
+    maps = split_trunk(model.visual.trunk)((images - 0.5) / 0.5)
+    mean, deviation = maps.mean((0, 2, 3)), maps.std((0, 2, 3))
+    weight = torch.randn(16, len(mean), generator=torch.Generator().manual_seed(0))
+    write_readout(model.visual, weight, mean, deviation)
+    expected = torch.einsum("dc,bchw->bdhw", weight, standardise(maps, mean, deviation))
+    found = dense_features(model.visual, (images - 0.5) / 0.5)
+    torch.testing.assert_close(found.patches, expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found.embedding, expected.mean((2, 3)), rtol=1e-3, atol=1e-3)
+    assert describe_tower(model.visual).startswith("exact")
+
+
+def test_views_are_what_the_frozen_blocks_give(composites):
+    model = bootstrap.build(PARAMS, seed=0).requires_grad_(False)
+    views = frozen_views(model, *composites, 0, "cpu")
+    assert len(views.maps) == len(views.alphas) == VIEWS * 4
+    image = preprocessing_of(model).prepare(load_image(composites[0].parent / "2.png"))
+    expected = split_trunk(model.visual.trunk)(((image[None] * 255).round() / 255 - 0.5) / 0.5)
+    torch.testing.assert_close(views.maps[2:3].float(), expected, rtol=0.01, atol=0.01)  # float16
+    np.testing.assert_allclose(views.alphas[2].mean(0), [0.125, 0.375, 0.625, 0.875], atol=0.01)
+    mean, deviation = views.statistics()
+    cells = views.maps[:4].float()
+    torch.testing.assert_close(mean, cells.mean((0, 2, 3)), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        deviation, cells.std((0, 2, 3), correction=0).clamp(min=1e-3), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_materials_take_turns_in_a_batch(rng):
+    rows = [row("hair", "a wall")] * 97 + [row("net", "a wall"), row("lace", "a wall"), row("fur", "a wall")]
+    drawn = [rows[i].material for i in bootstrap.draw_batch(rows, 8, rng)]
+    assert sorted(drawn) == sorted(["hair", "net", "lace", "fur"] * 2)
+    assert len(bootstrap.draw_batch(rows[:3], 8, rng)) == 3
+
+
+def test_invented_backdrops_keep_their_small_words(rng):
+    said = {invent("a brick wall out of focus", rng) for _ in range(40)}
+    assert "a brick wall out of focus" in said
+    assert len(said) > 10
+    for phrase in said:
+        words = phrase.split()
+        assert len(words) == 6
+        assert [word for word in words if word in COMMON] == ["a", "out", "of", "focus"]
+
+
+def test_everything_that_is_said_of_a_batch_is_said_once(rng):
+    rows = [row("net", "a wall"), row("hair", "a lawn"), row("net", "a wall")]
+    phrases = draw_phrases(rows, ["hair", "lace", "net"], rng)
+    said = phrases.distinct()
+    assert len(said) == len(set(said))
+    assert {*phrases.captions, *phrases.invented, *phrases.materials} <= set(said)
+    assert len(phrases.foregrounds) == len(phrases.backdrops) == len(phrases.invented) == 3
+    assert sum("lace" in phrase for phrase in said) == 1
+
+
+def test_tuning_learns_and_gives_the_same_bytes_twice(composites, tmp_path):
+    params = PARAMS.model_copy(update={"steps": 12, "batch_size": 4})
+    curves = [make_teacher(params, *composites, tmp_path / name, 0, "cpu") for name in ("one", "two")]
+    assert curves[0] == curves[1]
+    assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
+    assert set(curves[0][0]) == {"caption", "region", "cell"}
+    assert sum(curves[0][-1].values()) < sum(curves[0][0].values())
+
+
+def test_one_material_is_reported_as_such(composites, tmp_path):
+    table, rows = composites
+    rows = [
+        replace(found, material="object", split="train" if i < 2 else "test") for i, found in enumerate(rows)
+    ]
+    trimaps = tmp_path / "trimaps/trimaps.csv"
+    trimap = np.tile(np.repeat(np.float32([0, 0.5, 1]), [16, 32, 16]), (48, 1))
+    for found in rows:
+        save_trimap(trimap, trimaps.parent / f"{found.sample_id}.png")
+    written = [
+        TrimapRow(found.sample_id, found.split, f"{found.sample_id}.png", 1, 1, 0.5, 0) for found in rows
+    ]
+    write_table(written, trimaps)
+    params = PARAMS.model_copy(update={"steps": 1})
+    history = make_teacher(params, table, rows[:2], tmp_path / "teacher", 0, "cpu")
+    report = report_teacher(tmp_path / "teacher", params, history, table, rows, trimaps, "cpu")
+    assert report["materials"] == 1
+    assert report["accuracy"] is None
+    assert report["images"] == 2
+    assert report["unknown_cells"] == 2 * 2 * 4
+    assert 0 <= report["auc_unknown"] <= 1
+    assert set(report["probe"]) == {"teacher", "student", "both", "gap", "added"}
+    json.dumps(report, allow_nan=False)
+
+
+def test_no_training_composites_is_an_input_error(composites, tmp_path):
+    with pytest.raises(InputError, match="no composites of the split `train`"):
+        make_teacher(PARAMS, composites[0], [], tmp_path / "teacher", 0, "cpu")
+
+
+def test_an_incomplete_teacher_is_named(tmp_path):
+    write_record({"output_stride": 16, "prompts": [], "sha256": {CONFIG: "0"}}, tmp_path / "teacher.json")
+    with pytest.raises(InputError, match=r"open_clip_config\.json: no such file"):
+        load_teacher(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "pretrained", "message"),
+    [
+        ("ViT-B-99", "openai", "open_clip knows no 'ViT-B-99'"),
+        ("ViT-B-16", "nobody", "neither a file nor a tag of ViT-B-16; tags: openai"),
+        ("local-dir:/nowhere", None, "/nowhere holds no open_clip_config.json"),
+    ],
+)
+def test_a_teacher_that_is_not_there_is_refused_before_any_download(model, pretrained, message):
+    params = PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": pretrained})
+    with pytest.raises(InputError, match=message):
+        open_model(params)
+
+
+@pytest.mark.parametrize(("model", "tag"), [("ViT-B-16", "openai"), ("hf-hub:nobody/nothing", None)])
+def test_without_network_one_line_says_what_to_put_where(model, tag, monkeypatch):
+    def refuse(*arguments, **options):
+        raise RuntimeError("connection refused\nand much more")
+
+    monkeypatch.setattr(open_clip, "create_model", refuse)
+    params = PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": tag})
+    with pytest.raises(InputError, match=r"connection refused\).*local-dir:FOLDER") as error:
+        open_model(params)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("model", "tag"), [("ViT-B-32", "openai"), ("hf-hub:nobody/nothing", None)])
+def test_an_unreachable_hub_is_given_up_at_once_and_quietly(model, tag, monkeypatch, caplog, tmp_path):
+    """Against a real closed port: the hub's client alone would retry for a minute, a warning each time."""
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(hub, "getproxies", dict)
+    monkeypatch.setattr(hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    params = PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": tag})
+    start = time.monotonic()
+    with pytest.raises(InputError, match="local-dir:FOLDER") as error:
+        open_model(params)
+    assert "\n" not in str(error.value)
+    assert time.monotonic() - start < 30  # building the model comes first
+    assert not caplog.records
+    assert not hub.constants.HF_HUB_OFFLINE
+
+
+def test_reachable_asks_the_port(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr(hub, "getproxies", dict)
+        assert hub.reachable(address, 1)
+    assert not hub.reachable(address, 1)
+    monkeypatch.setattr(hub, "getproxies", lambda: {"http": "proxy"})
+    assert hub.reachable(address, 1)
+
+
+def test_a_local_folder_is_a_teacher_at_another_size(tmp_path):
+    vision = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 16}
+    text = {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
+    config = {"embed_dim": 8, "vision_cfg": vision, "text_cfg": text}
+    model = seeded(open_clip.CLIP, **config)
+    settings = {"source": "open_clip", "output_stride": None, "prompts": []}
+    open_clip.model.set_model_preprocess_cfg(
+        model, {"size": 32, "mean": [0.1] * 3, "std": [0.2] * 3, "interpolation": "bilinear"}
+    )
+    save_teacher(tmp_path / "given", model, config, settings)
+    params = PARAMS.model_copy(update={"source": "open_clip", "model": f"local-dir:{tmp_path / 'given'}"})
+    opened, stored = open_model(params)
+    save_teacher(tmp_path / "made", opened, stored, {**settings, "output_stride": 16})
+    teacher = load_teacher(tmp_path / "made")
+    assert teacher.preprocessing == Preprocessing(64, (0.1,) * 3, (0.2,) * 3, "bilinear")
+    assert teacher(torch.rand(1, 3, 64, 64)).patches.shape == (1, 8, 4, 4)

@@ -1,0 +1,210 @@
+"""One version per weights; only better validation moves the champion; the model loads and predicts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_export import AlphaOnly, export_onnx, make_student
+from test_model_card import training_record
+from test_registry_model import IMAGE, TRIMAP, png_text, read_png_text
+
+from erkd.io.files import InputError, read_json, sha256, write_hash, write_json
+from erkd.io.tables import CompositeRow, TrimapRow, write_table
+from erkd.params import load_params
+from erkd.tracking.candidate import Candidate, read_candidate, validation_digest
+from erkd.tracking.registry import register
+from erkd.tracking.runs import find_runs
+from erkd.tracking.store import connect
+from pipeline.register import main
+from tests.support import ROOT
+
+NAME = "erkd-student"
+RECORD = {"parameters": 1_250_000, "training": training_record()}
+
+
+def _scores(sad: float) -> dict[str, float]:
+    return {"sad": sad, "sad_low": sad - 1, "sad_high": sad + 1, "mse": 0.02, "grad": 1.5, "conn": 2.5}
+
+
+@pytest.fixture(scope="module")
+def candidate(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
+    onnx = tmp_path_factory.mktemp("onnx") / "student.onnx"
+    export_onnx(AlphaOnly(make_student()), onnx, opset=18)
+    return Candidate(
+        onnx=onnx,
+        student_sha256="a" * 64,
+        data_sha256="d" * 64,
+        metrics={
+            "test": {"n": 2, "student": _scores(7.25), "closed_form": _scores(8)},
+            "validation": {"n": 2, "student": _scores(5)},
+        },
+        licences=("CC0-1.0", "MIT"),
+        record=RECORD,
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("project")
+
+
+@pytest.fixture(autouse=True)
+def _own_store(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(project))
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+
+
+def _better(candidate: Candidate, weights: str, sad: float, data: str = "d") -> Candidate:
+    metrics = {**candidate.metrics, "validation": {"n": 2, "student": _scores(sad)}}
+    return replace(candidate, student_sha256=weights * 64, data_sha256=data * 64, metrics=metrics)
+
+
+def _aliases(project: Path) -> dict[str, str]:
+    client, _ = connect(project)
+    return {alias: str(version) for alias, version in client.get_registered_model(NAME).aliases.items()}
+
+
+def test_the_champion_moves_on_better_validation_alone(project: Path, candidate: Candidate) -> None:
+    client, experiment = connect(project)
+    run = client.create_run(experiment, tags={"student_sha256": candidate.student_sha256})
+    client.set_terminated(run.info.run_id)
+
+    assert "first champion" in register(project, NAME, candidate, experiment=False, rival=True)
+    assert _aliases(project) == {"champion": "1"}
+    again = register(project, NAME, candidate, experiment=False, rival=True)
+    assert "version 1 has these weights already: it stays the champion" in again
+
+    for weights, sad, data in (("b", 5.0, "d"), ("c", 6.0, "d"), ("e", 1.0, "f")):  # equal, worse, other data
+        text = register(project, NAME, _better(candidate, weights, sad, data), experiment=False, rival=True)
+        assert "version 1 stays the champion" in text
+        assert _aliases(project) == {"champion": "1"}
+    assert "other data" in text
+
+    best = _better(candidate, "9", 1.0)
+    assert "an experiment never" in register(project, NAME, best, experiment=True, rival=True)
+    assert _aliases(project) == {"champion": "1", "candidate": "5"}
+    assert "this data source never" in register(project, NAME, best, experiment=False, rival=False)
+    assert _aliases(project)["champion"] == "1"
+    assert "it is the champion now (validation SAD 1.000 against 5.000)" in register(
+        project, NAME, best, experiment=False, rival=True
+    )
+    assert _aliases(project)["champion"] == "5"
+    assert len(client.search_model_versions(f"name = '{NAME}'")) == 5
+
+    version = client.get_model_version(NAME, "1")
+    assert version.run_id == run.info.run_id
+    assert version.description.startswith(f"# {NAME}\n")
+    assert {
+        "student_sha256": "a" * 64,
+        "data_sha256": "d" * 64,
+        "onnx_sha256": sha256(candidate.onnx),
+        "data_licences": "CC0-1.0; MIT",
+        "validation_sad": "5",
+        "test_sad": "7.25",
+        "kd.weight": "1.0",
+        "kd.erkd.edge": "0.5",
+    }.items() <= version.tags.items()
+
+    (run,) = find_runs(client, experiment, candidate.student_sha256)
+    assert run.data.metrics["test/closed_form/sad"] == 8
+    history = client.get_metric_history(run.info.run_id, "validation/student/sad")
+    assert [entry.value for entry in history] == [5]  # once, though registered twice
+
+
+def test_the_champion_loads_without_pickle_and_predicts(project: Path, candidate: Candidate) -> None:
+    import mlflow
+    import pandas as pd
+
+    register(project, NAME, candidate, experiment=False, rival=True)
+    mlflow.set_tracking_uri(f"sqlite:///{project}/mlflow.db")
+    model = mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
+    image, trimap = png_text(IMAGE), png_text(TRIMAP)
+    answer = model.predict(pd.DataFrame({"image": [image], "trimap": [trimap]}))
+    alpha = read_png_text(answer.alpha[0])
+    assert alpha.shape == TRIMAP.shape
+    assert (alpha[TRIMAP != 128] == TRIMAP[TRIMAP != 128]).all()
+
+
+def test_a_store_that_does_not_answer_is_a_clear_failure(
+    candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(InputError, match=r"store http://127.0.0.1:9 does not answer .*dvc repro register"):
+        register(tmp_path, NAME, candidate, experiment=False, rival=True)
+
+
+def _write_data(root: Path, trimap: np.ndarray, train_caption: str = "hair") -> tuple[Path, Path]:
+    manifest, trimaps = root / "data/composites/manifest.csv", root / "data/trimaps/trimaps.csv"
+    rows = []
+    for split, caption in (("train", train_caption), ("validation", "hair")):
+        words = ("f", "b", "hair", "image.png", "alpha.png", 5, 7, 0, caption, "hair", "wall")
+        rows.append(CompositeRow(split, split, "test", f"licence of {split}", *words))
+    write_table(rows, manifest)
+    write_table([TrimapRow(row.sample_id, row.split, "trimap.png", 1, 1, 0.5, 0) for row in rows], trimaps)
+    for path, values in ((manifest, IMAGE), (manifest, TRIMAP), (trimaps, trimap)):
+        name = "trimap.png" if path == trimaps else "image.png" if values is IMAGE else "alpha.png"
+        Image.fromarray(values).save(path.parent / name)
+    return manifest, trimaps
+
+
+def test_the_data_hash_is_of_validation_alone(tmp_path: Path) -> None:
+    first = validation_digest(*_write_data(tmp_path / "a", TRIMAP))
+    assert validation_digest(*_write_data(tmp_path / "b", TRIMAP, train_caption="fur")) == first
+    assert validation_digest(*_write_data(tmp_path / "c", TRIMAP[::-1].copy())) != first
+    manifest, trimaps = _write_data(tmp_path / "d", TRIMAP)
+    manifest.write_text(manifest.read_text().replace("validation", "test"))
+    write_hash(manifest)
+    with pytest.raises(InputError, match="no validation row"):
+        validation_digest(manifest, trimaps)
+
+
+@pytest.fixture
+def results(tmp_path: Path, candidate: Candidate) -> Path:
+    """A root with everything that the stage reads."""
+    _write_data(tmp_path, TRIMAP)
+    weights = tmp_path / "models/student/student.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    onnx = tmp_path / "models/onnx/student.onnx"
+    onnx.parent.mkdir()
+    onnx.write_bytes(candidate.onnx.read_bytes())
+    write_json(RECORD, weights.with_name("student.json"))
+    export = {"student_sha256": sha256(weights), "sha256": sha256(onnx)}
+    write_json(export, onnx.with_name("onnx.json"))
+    write_json(candidate.metrics, tmp_path / "reports/metrics.json")
+    return tmp_path
+
+
+def test_what_the_stage_reads_belongs_together(results: Path) -> None:
+    found = read_candidate(results)
+    assert (found.sad, found.record) == (5.0, RECORD)
+    assert found.licences == ("licence of train", "licence of validation")
+    (results / "models/student/student.safetensors").write_bytes(b"other weights")
+    with pytest.raises(InputError, match=r"student.onnx: not the export of models/student"):
+        read_candidate(results)
+
+
+def test_the_stage_records_hashes_alone(
+    results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "wet-dog")
+    params = load_params(ROOT / "params.yaml")
+    main(results, params)
+    assert "it is the candidate (an experiment never" in capsys.readouterr().out
+    once = (results / "reports/registered.json").read_bytes()
+    assert set(read_json(results / "reports/registered.json")) == {
+        "name",
+        "student_sha256",
+        "data_sha256",
+        "onnx_sha256",
+    }
+    monkeypatch.delenv("DVC_EXP_NAME")
+    alphamatting = params.data.model_copy(update={"source": "alphamatting"})
+    main(results, params.model_copy(update={"data": alphamatting}))
+    assert "it is the candidate (this data source never" in capsys.readouterr().out
+    assert (results / "reports/registered.json").read_bytes() == once

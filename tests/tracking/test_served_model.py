@@ -1,0 +1,114 @@
+"""What the registered model answers to good and bad requests."""
+
+import base64
+import io
+import zlib
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from test_export import AlphaOnly, export_onnx, make_student
+
+from erkd.inference.predict import predict_alpha
+
+if TYPE_CHECKING:
+    from erkd.tracking.served_model import MattingModel
+
+IMAGE = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
+TRIMAP = np.repeat(np.uint8([0, 128, 128, 128, 255]), 10)[:, None].repeat(70, 1)
+
+
+def png_text(values: np.ndarray, file_format: str = "PNG") -> str:
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, file_format)
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def read_png_text(text: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> "MattingModel":
+    onnx = tmp_path_factory.mktemp("onnx") / "student.onnx"
+    export_onnx(AlphaOnly(make_student()), onnx, opset=18)
+    from erkd.tracking.served_model import MattingModel
+
+    model = MattingModel()
+    model.load_context(SimpleNamespace(artifacts={"onnx": onnx}, model_config=None))
+    return model
+
+
+def _ask(model: "MattingModel", image: str, trimap: str) -> np.ndarray:
+    answer = model.predict(None, pd.DataFrame({"image": [image], "trimap": [trimap]}))
+    assert list(answer.columns) == ["alpha"]
+    return read_png_text(answer.alpha[0])
+
+
+def test_it_answers_as_pytorch_does(model: "MattingModel") -> None:
+    alpha = _ask(model, png_text(IMAGE), png_text(TRIMAP))
+    assert alpha.shape == (50, 70)
+    assert (alpha[:10] == 0).all()
+    assert (alpha[40:] == 255).all()
+    trimap = np.select([TRIMAP == 0, TRIMAP == 255], [np.float32(0), np.float32(1)], np.float32(0.5))
+    with torch.inference_mode():
+        expected = predict_alpha(make_student(), IMAGE.astype(np.float32) / 255, trimap)
+    assert np.abs(alpha / 255 - expected).max() <= 0.51 / 255
+
+
+def test_a_trimap_in_three_equal_channels_is_taken(model: "MattingModel") -> None:
+    image = png_text(IMAGE)
+    colour = png_text(np.repeat(TRIMAP[:, :, None], 3, axis=2))
+    np.testing.assert_array_equal(_ask(model, image, colour), _ask(model, image, png_text(TRIMAP)))
+
+
+def test_sixteen_bits_are_scaled_not_clipped(model: "MattingModel") -> None:
+    grey = np.repeat(IMAGE[:, :, :1], 3, axis=2)
+    deep = png_text(grey[:, :, 0].astype(np.uint16) * 257)
+    np.testing.assert_array_equal(
+        _ask(model, deep, png_text(TRIMAP)), _ask(model, png_text(grey), png_text(TRIMAP))
+    )
+
+
+def huge_header() -> str:
+    """The image's bytes with a header that promises 9000 x 9000 pixels."""
+    png = bytearray(base64.b64decode(png_text(IMAGE)))
+    png[16:24] = (9000).to_bytes(4, "big") * 2
+    png[29:33] = zlib.crc32(bytes(png[12:29])).to_bytes(4, "big")
+    return base64.b64encode(bytes(png)).decode()
+
+
+BAD = {
+    "image: not base64 text": ("%%%", png_text(TRIMAP)),
+    "image: not a readable PNG image": (base64.b64encode(b"junk").decode(), png_text(TRIMAP)),
+    "trimap: not a readable PNG image": (png_text(IMAGE), png_text(TRIMAP)[:60]),
+    "image: not a readable PNG": (png_text(IMAGE, "JPEG"), png_text(TRIMAP)),
+    "image: 9000 x 9000 pixels; at most": (huge_header(), png_text(TRIMAP)),
+    "one size; found 70 x 50 and 70 x 49": (png_text(IMAGE), png_text(TRIMAP[:49])),
+    "found 7 too": (png_text(IMAGE), png_text(np.where(TRIMAP == 128, np.uint8(7), TRIMAP))),
+    "no pixel is unknown": (png_text(IMAGE), png_text(np.where(TRIMAP == 128, np.uint8(0), TRIMAP))),
+    "colour channels that differ": (png_text(IMAGE), png_text(IMAGE)),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input_is_the_callers_fault(model: "MattingModel", message: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException, match=message) as caught:
+        _ask(model, *BAD[message])
+    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+
+
+def test_a_failure_of_ours_tells_no_paths(model: "MattingModel", monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.exceptions import MlflowException
+
+    monkeypatch.setattr(model, "session", None)
+    with pytest.raises(MlflowException, match="the server's log says why") as caught:
+        _ask(model, png_text(IMAGE), png_text(TRIMAP))
+    assert caught.value.error_code == "INTERNAL_ERROR"
+    assert "registry_model.py" not in caught.value.serialize_as_json()

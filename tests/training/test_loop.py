@@ -1,0 +1,147 @@
+"""The training loop learns, repeats itself, and keeps the best student."""
+
+import pytest
+import torch
+from torch import nn
+
+from erkd.io.files import InputError
+from erkd.params import DistillParams
+from erkd.training import loop as fit_module
+from erkd.training.loop import fit, learning_rate_factor, total_loss, update_average
+from tests.support.students import edge_batch, small_student
+
+PARAMS = DistillParams(
+    init_from=None, compositing="stored", merge=0.5, light=0.5, gloss=0.5, steps=12,
+    batch_size=2, crop=64, learning_rate=3e-3,
+    weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
+)  # fmt: skip
+
+
+@pytest.fixture
+def one_batch(monkeypatch):
+    """Every step trains on the same batch: the loop is under test, not the data."""
+    monkeypatch.setattr(
+        fit_module, "training_batches", lambda batches, steps, workers: iter([edge_batch()] * len(steps))
+    )
+
+
+def run(validate=lambda student: {"sad": 1.0}, seed=0, log=lambda step, record: None):
+    return fit(
+        small_student(seed),
+        nn.ModuleDict(),
+        None,
+        PARAMS,
+        lambda _: 1.0,
+        validate,
+        torch.device("cpu"),
+        0,
+        log,
+    )
+
+
+def test_the_loss_falls_and_every_step_is_recorded(one_batch):
+    logged = []
+    fitted = run(log=lambda step, record: logged.append((step, record["loss"])))
+    losses = [record["loss"] for record in fitted.history]
+    assert losses[-1] < 0.7 * losses[0]
+    assert [record["step"] for record in fitted.history] == list(range(1, 13))
+    assert logged == [(record["step"], record["loss"]) for record in fitted.history]
+    assert [record["step"] for record in fitted.history if "validation_sad" in record] == [4, 8, 12]
+
+
+def test_the_same_seed_gives_the_same_weights(one_batch):
+    first, second, other = run(), run(), run(seed=1)
+    weights = [
+        torch.cat([p.flatten() for p in fitted.student.parameters()]) for fitted in (first, second, other)
+    ]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_loss_that_is_no_number_ends_the_training(monkeypatch):
+    spoilt = edge_batch()
+    spoilt.image[0, 0, 0, 0] = torch.nan
+    monkeypatch.setattr(
+        fit_module, "training_batches", lambda *_: iter([edge_batch(), spoilt, *[spoilt] * 10])
+    )
+    logged = []
+    with pytest.raises(InputError, match=r"step 2: not finite: loss, alpha, laplacian.*learning_rate"):
+        run(log=lambda step, record: logged.append(step))
+    assert logged == [1]
+
+
+def test_the_best_validation_is_kept(one_batch):
+    scores, seen = iter([2.0, 1.0, 3.0]), []
+
+    def validate(student):
+        seen.append({name: value.clone() for name, value in student.state_dict().items()})
+        return {"sad": next(scores)}
+
+    fitted = run(validate)
+    assert fitted.best == {"step": 8, "sad": 1.0}
+    assert all(torch.equal(value, seen[1][name]) for name, value in fitted.student.state_dict().items())
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero():
+    factors = [learning_rate_factor(step, 100, 0.1) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9] == pytest.approx(1.0)
+    assert factors[55] == pytest.approx(0.5)
+    assert factors[100] == pytest.approx(0, abs=1e-9)
+    assert max(factors) == pytest.approx(1.0)
+
+
+def test_the_weight_average_moves_by_one_minus_decay():
+    slow, fast = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    slow.weight.data.fill_(0)
+    fast.weight.data.fill_(1)
+    update_average(slow, fast, 0.75, step=1000)
+    assert slow.weight.item() == pytest.approx(0.25)
+
+
+def test_kd_weight_scales_the_distillation_and_nothing_else():
+    class Fixed(nn.Module):
+        def forward(self, matte, batch, progress):
+            return {"part": matte.alpha.mean() * 0 + 2.0}
+
+    methods = nn.ModuleDict({"fixed": Fixed()})
+    student, batch = small_student(), edge_batch()
+    half, full = (total_loss(student, methods, batch, PARAMS, weight, 0.0) for weight in (0.5, 1.0))
+    assert half["fixed_part"].item() == pytest.approx(1.0)
+    assert full["fixed_part"].item() == pytest.approx(2.0)
+    assert half["alpha"] == full["alpha"]
+
+
+def test_methods_are_told_how_far_training_is_and_weighed_accordingly(one_batch):
+    told = []
+
+    class Told(nn.Module):
+        def forward(self, matte, batch, progress):
+            told.append(progress)
+            return {"part": matte.alpha.mean() * 0 + 1.0}
+
+    fitted = fit(
+        small_student(), nn.ModuleDict({"told": Told()}), None, PARAMS, lambda progress: 1 - progress,
+        lambda student: {"sad": 1.0}, torch.device("cpu"), 0,
+    )  # fmt: skip
+    assert told == [step / 12 for step in range(12)]
+    assert [record["told_part"] for record in fitted.history] == pytest.approx([1 - p for p in told])
+
+
+def test_what_a_method_learns_does_not_shorten_the_students_steps(one_batch):
+    class Steep(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, matte, batch, progress):
+            return {"part": 1e4 * self.weight.sum()}
+
+    def weights(methods):
+        fitted = fit(
+            small_student(), nn.ModuleDict(methods), None, PARAMS, lambda _: 1.0,
+            lambda student: {"sad": 1.0}, torch.device("cpu"), 0,
+        )  # fmt: skip
+        return torch.cat([p.flatten() for p in fitted.student.parameters()])
+
+    assert torch.equal(weights({}), weights({"steep": Steep()}))
