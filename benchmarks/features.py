@@ -28,10 +28,10 @@ import open_clip
 import torch
 from torch import Tensor, nn
 
-from erkd.batches.batch import Batch, View
+from erkd.batches.batch import Batch, Crops
 from erkd.distill.methods import build_methods
 from erkd.features.cache import FeatureCache, open_features
-from erkd.features.images import Pictures
+from erkd.features.images import TeacherImages
 from erkd.features.precompute import write_features
 from erkd.features.space import CentredSpace
 from erkd.io.images import load_image
@@ -55,8 +55,8 @@ def random_batch(count: int, side: int) -> Batch:
     trimap = alpha.clone()
     trimap[..., side // 4 : -side // 4] = 0.5
     theta = torch.tensor([[0.5, 0.0, 0.1], [0.0, 0.5, -0.2]]).repeat(count, 1, 1)
-    view = View(torch.randint(ROWS, (count,), generator=random), theta, torch.ones_like(alpha))
-    return Batch(image, trimap, alpha, (view,))
+    crops = Crops(torch.randint(ROWS, (count,), generator=random), theta, torch.ones_like(alpha))
+    return Batch(image, trimap, alpha, (crops,))
 
 
 def random_cache(folder: Path) -> FeatureCache:
@@ -143,7 +143,7 @@ def agreement(root: Path, params: Params) -> dict[str, Any]:
     settings = params.features.model_copy(update={"pca": None, "levels": 1})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pictures = {"composites": Pictures(table, rows)}
+        pictures = {"composites": TeacherImages(table, rows)}
         write_features(folder / "cache", pictures, teacher, settings, "cpu", folder / "scratch")  # type: ignore[arg-type]
         cache = open_features(folder / "cache")
         size = (folder / "cache/composites.npy").stat().st_size

@@ -21,8 +21,8 @@ from erkd.evaluation.baselines import MEAN, run_baselines
 from erkd.evaluation.bootstrap import mean_scores
 from erkd.evaluation.costs import typical
 from erkd.evaluation.scores import ScoreRow, predict_samples, score_samples, significant
-from erkd.experiments.release import CONTROL, START, WEIGHTS, ReleaseRow, home, replay
-from erkd.experiments.trials import prepare_cell
+from erkd.experiments.release import CONTROL, START, WEIGHTS, ReleaseRow, publish_folder, replay
+from erkd.experiments.trials import prepare_trial
 from erkd.inference.matter import Matter
 from erkd.io.files import check_hash, read_json, write_json, write_text
 from erkd.io.tables import Sample, list_composites, read_results, write_results
@@ -132,9 +132,9 @@ def main() -> None:
     }
     replayed = {}
     for name in (*SIZES, *(folder.name for folder in (ROOT / "starts").glob("*/"))):
-        folder = home(ROOT, name)
+        folder = publish_folder(ROOT, name)
         check_hash(folder / "student.safetensors", read_json(folder / "card.json")["sha256"], "take it anew")
-        project = prepare_cell(ROOT, name, load_params(ROOT / "params.yaml").seed).folder
+        project = prepare_trial(ROOT, name, load_params(ROOT / "params.yaml").seed).folder
         if (ROOT / "data/features").is_dir():
             replayed[name] = replay(project, load_params(project / "params.yaml"), folder / "history.csv")
     print(json.dumps({"sad": sad, "differing": differing, "replayed": replayed}))

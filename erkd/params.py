@@ -206,16 +206,16 @@ class DistillParams(Section):
     """Optimisation of the student.
 
     `init_from` is the folder of a given student to fine-tune, seen from the root. `compositing` says whether
-    training batches are composited live from the library's layers, `merge` of them with a second foreground,
-    `light` of them in linear light (`photometry.mix`) and `gloss` of them with highlights on the foreground
-    (`photometry.gloss`), or cut from the stored composites.
+    training batches are composited live from the library's layers, `second_foreground` of them with a
+    second foreground, `linear_light` of them mixed in linear light (`photometry.mix`) and `highlights` of them with
+    highlights on the foreground (`photometry.highlights`), or cut from the stored composites.
     """
 
     init_from: str | None
     compositing: Literal["live", "stored"]
-    merge: Fraction
-    light: Fraction
-    gloss: Fraction
+    second_foreground: Fraction
+    linear_light: Fraction
+    highlights: Fraction
     steps: Count
     batch_size: Count
     crop: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]

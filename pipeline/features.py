@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from erkd.features.images import read_pictures
+from erkd.features.images import read_teacher_images
 from erkd.features.precompute import write_features
 from erkd.params import Params
 from erkd.runtime.device import choose_device, prepare_torch
@@ -17,12 +17,12 @@ def main(root: Path, params: Params) -> None:
     """Run the teacher once over every training image of each kind."""
     prepare_torch(params.threads, params.deterministic)
     device = str(choose_device(params.device))
-    pictures = read_pictures(root / "data", params.features.kinds)
+    images = read_teacher_images(root / "data", params.features.kinds)
     teacher = load_teacher(root / "models/teacher", device)
     key = stage_key(root, "features", device, str(torch.get_num_threads()))
     with scratch(root, "features", key) as unfinished:
         folder = root / "data/features"
-        write_features(folder, pictures, teacher, params.features, device, unfinished / "cache")
+        write_features(folder, images, teacher, params.features, device, unfinished / "cache")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from pathlib import Path
 from shutil import rmtree
 
-from erkd.experiments.release import home, hours_added, publish
-from erkd.experiments.trials import prepare_cell
+from erkd.experiments.release import hours_added, publish, publish_folder
+from erkd.experiments.trials import prepare_trial
 from erkd.io.files import InputError, read_json, sha256
 from erkd.params import Params, load_params
 from erkd.training.loop import silent
@@ -12,9 +12,9 @@ from erkd.training.train import train_student
 from pipeline.common.stage import run_stage
 
 
-def main(root: Path, params: Params, cell: str, minutes: str) -> None:
+def main(root: Path, params: Params, trial: str, minutes: str) -> None:
     """Go on with the training; what is unfinished after so many minutes waits for the next call."""
-    project = prepare_cell(root, cell, params.seed).folder
+    project = prepare_trial(root, trial, params.seed).folder
     own = load_params(project / "params.yaml")
     # other settings, any of them, are another training
     unfinished = project / f"unfinished-{sha256(project / 'params.yaml')[:16]}"
@@ -22,7 +22,7 @@ def main(root: Path, params: Params, cell: str, minutes: str) -> None:
     with hours_added(hours):
         finished = train_student(project, own, silent, unfinished, given)
     if finished:
-        publish(project, own, home(root, cell), read_json(hours))
+        publish(project, own, publish_folder(root, trial), read_json(hours))
         rmtree(unfinished)
 
 
@@ -34,4 +34,4 @@ def _number(minutes: str) -> float:
 
 
 if __name__ == "__main__":
-    run_stage("release", main, cell="small", minutes="")
+    run_stage("release", main, trial="small", minutes="")

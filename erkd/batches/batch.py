@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader, Dataset
 
 
 @dataclass(frozen=True)
-class View:
+class Crops:
     """Where a batch's crops lie in cached images, and how much of what the crop shows comes from them.
 
     `index` B: each crop's image among the cached ones; `theta` B x 2 x 3: from the crop's normalised
     coordinates to the whole image's, as `torch.nn.functional.affine_grid` reads it; `share` B x 1 x S x S in
-    [0, 1]. The shares of a batch's views add up to 1.
+    [0, 1]. The shares of a batch add up to 1.
     """
 
     index: Tensor
@@ -31,14 +31,14 @@ class Batch:
     """B crops of S x S pixels.
 
     `image` B x 3 x S x S in [0, 1]; `trimap` B x 1 x S x S of 0, 0.5, 1; `alpha` B x 1 x S x S in [0, 1];
-    `views`: of a stored composite one, of a live one a view of every layer, the background last;
+    `crops` has one entry for a stored composite, and one for each layer of a live one, the background last;
     `foreground` and `background` B x 3 x S x S in [0, 1] are known for live composites alone.
     """
 
     image: Tensor
     trimap: Tensor
     alpha: Tensor
-    views: tuple[View, ...]
+    crops: tuple[Crops, ...]
     foreground: Tensor | None = None
     background: Tensor | None = None
 
@@ -58,7 +58,7 @@ class Batch:
             image=move(self.image),
             trimap=move(self.trimap),
             alpha=move(self.alpha),
-            views=tuple(View(move(v.index), move(v.theta), move(v.share)) for v in self.views),
+            crops=tuple(Crops(move(v.index), move(v.theta), move(v.share)) for v in self.crops),
             foreground=None if self.foreground is None else move(self.foreground),
             background=None if self.background is None else move(self.background),
         )

@@ -19,10 +19,10 @@ from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 from torch.utils.data import Dataset
 
 from erkd.batches import photometry
-from erkd.batches.batch import Batch, View
+from erkd.batches.batch import Batch, Crops
 from erkd.batches.crops import normalised, random_affine, zoom_of
 from erkd.batches.trimaps import draw_trimaps
-from erkd.data.compositing import LIKENED
+from erkd.data.compositing import SHIFTED
 from erkd.io.images import load_alpha, load_image, resize_area, to_bytes
 from erkd.io.tables import LayerRow, read_table, resolve
 from erkd.params import DistillParams, TrimapParams
@@ -62,29 +62,31 @@ class LiveBatches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """The batch of one step."""
         rngs = [np.random.default_rng([self.seed, step, position]) for position in self.positions]
-        first, first_alpha, first_view, sides = self._cut(rngs, self.foregrounds)
-        second, second_alpha, second_view, _ = self._cut(rngs, self.foregrounds)
-        background, _, background_view, _ = self._cut(rngs, self.backgrounds)
-        merged = self._choose(rngs, self.distill.merge)[:, None, None, None]
-        shares = merge(first_alpha, second_alpha * merged)
+        first, first_alpha, first_crops, sides = self._cut(rngs, self.foregrounds)
+        second, second_alpha, second_crops, _ = self._cut(rngs, self.foregrounds)
+        background, _, background_crops, _ = self._cut(rngs, self.backgrounds)
+        merged = self._choose(rngs, self.distill.second_foreground)[:, None, None, None]
+        shares = over(first_alpha, second_alpha * merged)
         alpha = shares[0] + shares[1]
         of_first = torch.where(alpha > 0, shares[0] / alpha.clamp(min=1e-6), 1)
         gamma = torch.where(
-            self._choose(rngs, self.distill.light) > 0, self._draw(rngs, lambda rng: rng.uniform(*GAMMAS)), 1
+            self._choose(rngs, self.distill.linear_light) > 0,
+            self._draw(rngs, lambda rng: rng.uniform(*GAMMAS)),
+            1,
         )
         foreground = photometry.mix(first, of_first, second, gamma)
-        if self.distill.gloss:
+        if self.distill.highlights:
             foreground = self._polish(rngs, foreground)
         background = self._relate(rngs, background, foreground, alpha)
         image = self._camera(rngs, photometry.mix(foreground, alpha, background, gamma))
         trimap = draw_trimaps(alpha, self.trimap, rngs, sides)
-        views = tuple(
-            View(index, theta, share)
+        crops = tuple(
+            Crops(index, theta, share)
             for (index, theta), share in zip(
-                (first_view, second_view, background_view), (*shares, 1 - alpha), strict=True
+                (first_crops, second_crops, background_crops), (*shares, 1 - alpha), strict=True
             )
         )
-        return Batch(image, trimap, alpha, views, foreground, background)
+        return Batch(image, trimap, alpha, crops, foreground, background)
 
     def _load(self, index: int) -> tuple[Tensor, NDArray[np.int32]]:
         """A layer as bytes, 4 x H x W (RGB and alpha), on the device, and pixels (row, column) on its edges."""
@@ -130,21 +132,21 @@ class LiveBatches(Dataset[Batch]):
         strength = self._some(rngs, SHADED, 0.1, 0.5)
         cells = self._draw(rngs, lambda rng: round(np.exp(rng.uniform(np.log(2), np.log(crop / 8)))))
         colours = photometry.shade(colours, strength, cells, self._corner(rngs))
-        view = torch.tensor(chosen, device=self.device), torch.stack(thetas)
-        return colours, pixels[:, 3:], view, sides
+        crops = torch.tensor(chosen, device=self.device), torch.stack(thetas)
+        return colours, pixels[:, 3:], crops, sides
 
     def _polish(self, rngs: Generators, foreground: Tensor) -> Tensor:
         """Highlights on some foregrounds, from the width of a hair to that of a lock."""
-        strength = self._some(rngs, self.distill.gloss, 0.5, 2.5)
+        strength = self._some(rngs, self.distill.highlights, 0.5, 2.5)
         crop = self.distill.crop
         cells = self._draw(rngs, lambda rng: round(np.exp(rng.uniform(np.log(crop / 24), np.log(crop / 3)))))
-        return photometry.gloss(foreground, strength, cells, self._corner(rngs))
+        return photometry.highlights(foreground, strength, cells, self._corner(rngs))
 
     def _relate(self, rngs: Generators, background: Tensor, foreground: Tensor, alpha: Tensor) -> Tensor:
         """Some backgrounds out of focus, some in about the foreground's colours."""
         sigma = self._some(rngs, BLURRED_BACKGROUNDS, 1, 6)
         background = photometry.blur(background, sigma)
-        strength = self._some(rngs, LIKENED, 0.3, 0.95)
+        strength = self._some(rngs, SHIFTED, 0.3, 0.95)
         target = (foreground * alpha).sum((2, 3)) / alpha.sum((2, 3)).clamp(min=1e-6)
         shift = strength[:, None] * (target - background.mean((2, 3)))
         return (background + shift[:, :, None, None]).clamp(0, 1)
@@ -176,6 +178,6 @@ class LiveBatches(Dataset[Batch]):
         return self._draw(rngs, lambda rng: rng.random() < probability)
 
 
-def merge(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+def over(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """What two foregrounds' alphas, the first in front, contribute: a1 and (1 - a1) a2."""
     return first, (1 - first) * second

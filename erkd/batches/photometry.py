@@ -1,6 +1,6 @@
 """What a camera and the light do to a batch of pictures, in torch: on whatever device the pictures are.
 
-Pictures are B x 3 x S x S in [0, 1]; strengths are one number per picture, drawn by the caller.
+TeacherImages are B x 3 x S x S in [0, 1]; strengths are one number per picture, drawn by the caller.
 """
 
 from functools import lru_cache
@@ -26,7 +26,7 @@ def shade(images: Tensor, strength: Tensor, cells: Tensor, corner: Tensor) -> Te
     return (images * (strength[:, None, None, None] * _smooth(images, cells, corner)).exp()).clamp(0, 1)
 
 
-def gloss(images: Tensor, strength: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
+def highlights(images: Tensor, strength: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
     """Highlights: as `shade`, where the noise is positive; elsewhere nothing changes."""
     return (images * (strength[:, None, None, None] * relu(_smooth(images, cells, corner))).exp()).clamp(0, 1)
 

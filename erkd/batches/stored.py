@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from erkd.batches.batch import Batch, View
+from erkd.batches.batch import Batch, Crops
 from erkd.batches.crops import Matrix, normalised, random_affine
 from erkd.data.trimap_generation import draw_trimap
 from erkd.io.images import Array, load_alpha, load_image
@@ -37,8 +37,8 @@ class StoredBatches(Dataset[Batch]):
         image, trimap, alpha, index, theta = (
             torch.from_numpy(np.stack(part)) for part in zip(*items, strict=True)
         )
-        view = View(index, theta, torch.ones_like(alpha[:, None]))
-        return Batch(image.permute(0, 3, 1, 2).contiguous(), trimap[:, None], alpha[:, None], (view,))
+        crops = Crops(index, theta, torch.ones_like(alpha[:, None]))
+        return Batch(image.permute(0, 3, 1, 2).contiguous(), trimap[:, None], alpha[:, None], (crops,))
 
     def _crop(self, step: int, position: int) -> tuple[Array, Array, Array, NDArray[np.int64], Array]:
         rng = np.random.default_rng([self.seed, step, position])

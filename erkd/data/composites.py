@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 
 from erkd.data.compositing import (
-    LIKENED,
+    SHIFTED,
     camera_effects,
     composite,
     composite_official,
-    liken,
     place_background,
+    shift_mean_colour,
 )
 from erkd.data.pairing import Plan, make_plans
 from erkd.io.files import InputError, atomic
@@ -36,7 +36,7 @@ class _Make:
     effects: float
 
     def __call__(self, plan: Plan) -> CompositeRow:
-        return self._official(plan) if plan.official else self._by_chance(plan)
+        return self._official(plan) if plan.official else self._random(plan)
 
     def _official(self, plan: Plan) -> CompositeRow:
         paths = [resolve(self.table, plan.foreground.image), resolve(self.table, plan.foreground.alpha)]
@@ -50,7 +50,7 @@ class _Make:
             shutil.copyfile(paths[1], temporary)
         return row
 
-    def _by_chance(self, plan: Plan) -> CompositeRow:
+    def _random(self, plan: Plan) -> CompositeRow:
         rng = np.random.default_rng(plan.seed)
         foreground = load_image(resolve(self.table, plan.foreground.image))
         alpha = load_alpha(resolve(self.table, plan.foreground.alpha))
@@ -60,8 +60,8 @@ class _Make:
             foreground, alpha = foreground[:, ::-1], alpha[:, ::-1]
         height, width = alpha.shape
         background = place_background(background, height, width, rng)
-        if rng.random() < LIKENED:
-            background = liken(background, foreground, alpha, rng.uniform(0.3, 0.95))
+        if rng.random() < SHIFTED:
+            background = shift_mean_colour(background, foreground, alpha, rng.uniform(0.3, 0.95))
         image = composite(foreground, alpha, background)
         if rng.random() < self.effects:
             image = camera_effects(image, rng)

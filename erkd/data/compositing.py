@@ -8,7 +8,7 @@ from PIL import Image
 
 from erkd.io.images import Array, Bytes, to_bytes
 
-LIKENED = 0.25  # of the composites get a background in about the foreground's colours
+SHIFTED = 0.25  # of the composites get a background in about the foreground's colours
 
 
 def composite(foreground: Array, alpha: Array, background: Array) -> Array:
@@ -57,7 +57,7 @@ def place_background(background: Array, height: int, width: int, rng: np.random.
     return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)
 
 
-def liken(background: Array, foreground: Array, alpha: Array, strength: float) -> Array:
+def shift_mean_colour(background: Array, foreground: Array, alpha: Array, strength: float) -> Array:
     """Move a background's mean colour towards the foreground's by `strength` in [0, 1]; contrast stays."""
     weight = alpha[:, :, None]
     target = (foreground * weight).sum(axis=(0, 1)) / max(float(weight.sum()), 1e-6)

@@ -23,7 +23,7 @@ class Plan:
     official: bool = False
 
 
-def _pair_by_chance(
+def _pair_randomly(
     foregrounds: list[LayerRow], backgrounds: list[LayerRow], copies: int, seed: int, part: int
 ) -> list[Plan]:
     """Give every foreground its backgrounds: all of a split's before one comes again."""
@@ -83,5 +83,5 @@ def make_plans(layers: list[LayerRow], params: CompositeParams, seed: int) -> li
         if foregrounds[0].source in BENCHMARKS:
             plans += _pair_officially(foregrounds, backgrounds, copies)
         else:
-            plans += _pair_by_chance(foregrounds, backgrounds, copies, seed, part)
+            plans += _pair_randomly(foregrounds, backgrounds, copies, seed, part)
     return plans

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from erkd.batches.batch import Batch, View
+from erkd.batches.batch import Batch, Crops
 from erkd.features.cache import FeatureCache
 from erkd.io.files import InputError
 
@@ -17,7 +17,7 @@ def mixed_target(cache: FeatureCache, batch: Batch, cells: int) -> Tensor:
     Of a live composite they are mixed from its layers' features by what each contributes to a cell, so that
     the teacher need not see the composite.
     """
-    return _mix(cache, batch.views, cells)
+    return _mix(cache, batch.crops, cells)
 
 
 def layer_targets(cache: FeatureCache, batch: Batch, cells: int) -> tuple[Tensor, Tensor]:
@@ -26,13 +26,13 @@ def layer_targets(cache: FeatureCache, batch: Batch, cells: int) -> tuple[Tensor
     Both B x C x cells x cells, as `cache` stores them; 0 where no foreground is. Raises InputError for stored
     composites, whose layers are not known.
     """
-    if len(batch.views) < 2:
+    if len(batch.crops) < 2:
         raise InputError(
             "kd.erkd.target layered: stored composites have no layers; set distill.compositing to live"
         )
-    foreground = _mix(cache, batch.views[:-1], cells)
-    share = torch.stack([_shares(view, cells) for view in batch.views[:-1]]).sum(0)
-    return foreground / share.clamp(min=1e-6), _sampled(cache, batch.views[-1], cells)
+    foreground = _mix(cache, batch.crops[:-1], cells)
+    share = torch.stack([_shares(crops, cells) for crops in batch.crops[:-1]]).sum(0)
+    return foreground / share.clamp(min=1e-6), _sampled(cache, batch.crops[-1], cells)
 
 
 def both_levels(cache: FeatureCache) -> tuple[FeatureCache, FeatureCache]:
@@ -40,13 +40,13 @@ def both_levels(cache: FeatureCache) -> tuple[FeatureCache, FeatureCache]:
     return cache.shallow or cache, cache
 
 
-def _shares(view: View, cells: int) -> Tensor:
-    return avg_pool2d(view.share, view.share.shape[-1] // cells)
+def _shares(crops: Crops, cells: int) -> Tensor:
+    return avg_pool2d(crops.share, crops.share.shape[-1] // cells)
 
 
-def _sampled(cache: FeatureCache, view: View, cells: int) -> Tensor:
-    return cache.sample(view.index, view.theta, (cells, cells))
+def _sampled(cache: FeatureCache, crops: Crops, cells: int) -> Tensor:
+    return cache.sample(crops.index, crops.theta, (cells, cells))
 
 
-def _mix(cache: FeatureCache, views: Sequence[View], cells: int) -> Tensor:
-    return torch.stack([_shares(view, cells) * _sampled(cache, view, cells) for view in views]).sum(0)
+def _mix(cache: FeatureCache, layers: Sequence[Crops], cells: int) -> Tensor:
+    return torch.stack([_shares(crops, cells) * _sampled(cache, crops, cells) for crops in layers]).sum(0)

@@ -5,25 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from erkd.experiments.ablation_table import PLAIN, SIZES, distilled, title
-from erkd.experiments.paired import as_long, by_cell, gap, mean_of
-from erkd.experiments.trials import CellRow
+from erkd.experiments.paired import as_long, by_trial, mean_of, paired_difference
+from erkd.experiments.trials import TrialRow
 from erkd.io.files import atomic
 
 INK, SECOND = "#1f4e79", "#c05a1f"
 DPI = 130
 
 
-def draw_differences(rows: Sequence[CellRow], path: Path) -> None:
+def draw_differences(rows: Sequence[TrialRow], path: Path) -> None:
     """Plain minus method in SAD with 95 % intervals, a panel for each set: equal steps, and equal seconds."""
-    sets = {set: by_cell(rows, set) for set in dict.fromkeys(row.set for row in rows)}
+    sets = {set: by_trial(rows, set) for set in dict.fromkeys(row.set for row in rows)}
     figure, panels = _panels(len(sets), 4.2)
-    for panel, (set, cells) in zip(panels, sets.items(), strict=True):
-        names = distilled(cells)[::-1]
+    for panel, (set, trials) in zip(panels, sets.items(), strict=True):
+        names = distilled(trials)[::-1]
         for shift, colour, label in ((0.13, INK, "equal steps"), (-0.13, SECOND, "equal seconds")):
             panel.plot([], [], "o-", color=colour, markersize=4, label=label)
             for place, name in enumerate(names):
-                plain = PLAIN if colour == INK else as_long(cells, cells[name])
-                if plain is None or (found := gap(cells[plain], cells[name])).n < 2:
+                plain = PLAIN if colour == INK else as_long(trials, trials[name])
+                if plain is None or (found := paired_difference(trials[plain], trials[name])).n < 2:
                     continue
                 panel.plot([found.low, found.high], [place + shift] * 2, color=colour, linewidth=1.5)
                 panel.plot(found.mean, place + shift, "o", color=colour, markersize=4)
@@ -37,21 +37,21 @@ def draw_differences(rows: Sequence[CellRow], path: Path) -> None:
 
 
 def draw_trade_off(
-    rows: Sequence[CellRow], milliseconds: Mapping[str, float], baselines: Mapping[str, float], path: Path
+    rows: Sequence[TrialRow], milliseconds: Mapping[str, float], baselines: Mapping[str, float], path: Path
 ) -> None:
     """SAD on the test composites against parameters and milliseconds of nano, small and base.
 
     `milliseconds` are one prediction's, by METHOD-VARIANT; `baselines` are lines.
     """
-    cells, (figure, panels) = by_cell(rows, "test"), _panels(2, 4.2)
-    sizes = [name for name in cells if name.split("-")[1] in SIZES and name.startswith("none-")]
+    trials, (figure, panels) = by_trial(rows, "test"), _panels(2, 4.2)
+    sizes = [name for name in trials if name.split("-")[1] in SIZES and name.startswith("none-")]
     costs = (
-        ("parameters, million", {name: mean_of(cells[name], "params") / 1e6 for name in sizes}),
+        ("parameters, million", {name: mean_of(trials[name], "params") / 1e6 for name in sizes}),
         ("processor milliseconds of an image of 384 pixels, one thread", milliseconds),
     )
     for panel, (label, cost) in zip(panels, costs, strict=True):
         shown = sorted((name for name in sizes if name in cost), key=lambda name: cost[name])
-        errors = [mean_of(cells[name], "sad") for name in shown]
+        errors = [mean_of(trials[name], "sad") for name in shown]
         panel.plot([cost[name] for name in shown], errors, "o-", color=INK)
         for name, error in zip(shown, errors, strict=True):
             size = SIZES[name.split("-")[1]]

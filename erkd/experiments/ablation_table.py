@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from erkd.experiments.paired import Gap, Seeds, as_long, by_cell, gap, mean_of
-from erkd.experiments.trials import CellRow
+from erkd.experiments.paired import PairedDifference, Seeds, as_long, by_trial, mean_of, paired_difference
+from erkd.experiments.trials import TrialRow
 
 PLAIN, ERKD = "none-full", "erkd-full"
 METHODS = {
@@ -24,24 +24,24 @@ PARTS = {
     "shuffled": "MFFM with a shuffled dictionary",
 }
 SIZES = {"full": "nano", "small": "small", "base": "base"}
-Cells = Mapping[str, Seeds]
+Trials = Mapping[str, Seeds]
 
 
 def title(name: str) -> str:
-    """A cell in words, by METHOD-VARIANT."""
+    """A trial in words, by METHOD-VARIANT."""
     method, variant = name.split("-")
     words = METHODS.get(method, method)
     return words if variant == "full" else f"{words} ({PARTS.get(variant, variant)})"
 
 
-def distilled(cells: Cells) -> list[str]:
-    """The cells of the whole student taught by something."""
-    return [name for name in cells if name.endswith("-full") and name != PLAIN]
+def distilled(trials: Trials) -> list[str]:
+    """The trials of the whole student taught by something."""
+    return [name for name in trials if name.endswith("-full") and name != PLAIN]
 
 
-def rivals(cells: Cells) -> list[str]:
-    """The cells of the whole student taught by another method than ERKD."""
-    return [name for name in distilled(cells) if name != ERKD]
+def rivals(trials: Trials) -> list[str]:
+    """The trials of the whole student taught by another method than ERKD."""
+    return [name for name in distilled(trials) if name != ERKD]
 
 
 def signed(value: float) -> str:
@@ -49,37 +49,39 @@ def signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
-def span(found: Gap) -> str:
+def span(found: PairedDifference) -> str:
     """A paired difference with its interval and on how many seeds it rests."""
     if found.n < 2:
         return f"{signed(found.mean)} (one seed)"
     return f"{signed(found.mean)} ({signed(found.low)} to {signed(found.high)}; {found.n} seeds)"
 
 
-def variants(cells: Cells) -> list[str]:
-    """The cells taught by ERKD whose student lacks a part, or reads another dictionary."""
-    return [name for part in PARTS if (name := f"erkd-{part}") in cells]
+def variants(trials: Trials) -> list[str]:
+    """The trials taught by ERKD whose student lacks a part, or reads another dictionary."""
+    return [name for part in PARTS if (name := f"erkd-{part}") in trials]
 
 
 def named(signs: Mapping[str, int], sign: int) -> str:
-    """The cells of one sign in words, or `none`."""
+    """The trials of one sign in words, or `none`."""
     return ", ".join(title(name) for name, of in signs.items() if of == sign) or "none"
 
 
-def verdict(cells: Cells, set: str) -> str:
+def verdict(trials: Trials, set: str) -> str:
     """Two sentences: whether ERKD and the other methods help on a set at equal steps, and how ERKD stands to all."""
-    found = gap(cells[PLAIN], cells[ERKD])
+    found = paired_difference(trials[PLAIN], trials[ERKD])
     does = {1: "lowers SAD", 0: "makes no difference that can be told from 0", -1: "raises SAD"}[found.sign]
-    plain, erkd = mean_of(cells[PLAIN], "sad"), mean_of(cells[ERKD], "sad")
+    plain, erkd = mean_of(trials[PLAIN], "sad"), mean_of(trials[ERKD], "sad")
     text = (
         f"On {'the test composites' if set == 'test' else set}, distillation by ERKD {does} at equal steps: "
         f"{plain:.3f} without, {erkd:.3f} with it, difference {span(found)}"
     )
-    others = rivals(cells)
-    signs = {name: gap(cells[PLAIN], cells[name]).sign for name in others}
+    others = rivals(trials)
+    signs = {name: paired_difference(trials[PLAIN], trials[name]).sign for name in others}
     for sign, word in ((1, "lower"), (-1, "higher")):
         text += f"; {word} than plain training of the other methods: {named(signs, sign)}"
-    stands = {name: gap(cells[name], cells[ERKD]).sign for name in (*others, *variants(cells))}
+    stands = {
+        name: paired_difference(trials[name], trials[ERKD]).sign for name in (*others, *variants(trials))
+    }
     return (
         f"{text}. ERKD is better than {named(stands, 1)}; worse than {named(stands, -1)}; "
         f"not told apart from {named(stands, 0)}."
@@ -92,23 +94,22 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines))
 
 
-def methods_table(cells: Cells) -> str:
+def methods_table(trials: Trials) -> str:
     """Every method against plain training of as many steps, and of at least as many seconds."""
-    plain, lines = cells[PLAIN], []
-    for name in (PLAIN, *distilled(cells)):
-        cell = cells[name]
-        steps, seconds = mean_of(cell, "steps"), mean_of(cell, "seconds")
-        line = [title(name), f"{mean_of(cell, 'sad'):.3f}", f"{seconds / mean_of(plain, 'seconds'):.2f}"]
+    plain, lines = trials[PLAIN], []
+    for name in (PLAIN, *distilled(trials)):
+        trial = trials[name]
+        steps, seconds = mean_of(trial, "steps"), mean_of(trial, "seconds")
+        line = [title(name), f"{mean_of(trial, 'sad'):.3f}", f"{seconds / mean_of(plain, 'seconds'):.2f}"]
         if name == PLAIN:
             lines.append([*line, "", "", ""])
             continue
-        found = gap(plain, cell)
+        found = paired_difference(plain, trial)
         share = f"{100 * found.mean / mean_of(plain, 'sad'):+.1f} %".replace("-", "\N{MINUS SIGN}")
-        more, long = "not run", as_long(cells, cell)
+        more, long = "not run", as_long(trials, trial)
         if long is not None:
-            more = (
-                f"{span(gap(cells[long], cell))}, {mean_of(cells[long], 'steps') / steps:.2f} times the steps"
-            )
+            times = mean_of(trials[long], "steps") / steps
+            more = f"{span(paired_difference(trials[long], trial))}, {times:.2f} times the steps"
         lines.append([*line, span(found), share, more])
     header = [
         "method",
@@ -121,46 +122,50 @@ def methods_table(cells: Cells) -> str:
     return table(header, lines)
 
 
-def against_table(cells: Cells, first: Sequence[str], second: str) -> str:
+def against_table(trials: Trials, first: Sequence[str], second: str) -> str:
     """SAD of each of `first`, and its paired difference to `second`: positive where `second` is better."""
     lines = [
-        [title(name), f"{mean_of(cells[name], 'sad'):.3f}", span(gap(cells[name], cells[second]))]
+        [
+            title(name),
+            f"{mean_of(trials[name], 'sad'):.3f}",
+            span(paired_difference(trials[name], trials[second])),
+        ]
         for name in first
     ]
     return table(["", "SAD", f"minus {title(second)}"], lines)
 
 
-def longer_table(cells: Cells) -> str:
+def longer_table(trials: Trials) -> str:
     """Plain training of more steps, and of larger students."""
     lines = []
-    for name, cell in cells.items():
+    for name, trial in trials.items():
         if not name.startswith("none-"):
             continue
         variant = name.removeprefix("none-")
-        row = next(iter(cell.values()))
-        means = [f"{mean_of(cell, column):.4g}" for column in ("sad", "mse", "grad", "conn", "seconds")]
+        row = next(iter(trial.values()))
+        means = [f"{mean_of(trial, column):.4g}" for column in ("sad", "mse", "grad", "conn", "seconds")]
         size = SIZES.get(variant, SIZES["full"])
-        lines.append([size, f"{row.params / 1e6:.2f}", str(row.steps), str(len(cell)), *means])
+        lines.append([size, f"{row.params / 1e6:.2f}", str(row.steps), str(len(trial)), *means])
     header = ["student", "parameters, million", "steps", "seeds", "SAD", "MSE", "Grad", "Conn", "seconds"]
     return table(header, lines)
 
 
-def report(rows: Sequence[CellRow], baselines: Mapping[str, float]) -> str:
+def report(rows: Sequence[TrialRow], baselines: Mapping[str, float]) -> str:
     """table.md: first what came out, then the tables of every set; `baselines` are SADs on the test composites."""
-    sets = {set: by_cell(rows, set) for set in dict.fromkeys(row.set for row in rows)}
-    parts = [" ".join(verdict(cells, set) for set, cells in sets.items()), "# Ablation of distillation"]
+    sets = {set: by_trial(rows, set) for set in dict.fromkeys(row.set for row in rows)}
+    parts = [" ".join(verdict(trials, set) for set, trials in sets.items()), "# Ablation of distillation"]
     parts.append(
         "SAD is in thousands of pixels, a mean over the unknown regions of a set's images. Differences are paired: "
         "same initial weights and same batches for all methods of a seed. Positive ones say that what is "
         "subtracted is better. In brackets 95 % t-intervals over seeds; they say nothing of other images. A mean is "
-        "that of a cell's own seeds. Seconds are processor time of the training. `table.csv` has every cell."
+        "that of a trial's own seeds. Seconds are processor time of the training. `table.csv` has every trial."
     )
-    for set, cells in sets.items():
-        parts += [f"## {set.capitalize()}: methods", methods_table(cells)]
-        parts += ["ERKD against every other method:", against_table(cells, rivals(cells), ERKD)]
-        if lacking := variants(cells):
-            parts += ["The student's parts, all taught by ERKD:", against_table(cells, lacking, ERKD)]
-        parts += ["Plain training of more steps, and of larger students:", longer_table(cells)]
+    for set, trials in sets.items():
+        parts += [f"## {set.capitalize()}: methods", methods_table(trials)]
+        parts += ["ERKD against every other method:", against_table(trials, rivals(trials), ERKD)]
+        if lacking := variants(trials):
+            parts += ["The student's parts, all taught by ERKD:", against_table(trials, lacking, ERKD)]
+        parts += ["Plain training of more steps, and of larger students:", longer_table(trials)]
         if set == "test" and baselines:
             classical = ", ".join(f"{name.replace('_', ' ')} {sad:.3f}" for name, sad in baselines.items())
             parts.append(f"Methods without training: {classical}.")

@@ -1,4 +1,4 @@
-"""Paired differences between cells of one seed: with 95 % t-intervals over seeds."""
+"""Paired differences between trials of one seed: with 95 % t-intervals over seeds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from erkd.experiments.trials import CellRow
+from erkd.experiments.trials import TrialRow
 
 CONFIDENCE = 0.95
 LOAD = 0.05  # by so much what else a machine does moves a mean of processor seconds
-Seeds = Mapping[int, CellRow]  # one cell's rows of one set, by seed
+Seeds = Mapping[int, TrialRow]  # one trial's rows of one set, by seed
 
 
 @dataclass(frozen=True)
-class Gap:
-    """SAD of one cell minus that of another with the same seed: mean over `n` seeds and Student's interval."""
+class PairedDifference:
+    """SAD of one trial minus that of another with the same seed: mean over `n` seeds and Student's interval."""
 
     mean: float
     low: float
@@ -24,20 +24,20 @@ class Gap:
 
     @property
     def sign(self) -> int:
-        """1 where the interval lies above 0, so that the second cell is better; -1 below; 0 where 0 is in it."""
+        """1 where the interval lies above 0, so that the second trial is better; -1 below; 0 where 0 is in it."""
         return int(self.low > 0) - int(self.high < 0)
 
 
-def by_cell(rows: Sequence[CellRow], set: str) -> dict[str, dict[int, CellRow]]:
+def by_trial(rows: Sequence[TrialRow], set: str) -> dict[str, dict[int, TrialRow]]:
     """The rows of one set by METHOD-VARIANT and seed, in the order of `rows`."""
-    cells: dict[str, dict[int, CellRow]] = {}
+    trials: dict[str, dict[int, TrialRow]] = {}
     for row in rows:
         if row.set == set:
-            cells.setdefault(f"{row.method}-{row.variant}", {})[row.seed] = row
-    return cells
+            trials.setdefault(f"{row.method}-{row.variant}", {})[row.seed] = row
+    return trials
 
 
-def gap(first: Seeds, second: Seeds) -> Gap:
+def paired_difference(first: Seeds, second: Seeds) -> PairedDifference:
     """`first` minus `second` over the seeds that both have.
 
     mean +- t s / sqrt(n), with Student's t for n - 1 degrees of freedom; infinite below two seeds. Raises
@@ -53,20 +53,20 @@ def gap(first: Seeds, second: Seeds) -> Gap:
     if n > 1:
         reach = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * differences.std(ddof=1) / math.sqrt(n))
     mean = float(differences.mean())
-    return Gap(mean, mean - reach, mean + reach, n)
+    return PairedDifference(mean, mean - reach, mean + reach, n)
 
 
-def mean_of(cell: Seeds, column: str) -> float:
+def mean_of(trial: Seeds, column: str) -> float:
     """The mean of a column over seeds."""
-    return float(np.mean([getattr(row, column) for row in cell.values()]))
+    return float(np.mean([getattr(row, column) for row in trial.values()]))
 
 
-def as_long(cells: Mapping[str, Seeds], method: Seeds) -> str | None:
+def as_long(trials: Mapping[str, Seeds], method: Seeds) -> str | None:
     """The shortest plain training of the same student that took as many seconds as `method`, less `LOAD`."""
     seconds = {
-        name: mean_of(cells[name], "seconds")
+        name: mean_of(trials[name], "seconds")
         for name in ("none-full", "none-longer", "none-longest")
-        if name in cells
+        if name in trials
     }
     least = (1 - LOAD) * mean_of(method, "seconds")
     enough = {name: value for name, value in seconds.items() if value >= least}

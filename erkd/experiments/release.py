@@ -33,14 +33,14 @@ FAILURES = (
     "Objects that a trimap leaves unknown as a whole: without known foreground near by, alpha is a guess.",
     "Photographs far larger than 1 megapixel with unknown bands of hundreds of pixels: reduce them first.",
 )
-CONTROL = "-plain"  # ends the names of cells that are trained without distillation; they do not ship
+CONTROL = "-plain"  # ends the names of trials that are trained without distillation; they do not ship
 START = "-start"  # and of those that the training of one that ships goes on from
 LOGGED = ("step", "loss", "validation_sad", "validation_mse")
 REPLAYED = 50  # steps whose losses are compared
 
 
-def home(root: Path, name: str) -> Path:
-    """Where a cell's student is published: in the package, or below `root` if it does not ship."""
+def publish_folder(root: Path, name: str) -> Path:
+    """Where a trial's student is published: in the package, or below `root` if it does not ship."""
     if name.endswith(CONTROL):
         return root / "controls" / name
     return root / "starts" / name if name.endswith(START) else WEIGHTS / name

@@ -1,7 +1,7 @@
-"""Cells of the ablation and of the release: trainings that differ in a few settings, on shared data.
+"""Trials of the ablation and of the release: trainings that differ in a few settings, on shared data.
 
-A cell's folder, `cells/NAME-SEED` below theirs, is a project of its own: params.yaml, a link to the shared data,
-and what its training writes. So every stage runs on it by `--root`. The ablation's cells are called METHOD-VARIANT
+A trial's folder, `trials/NAME-SEED` below theirs, is a project of its own: params.yaml, a link to the shared data,
+and what its training writes. So every stage runs on it by `--root`. The ablation's trials are called METHOD-VARIANT
 and paired by seed; the release's are called after their sizes.
 """
 
@@ -27,8 +27,8 @@ SHARED = "data"
 
 
 @dataclass(frozen=True)
-class CellRow:
-    """What a cell's student scores on one set: means over the unknown region, SAD in thousands of pixels.
+class TrialRow:
+    """What a trial's student scores on one set: means over the unknown region, SAD in thousands of pixels.
 
     `params` counts the student's parameters; `seconds` are the training's, of all its processes' processor time
     (on a GPU the time that passed), so that what else the machine does counts little.
@@ -47,19 +47,19 @@ class CellRow:
     seconds: float
 
 
-def read_cells(root: Path) -> Any:
-    """What `cells.yaml` in `root` says: `cells` by name, and of the ablation's `seeds` and `names` to compare."""
-    path = root / "cells.yaml"
+def read_trials(root: Path) -> Any:
+    """What `trials.yaml` in `root` says: `trials` by name, and of the ablation's `seeds` and `names` to compare."""
+    path = root / "trials.yaml"
     try:
         return YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
         raise InputError(
-            f"{path}: no such file; a folder with cells is needed, --root ablation or release"
+            f"{path}: no such file; a folder with trials is needed, --root ablation or release"
         ) from None
 
 
 @dataclass(frozen=True)
-class Cell:
+class Trial:
     """A name and a seed, below the folder `root` of the ablation or the release."""
 
     root: Path
@@ -68,8 +68,8 @@ class Cell:
 
     @property
     def folder(self) -> Path:
-        """The project that the cell is."""
-        return self.root / "cells" / f"{self.name}-{self.seed}"
+        """The project that the trial is."""
+        return self.root / "trials" / f"{self.name}-{self.seed}"
 
     @property
     def student(self) -> Path:
@@ -78,42 +78,44 @@ class Cell:
 
     @property
     def scores(self) -> Path:
-        """Its table, a row for each set; all cells' lie in one folder."""
+        """Its table, a row for each set; all trials' lie in one folder."""
         return self.root / "scores" / f"{self.name}-{self.seed}.csv"
 
 
-def prepare_cell(root: Path, name: str, seed: int) -> Cell:
-    """Write params.yaml of a cell and link the shared data.
+def prepare_trial(root: Path, name: str, seed: int) -> Trial:
+    """Write params.yaml of a trial and link the shared data.
 
-    Raises InputError for a cell that cells.yaml does not have, or a setting that params.yaml does not have.
+    Raises InputError for a trial that trials.yaml does not have, or a setting that params.yaml does not have.
     """
-    changes, cell = read_cells(root)["cells"], Cell(root, name, seed)
+    changes, trial = read_trials(root)["trials"], Trial(root, name, seed)
     if name not in changes:
-        raise InputError(f"{root / 'cells.yaml'}: no cell {name!r}; there are {', '.join(changes)}")
+        raise InputError(f"{root / 'trials.yaml'}: no trial {name!r}; there are {', '.join(changes)}")
     yaml = YAML()
     yaml.width = 200
     settings = yaml.load(root / "params.yaml")
     settings["seed"] = seed
-    change_settings(settings, changes[name], f"{root / 'cells.yaml'}: {name}")
-    with atomic(cell.folder / "params.yaml") as temporary:
+    change_settings(settings, changes[name], f"{root / 'trials.yaml'}: {name}")
+    with atomic(trial.folder / "params.yaml") as temporary:
         yaml.dump(settings, temporary)
-    link = cell.folder / SHARED
+    link = trial.folder / SHARED
     if not link.is_symlink():
         link.symlink_to(Path("..", "..", SHARED), target_is_directory=True)
-    return cell
+    return trial
 
 
-def score_cell(cell: Cell, set: str, samples: Sequence[Sample], params: Params, seconds: float) -> CellRow:
+def score_trial(
+    trial: Trial, set: str, samples: Sequence[Sample], params: Params, seconds: float
+) -> TrialRow:
     """Predict a set and score it; what a prediction costs is left where the stage evaluate leaves it."""
-    predictions = cell.folder / "predictions" / set
-    costs = predict_samples(load_predictor(cell.student, params.device), samples, predictions)
-    write_costs({STUDENT: typical(costs)}, cell.folder / "reports", "evaluate", set)
+    predictions = trial.folder / "predictions" / set
+    costs = predict_samples(load_predictor(trial.student, params.device), samples, predictions)
+    write_costs({STUDENT: typical(costs)}, trial.folder / "reports", "evaluate", set)
     mean = mean_scores([row.scores for row in score_samples(samples, STUDENT, predictions)])
     sad, mse, grad, conn = (significant(mean[metric]) for metric in ("sad", "mse", "grad", "conn"))
-    parameters, steps = read_json(cell.student / "student.json")["parameters"], params.distill.steps
-    method, variant = cell.name.split("-")
-    return CellRow(
-        method, variant, cell.seed, set, sad, mse, grad, conn, parameters, steps, round(seconds, 1)
+    parameters, steps = read_json(trial.student / "student.json")["parameters"], params.distill.steps
+    method, variant = trial.name.split("-")
+    return TrialRow(
+        method, variant, trial.seed, set, sad, mse, grad, conn, parameters, steps, round(seconds, 1)
     )
 
 
@@ -123,18 +125,18 @@ def processor_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def list_rows(root: Path) -> list[CellRow]:
-    """The rows of every cell that cells.yaml names and that has been run, in its order, seeds inside.
+def list_rows(root: Path) -> list[TrialRow]:
+    """The rows of every trial that trials.yaml names and that has been run, in its order, seeds inside.
 
     Raises InputError where there is none of plain training or none of ERKD.
     """
-    listed = read_cells(root)
-    cells = [Cell(root, name, seed) for name in listed["names"] for seed in listed["seeds"]]
-    made = [cell.scores for cell in cells if cell.scores.is_file()]
-    rows = [row for path in made for row in read_results(path, CellRow, "cells")]
+    listed = read_trials(root)
+    trials = [Trial(root, name, seed) for name in listed["names"] for seed in listed["seeds"]]
+    made = [trial.scores for trial in trials if trial.scores.is_file()]
+    rows = [row for path in made for row in read_results(path, TrialRow, "trials")]
     if not {"none", "erkd"} <= {row.method for row in rows if row.variant == "full"}:
         raise InputError(
-            f"{root / 'scores'}: no cell of none-full or erkd-full; `dvc repro ablation/dvc.yaml`"
+            f"{root / 'scores'}: no trial of none-full or erkd-full; `dvc repro ablation/dvc.yaml`"
         )
     return rows
 
@@ -142,11 +144,11 @@ def list_rows(root: Path) -> list[CellRow]:
 def prediction_milliseconds(root: Path) -> dict[str, float]:
     """The median over seeds of what a prediction costs on the test set, by METHOD-VARIANT.
 
-    Empty where the cells came from a cache: costs are measured here or not at all.
+    Empty where the trials came from a cache: costs are measured here or not at all.
     """
-    listed, found = read_cells(root), {}
+    listed, found = read_trials(root), {}
     for name in listed["names"]:
-        costs = [read_costs(Cell(root, name, seed).folder / "reports", "test") for seed in listed["seeds"]]
+        costs = [read_costs(Trial(root, name, seed).folder / "reports", "test") for seed in listed["seeds"]]
         seconds = [cost[STUDENT]["seconds"] for cost in costs if cost]
         if seconds:
             found[name] = 1000 * median(seconds)

@@ -49,7 +49,7 @@ def name_sizes(graph: Any) -> None:
     for value in [*graph.input, *graph.output]:
         sizes = value.type.tensor_type.shape.dim
         for index, name in enumerate(("batch", "channels", "height", "width")):
-            if value.name == "layers":  # its default has one element
+            if value.name == "prior":  # its default has one element
                 sizes[index].dim_param = f"layers_{name}"
             elif index != 1:
                 sizes[index].dim_param = name

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from erkd.export.graph import trace
-from erkd.export.propagation import default_layers, propagation_file
+from erkd.export.propagation import default_prior, propagation_file
 from erkd.io.files import InputError, atomic, sha256, write_json
 from erkd.params import ExportParams
-from erkd.students import LAYER_STRIDE, MARGIN, MULTIPLE, PROPAGATION
+from erkd.students import MARGIN, MULTIPLE, PRIOR_STRIDE, PROPAGATION
 from erkd.students.prior.propagation import propagate
 from erkd.students.student import margin
 
@@ -31,34 +31,34 @@ class AlphaOnly(nn.Module):
         self.student = student
         self.margin = margin(student)
         config: Any = student.config
-        self.layer_stride: int = config.layer_stride
+        self.prior_stride: int = config.prior_stride
 
-    def forward(self, image: Tensor, trimap: Tensor, layers: Tensor) -> Tensor:
-        """Alpha B x 1 x H x W of B x 3 x H x W, B x 1 x H x W and B x 12 x H/s x W/s, s the `layer_stride`."""
-        alpha: Tensor = self.student(image, trimap, layers).alpha
+    def forward(self, image: Tensor, trimap: Tensor, prior: Tensor) -> Tensor:
+        """Alpha B x 1 x H x W of B x 3 x H x W, B x 1 x H x W and B x 12 x H/s x W/s, s the `prior_stride`."""
+        alpha: Tensor = self.student(image, trimap, prior).alpha
         return alpha
 
 
 def export_onnx(model: AlphaOnly, path: Path, opset: int) -> None:
-    """Write `model(image, trimap, layers) -> alpha` as one ONNX file.
+    """Write `model(image, trimap, prior) -> alpha` as one ONNX file.
 
-    Inputs `image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5 and 1, and `layers` B x 12 x H/s x
+    Inputs `image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5 and 1, and `prior` B x 12 x H/s x
     W/s, which may be left out: only a tile of a larger image needs those of the whole. Output `alpha` B x 1
-    x H x W. All are float32; B, H and W are free, H and W multiples of 32. What makes a whole image's layers
+    x H x W. All are float32; B, H and W are free, H and W multiples of 32. What makes a whole image's prior
     lies in the file's metadata. The same weights give the same bytes in any folder.
     """
     import onnx
 
-    stride = model.layer_stride
-    layers = torch.rand(2, 12, 64 // stride, 96 // stride)
-    inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5), layers)
-    network = trace(model, inputs, ["image", "trimap", "used_layers"], "alpha", opset)
+    stride = model.prior_stride
+    prior = torch.rand(2, 12, 64 // stride, 96 // stride)
+    inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5), prior)
+    network = trace(model, inputs, ["image", "trimap", "used_prior"], "alpha", opset)
     propagation = propagation_file(stride, opset)
-    default_layers(network, propagation, stride, opset)
+    default_prior(network, propagation, stride, opset)
     metadata = {
         PROPAGATION: base64.b64encode(propagation).decode(),
         MARGIN: str(model.margin),
-        LAYER_STRIDE: str(stride),
+        PRIOR_STRIDE: str(stride),
     }
     onnx.helper.set_model_props(network, metadata)
     onnx.checker.check_model(network, full_check=True)
@@ -113,10 +113,10 @@ def largest_difference(model: AlphaOnly, path: Path) -> float:
         trimap[:, :, -height // 4 :] = 1
         with torch.inference_mode():
             tensors = torch.from_numpy(image), torch.from_numpy(trimap)
-            layers = propagate(*tensors, model.layer_stride)
-            expected = model(*tensors, layers).numpy()
+            prior = propagate(*tensors, model.prior_stride)
+            expected = model(*tensors, prior).numpy()
         inputs = {"image": image, "trimap": trimap}
-        for given in (inputs, inputs | {"layers": layers.numpy()}):
+        for given in (inputs, inputs | {"prior": prior.numpy()}):
             (found,) = session.run(["alpha"], given)
             differences.append(np.abs(found - expected).max())
     return float(np.max(differences))  # NaN if any is

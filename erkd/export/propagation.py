@@ -1,4 +1,4 @@
-"""Propagation as ONNX: a file of its own for the layers of a whole image, and a branch of a student's graph."""
+"""Propagation as ONNX: a file of its own for the prior of a whole image, and a branch of a student's graph."""
 
 from functools import cache
 from pathlib import Path
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from erkd.export.graph import name_sizes, rename, trace
 from erkd.io.files import read_json, sha256, write_json
-from erkd.students import LAYER_STRIDES
-from erkd.students.prior.propagation import cells, spread, steps_of
+from erkd.students import PRIOR_STRIDES
+from erkd.students.prior.propagation import pool_known, spread, steps_of
 
 HERE = Path(__file__).parent
 STUDENTS = HERE.parent / "students"
@@ -19,8 +19,8 @@ TRACED_FROM = ("__init__.py", "prior/closed_form.py", "prior/propagation.py", "p
 RECORD = HERE / "propagation.json"  # what the stored files were traced from
 
 
-class Cells(nn.Module):
-    """`propagation.cells` as the exporter wants a function."""
+class PoolKnown(nn.Module):
+    """`propagation.pool_known` as the exporter wants a function."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Cells(nn.Module):
 
     def forward(self, image: Tensor, trimap: Tensor) -> Tensor:
         """B x 3 x H x W and B x 1 x H x W -> B x 11 x H/s x W/s."""
-        return cells(image, trimap, self.stride)
+        return pool_known(image, trimap, self.stride)
 
 
 class Spread(nn.Module):
@@ -38,9 +38,9 @@ class Spread(nn.Module):
         super().__init__()
         self.steps = steps_of(stride)
 
-    def forward(self, cells: Tensor) -> Tensor:
+    def forward(self, pooled: Tensor) -> Tensor:
         """B x 11 x h x w -> B x 12 x h x w."""
-        return spread(cells, self.steps)
+        return spread(pooled, self.steps)
 
 
 def traced(stride: int) -> Path:
@@ -49,7 +49,7 @@ def traced(stride: int) -> Path:
 
 
 def propagation_file(stride: int, opset: int) -> bytes:
-    """`spread` as an ONNX file: `cells` B x 11 x h x w -> `layers` B x 12 x h x w.
+    """`spread` as an ONNX file: `pooled` B x 11 x h x w -> `prior` B x 12 x h x w.
 
     It has no weights, and tracing it takes a minute: the file that `store_propagation` wrote is taken unless the
     source has changed since.
@@ -61,7 +61,7 @@ def propagation_file(stride: int, opset: int) -> bytes:
 
 @cache
 def _trace_propagation(stride: int, opset: int) -> bytes:
-    model = trace(Spread(stride), (torch.rand(2, 11, 16, 24),), ["cells"], "layers", opset)
+    model = trace(Spread(stride), (torch.rand(2, 11, 16, 24),), ["pooled"], "prior", opset)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
@@ -75,41 +75,41 @@ def made_of(opset: int) -> dict[str, str]:
 def store_propagation(opset: int) -> None:
     """Trace propagation once for all exports of this source: `python -c "from erkd.export.propagation import
     store_propagation; store_propagation(18)"` after a change of `TRACED_FROM`."""
-    for stride in LAYER_STRIDES:
+    for stride in PRIOR_STRIDES:
         traced(stride).write_bytes(_trace_propagation(stride, opset))
     write_json(made_of(opset), RECORD)
 
 
-def default_layers(network: Any, propagation: bytes, stride: int, opset: int) -> None:
-    """Let `network` make its layers from the image where none are given (one NaN, the default, stands for them)."""
+def default_prior(network: Any, propagation: bytes, stride: int, opset: int) -> None:
+    """Let `network` make the prior from the image where none is given (one NaN, the default, stands for it)."""
     import onnx
 
     inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5))
-    first = trace(Cells(stride), inputs, ["image", "trimap"], "cells", opset).graph
+    first = trace(PoolKnown(stride), inputs, ["image", "trimap"], "pooled", opset).graph
     made = onnx.load_model_from_string(propagation).graph
-    rename(first, "cells_of_", kept=("image", "trimap", "cells"))
-    rename(made, "made_", kept=("cells",))
+    rename(first, "pooling_", kept=("image", "trimap", "pooled"))
+    rename(made, "made_", kept=("pooled",))
     nodes = [*first.node, *made.node]
     del made.node[:], made.input[:]  # a branch takes its inputs from the graph around it
     made.node.extend(nodes)
     made.initializer.extend(first.initializer)
     given = onnx.helper.make_graph(
-        [onnx.helper.make_node("Identity", ["layers"], ["given_layers"])],
+        [onnx.helper.make_node("Identity", ["prior"], ["given_prior"])],
         "given",
         [],
-        [onnx.helper.make_tensor_value_info("given_layers", onnx.TensorProto.FLOAT, None)],
+        [onnx.helper.make_tensor_value_info("given_prior", onnx.TensorProto.FLOAT, None)],
     )
     graph = network.graph
     one = onnx.numpy_helper.from_array(np.array(1, np.int64), "one")
-    none = onnx.numpy_helper.from_array(np.full((1, 1, 1, 1), np.nan, np.float32), "layers")
+    none = onnx.numpy_helper.from_array(np.full((1, 1, 1, 1), np.nan, np.float32), "prior")
     graph.initializer.extend([one, none])
     choice = [
-        onnx.helper.make_node("Size", ["layers"], ["layers_size"]),
-        onnx.helper.make_node("Equal", ["layers_size", "one"], ["no_layers"]),
-        onnx.helper.make_node("If", ["no_layers"], ["used_layers"], then_branch=made, else_branch=given),
+        onnx.helper.make_node("Size", ["prior"], ["prior_size"]),
+        onnx.helper.make_node("Equal", ["prior_size", "one"], ["no_prior"]),
+        onnx.helper.make_node("If", ["no_prior"], ["used_prior"], then_branch=made, else_branch=given),
     ]
     nodes = [*choice, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-    next(value for value in graph.input if value.name == "used_layers").name = "layers"
+    next(value for value in graph.input if value.name == "used_prior").name = "prior"
     name_sizes(graph)

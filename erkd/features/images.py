@@ -18,7 +18,7 @@ WORKERS = 2
 
 
 @dataclass(frozen=True)
-class Pictures:
+class TeacherImages:
     """The images of one kind of cache: rows of a table, in the cache's order."""
 
     table: Path
@@ -44,20 +44,20 @@ class Pictures:
         return images_digest(self.table, self.rows)
 
 
-def read_pictures(data: Path, kinds: Sequence[Kind]) -> dict[Kind, Pictures]:
+def read_teacher_images(data: Path, kinds: Sequence[Kind]) -> dict[Kind, TeacherImages]:
     """The training images of each of `kinds` below the project's folder `data`."""
     composites, layers = data / "composites/manifest.csv", data / "library/library.csv"
     return {
-        kind: Pictures(composites, read_table(composites, CompositeRow, "train"))
+        kind: TeacherImages(composites, read_table(composites, CompositeRow, "train"))
         if kind == "composites"
-        else Pictures(layers, read_table(layers, LayerRow, "train"))
+        else TeacherImages(layers, read_table(layers, LayerRow, "train"))
         for kind in kinds
     }
 
 
 @dataclass(frozen=True)
 class _Batches(Dataset[Tensor]):
-    pictures: Pictures
+    images: TeacherImages
     prepare: Callable[[Array], Tensor]
     ground: tuple[float, ...]
     numbers: Sequence[Sequence[int]]
@@ -66,18 +66,16 @@ class _Batches(Dataset[Tensor]):
         return len(self.numbers)
 
     def __getitem__(self, place: int) -> Tensor:
-        images = (self.pictures.load(number, self.ground) for number in self.numbers[place])
+        images = (self.images.load(number, self.ground) for number in self.numbers[place])
         return torch.stack([self.prepare(image) for image in images])
 
 
 def prepared_batches(
-    pictures: Pictures,
+    images: TeacherImages,
     prepare: Callable[[Array], Tensor],
     ground: tuple[float, ...],
     numbers: Sequence[Sequence[int]],
 ) -> Iterator[Tensor]:
     """The images of each group of `numbers`, prepared and stacked, read ahead by worker processes."""
     workers = WORKERS if len(numbers) > 1 else 0
-    return iter(
-        DataLoader(_Batches(pictures, prepare, ground, numbers), batch_size=None, num_workers=workers)
-    )
+    return iter(DataLoader(_Batches(images, prepare, ground, numbers), batch_size=None, num_workers=workers))

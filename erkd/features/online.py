@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from erkd.features.cache import FeatureCache
-from erkd.features.images import Pictures
+from erkd.features.images import TeacherImages
 from erkd.features.space import CentredSpace
 from erkd.teachers.teacher import Teacher, load_teacher
 
@@ -19,23 +19,23 @@ class OnlineMaps:
     """Stands where a cache's memory map stands; `maps[rows]` runs the teacher on these whole images."""
 
     teacher: Teacher
-    pictures: Pictures
+    images: TeacherImages
     space: CentredSpace
     device: str
 
     def __getitem__(self, rows: NDArray[Any]) -> NDArray[np.float16]:
         """What a cache of these images stores: B x C x Gh x Gw."""
-        images = [self.teacher.prepare(self.pictures.load(int(row), self.teacher.ground)) for row in rows]
+        images = [self.teacher.prepare(self.images.load(int(row), self.teacher.ground)) for row in rows]
         patches = self.teacher.patches(torch.stack(images).to(self.device)).float().cpu()
         if self.space.basis is not None:
             patches = self.space.centre(patches)
         return patches.numpy().astype(np.float16)
 
 
-def online_features(cache: FeatureCache, folder: Path, pictures: Pictures, device: str) -> FeatureCache:
+def online_features(cache: FeatureCache, folder: Path, images: TeacherImages, device: str) -> FeatureCache:
     """`cache` with its patches computed by the teacher in `folder` whenever they are asked for.
 
     Mean, basis, texts and the shallow level stay the cache's own.
     """
-    maps = OnlineMaps(load_teacher(folder, device), pictures, CentredSpace(cache), device)
+    maps = OnlineMaps(load_teacher(folder, device), images, CentredSpace(cache), device)
     return replace(cache, features=maps)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from erkd.features.cache import IDENTITY, TEXT, Kind, array_names, level_names
-from erkd.features.images import Pictures, prepared_batches
+from erkd.features.images import TeacherImages, prepared_batches
 from erkd.features.pca import mean_direction, principal_directions, project
 from erkd.io.files import (
     FULL,
@@ -56,7 +56,7 @@ class Encoder(Protocol):
 
 def write_features(
     folder: Path,
-    kinds: Mapping[Kind, Pictures],
+    kinds: Mapping[Kind, TeacherImages],
     teacher: Encoder,
     params: FeaturesParams,
     device: str,
@@ -69,10 +69,10 @@ def write_features(
     file of the cache is whole or absent, and `features.json` is the last: a cache that was interrupted is
     never taken for a complete one. Raises InputError where a kind has no images.
     """
-    for kind, pictures in kinds.items():
-        if not pictures.rows:
-            raise InputError(f"{pictures.table}: no {kind} of the split `train` to compute features of")
-    digests = {kind: pictures.digest for kind, pictures in kinds.items()}
+    for kind, images in kinds.items():
+        if not images.rows:
+            raise InputError(f"{images.table}: no {kind} of the split `train` to compute features of")
+    digests = {kind: images.digest for kind, images in kinds.items()}
     settings = {
         "batch_size": params.batch_size,
         "levels": params.levels,
@@ -81,18 +81,18 @@ def write_features(
     }
     _resume({"teacher": teacher.identity, "images": digests, **settings}, scratch)
     (folder / IDENTITY).unlink(missing_ok=True)
-    for kind, pictures in kinds.items():
-        _fill(scratch, kind, pictures, teacher, params, device)
+    for kind, images in kinds.items():
+        _fill(scratch, kind, images, teacher, params, device)
     text = teacher.text(teacher.prompts).cpu().numpy().astype(np.float32)
     facts: dict[str, Any] = {}
     names = [TEXT]
-    for kind, pictures in kinds.items():
+    for kind, images in kinds.items():
         levels = {
             name: _publish(scratch, folder, name, params.pca) for name in level_names(kind, params.levels)
         }
         facts[kind] = {"images": digests[kind], "levels": levels}
         names += [f"{kind}.csv", *array_names(levels)]
-        index = (f"{number},{name}\n" for number, name in enumerate(pictures.ids))
+        index = (f"{number},{name}\n" for number, name in enumerate(images.ids))
         write_text("row,id\n" + "".join(index), folder / f"{kind}.csv")
     _save(text, folder / TEXT)
     identity = {
@@ -115,19 +115,19 @@ def _resume(plan: dict[str, Any], scratch: Path) -> None:
 
 
 def _fill(
-    scratch: Path, kind: Kind, pictures: Pictures, teacher: Encoder, params: FeaturesParams, device: str
+    scratch: Path, kind: Kind, images: TeacherImages, teacher: Encoder, params: FeaturesParams, device: str
 ) -> None:
     """Write the memory maps of all features of a kind, from the first batch that is not in them yet."""
     paths = [scratch / f"{name}.npy" for name in level_names(kind, params.levels)]
-    marks, count = scratch / f"{kind}.done", len(pictures.rows)
+    marks, count = scratch / f"{kind}.done", len(images.rows)
     done = int(marks.read_text()) if marks.is_file() and all(path.is_file() for path in paths) else 0
     starts = range(0, count, params.batch_size)
     groups = [range(start, min(start + params.batch_size, count)) for start in starts][done:]
-    batches = prepared_batches(pictures, teacher.prepare, teacher.ground, groups)
-    for numbers, images in progress(
+    batches = prepared_batches(images, teacher.prepare, teacher.ground, groups)
+    for numbers, prepared in progress(
         zip(groups, batches, strict=True), f"features of {kind}", total=len(groups)
     ):
-        for path, maps in zip(paths, teacher.levels(images.to(device), params.levels), strict=True):
+        for path, maps in zip(paths, teacher.levels(prepared.to(device), params.levels), strict=True):
             shape = count, *maps.shape[1:]
             store = np.lib.format.open_memmap(path, "r+") if done else _new_map(path, shape)
             store[numbers.start : numbers.stop] = maps.float().cpu().numpy().astype(np.float16)

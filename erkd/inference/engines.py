@@ -10,7 +10,7 @@ import numpy as np
 
 from erkd.io.files import InputError, check_hash, read_json
 from erkd.io.images import Array
-from erkd.students import LAYER_STRIDE, LAYER_STRIDES, MARGIN, PROPAGATION
+from erkd.students import MARGIN, PRIOR_STRIDE, PRIOR_STRIDES, PROPAGATION
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
@@ -22,16 +22,16 @@ MOST_MARGIN = 2048  # pixels; more is no student's
 class Engine:
     """A student that can be run; safe to use from several threads. All arrays are float32.
 
-    `network(image, trimap, layers)`: 1 x 3 x H x W in [0, 1], 1 x 1 x H x W of 0, 0.5, 1 and 1 x 12 x H/s x
-    W/s give alpha 1 x 1 x H x W; H and W are multiples of 32, s is `layer_stride`. `spread(cells)`: what is known of
-    each cell, 1 x 11 x h x w, gives the layers, 1 x 12 x h x w (`students.propagation`); h and w are multiples of
+    `network(image, trimap, prior)`: 1 x 3 x H x W in [0, 1], 1 x 1 x H x W of 0, 0.5, 1 and 1 x 12 x H/s x
+    W/s give alpha 1 x 1 x H x W; H and W are multiples of 32, s is `prior_stride`. `spread(pooled)`: known colours
+    by cell, 1 x 11 x h x w, give the prior, 1 x 12 x h x w (`students.prior.propagation`); h and w are multiples of
     32 / s. `margin`: pixels around it that an alpha depends on. `name` is for people.
     """
 
     network: Callable[[Array, Array, Array], Array]
     spread: Callable[[Array], Array]
     margin: int
-    layer_stride: int
+    prior_stride: int
     name: str
 
 
@@ -48,29 +48,29 @@ def onnx_engine(path: Path) -> Engine:
     anew = "`erkd export` makes the file anew"
     try:
         names = [one.name for one in [*network.get_inputs(), *network.get_overridable_initializers()]]
-        if sorted(names) != ["image", "layers", "trimap"]:
+        if sorted(names) != ["image", "prior", "trimap"]:
             raise InputError(
-                f"{path}: takes {', '.join(names)}; a student takes image, trimap and layers ({anew})"
+                f"{path}: takes {', '.join(names)}; a student takes image, trimap and prior ({anew})"
             )
         metadata = network.get_modelmeta().custom_metadata_map
-        lacking = ", ".join(sorted({PROPAGATION, MARGIN, LAYER_STRIDE} - metadata.keys()))
+        lacking = ", ".join(sorted({PROPAGATION, MARGIN, PRIOR_STRIDE} - metadata.keys()))
         if lacking:
             raise InputError(f"{path}: its metadata lacks {lacking}; {anew}")
         model = base64.b64decode(metadata[PROPAGATION], validate=True)
-        margin, stride = int(metadata[MARGIN]), int(metadata[LAYER_STRIDE])
+        margin, stride = int(metadata[MARGIN]), int(metadata[PRIOR_STRIDE])
         if not 0 <= margin <= MOST_MARGIN:
             raise ValueError(f"{MARGIN} {margin}")
-        if stride not in LAYER_STRIDES:
-            raise ValueError(f"{LAYER_STRIDE} {stride}")
+        if stride not in PRIOR_STRIDES:
+            raise ValueError(f"{PRIOR_STRIDE} {stride}")
     except ValueError as error:  # text that is none, too
         raise InputError(f"{path}: damaged metadata ({error}); {anew}") from None
     propagation, options = _session(model, path), _freeing()
 
-    def run_network(image: Array, trimap: Array, layers: Array) -> Array:
-        return network.run(["alpha"], {"image": image, "trimap": trimap, "layers": layers})[0]
+    def run_network(image: Array, trimap: Array, prior: Array) -> Array:
+        return network.run(["alpha"], {"image": image, "trimap": trimap, "prior": prior})[0]
 
-    def run_spread(cells: Array) -> Array:
-        return propagation.run(None, {"cells": cells}, options)[0]
+    def run_spread(pooled: Array) -> Array:
+        return propagation.run(None, {"pooled": pooled}, options)[0]
 
     return Engine(run_network, run_spread, margin, stride, f"ONNX Runtime ({path})")
 
@@ -125,16 +125,16 @@ def torch_engine(folder: Path, device: str) -> Engine:
 
     where = choose_device(device)
     student = load_student(folder).to(where)
-    stride = student.config.layer_stride
+    stride = student.config.prior_stride
 
-    def run_network(image: Array, trimap: Array, layers: Array) -> Array:
+    def run_network(image: Array, trimap: Array, prior: Array) -> Array:
         with torch.inference_mode():
-            inputs = (torch.from_numpy(array).to(where) for array in (image, trimap, layers))
+            inputs = (torch.from_numpy(array).to(where) for array in (image, trimap, prior))
             return student(*inputs).alpha.cpu().numpy()
 
-    def run_spread(cells: Array) -> Array:
+    def run_spread(pooled: Array) -> Array:
         with torch.inference_mode():
-            return spread(torch.from_numpy(cells).to(where), steps_of(stride)).cpu().numpy()
+            return spread(torch.from_numpy(pooled).to(where), steps_of(stride)).cpu().numpy()
 
     return Engine(run_network, run_spread, margin(student), stride, f"PyTorch on {where} ({folder})")
 
@@ -142,10 +142,10 @@ def torch_engine(folder: Path, device: str) -> Engine:
 def flipping(engine: Engine) -> Engine:
     """The same engine, averaging over the image and its mirror images (test-time augmentation)."""
 
-    def run_network(image: Array, trimap: Array, layers: Array) -> Array:
+    def run_network(image: Array, trimap: Array, prior: Array) -> Array:
         alphas = []
         for axes in ((), (3,), (2,), (2, 3)):
-            inputs = (np.ascontiguousarray(np.flip(array, axes)) for array in (image, trimap, layers))
+            inputs = (np.ascontiguousarray(np.flip(array, axes)) for array in (image, trimap, prior))
             alphas.append(np.flip(engine.network(*inputs), axes))
         return np.mean(alphas, axis=0)
 

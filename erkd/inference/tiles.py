@@ -22,7 +22,7 @@ from erkd.students import EPSILON, LIGHT, MULTIPLE
 KEPT = 416  # pixels along a tile, its margins apart: one tile sees a megapixel
 LARGE = 1 << 21  # pixels: below it, what is freed is less than the time it would cost to have it back
 STRIP = 256  # rows that are reduced at a time
-CELLS = 1 << 17  # that the layers of an image may have: two megapixels at stride 4
+CELLS = 1 << 17  # of an image's prior at most: two megapixels at stride 4
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
     most `tile` x `tile` pixels (of any proportions) at once, margins included.
     """
     scale = 255 if alpha.dtype == np.uint8 else 1
-    layers, stride = whole_layers(engine, image, trimap)
+    prior, stride = whole_prior(engine, image, trimap)
     if trimap.size > LARGE:
         release()
     np.multiply(trimap == FOREGROUND, scale, out=alpha, casting="unsafe")
@@ -60,7 +60,7 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
         found = engine.network(
             unit(channels_first(padded(image, seen))),
             trimap_unit(channels_first(padded(trimap, seen)[:, :, None])),
-            channels_first(enlarged(layers, stride, seen, engine.layer_stride)),
+            channels_first(enlarged(prior, stride, seen, engine.prior_stride)),
         )[0, 0]
         target = kept.of(alpha)
         inner = Box(
@@ -70,21 +70,21 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
         target[:] = np.rint(found * 255) if scale == 255 else found
 
 
-def whole_layers(engine: Engine, image: NDArray[Any], trimap: Bytes) -> tuple[Array, int]:
-    """`spread`'s layers of the whole image, h x w x 12, and the pixels along a cell.
+def whole_prior(engine: Engine, image: NDArray[Any], trimap: Bytes) -> tuple[Array, int]:
+    """`spread`'s prior of the whole image, h x w x 12, and the pixels along a cell.
 
-    A cell has `layer_stride` pixels, as `propagate`'s, and more where there would be more than `CELLS` cells: memory
+    A cell has `prior_stride` pixels, as `propagate`'s, and more where there would be more than `CELLS` cells: memory
     stays bounded, and what comes from far away needs no detail.
     """
-    stride = engine.layer_stride
+    stride = engine.prior_stride
     while trimap.size > CELLS * stride**2:
         stride *= 2
-    cells = reduced(image, trimap, stride, MULTIPLE // engine.layer_stride)
-    return engine.spread(cells)[0].transpose(1, 2, 0), stride
+    pooled = pool_known(image, trimap, stride, MULTIPLE // engine.prior_stride)
+    return engine.spread(pooled)[0].transpose(1, 2, 0), stride
 
 
-def reduced(image: NDArray[Any], trimap: Bytes, stride: int, multiple: int) -> Array:
-    """`propagation.cells` of `stride` x `stride` pixels, 1 x 11 x h x w, strip by strip.
+def pool_known(image: NDArray[Any], trimap: Bytes, stride: int, multiple: int) -> Array:
+    """`propagation.pool_known` in numpy, 1 x 11 x h x w for cells of `stride` x `stride` pixels, strip by strip.
 
     h and w are multiples of `multiple`.
     """
@@ -106,12 +106,12 @@ def reduced(image: NDArray[Any], trimap: Bytes, stride: int, multiple: int) -> A
     return result
 
 
-def enlarged(layers: Array, stride: int, box: Box, cell: int) -> Array:
-    """The part of h x w x 12 layers that lies at `box`, with cells of `cell` pixels instead of `stride`."""
+def enlarged(prior: Array, stride: int, box: Box, cell: int) -> Array:
+    """The part of the prior, h x w x 12, that lies at `box`, with cells of `cell` pixels instead of `stride`."""
     if stride == cell:
-        return box.of(layers, cell)
+        return box.of(prior, cell)
     top, left = max(box.top // stride - 1, 0), max(box.left // stride - 1, 0)
-    part = layers[top : -(-box.bottom // stride) + 1, left : -(-box.right // stride) + 1]
+    part = prior[top : -(-box.bottom // stride) + 1, left : -(-box.right // stride) + 1]
     size = part.shape[1] * stride // cell, part.shape[0] * stride // cell
     fine = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
     top, left = box.top - top * stride, box.left - left * stride

@@ -37,8 +37,8 @@ class StudentConfig:
     dilation: int
 
     @property
-    def layer_stride(self) -> int:
-        """Pixels along a cell of the layers that the first guess is made of."""
+    def prior_stride(self) -> int:
+        """The stride of the prior, pixels."""
         return 8 if self.coarse else 4
 
 
@@ -91,23 +91,23 @@ class Student(nn.Module):
         self.decoder = Decoder(widths, skips)
         self.head = Head(widths[-1], head_cues(config), width)
 
-    def forward(self, image: Tensor, trimap: Tensor, layers: Tensor | None = None) -> Matte:
+    def forward(self, image: Tensor, trimap: Tensor, prior: Tensor | None = None) -> Matte:
         """`image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5, 1; H, W multiples of 32.
 
-        `layers` B x 12 x H/s x W/s are `propagate`'s of stride `config.layer_stride`. A tile of a larger image brings
-        those of the whole, which alone have unlimited reach; without them they are computed from the input itself.
+        `prior` B x 12 x H/s x W/s is `propagate`'s at stride `config.prior_stride`. A tile of a larger image brings
+        that of the whole, which alone has unlimited reach; without it, it is computed from the input itself.
         """
-        config, stride = self.config, self.config.layer_stride
+        config, stride = self.config, self.config.prior_stride
         is_background, is_foreground = (trimap == 0).to(image.dtype), (trimap == 1).to(image.dtype)
         unknown = 1 - is_background - is_foreground
         with torch.autocast(image.device.type, enabled=False):  # small shares are divided by small shares
-            if layers is None:
-                layers = propagate(image, trimap, stride, FEWER if self.training else STEPS)
-            guess = first_guess(image, layers, stride)
+            if prior is None:
+                prior = propagate(image, trimap, stride, FEWER if self.training else STEPS)
+            guess = first_guess(image, prior, stride)
             seen = [image, is_background, unknown, is_foreground, guess]
             if config.coarse:
                 seen, stride = [avg_pool2d(part, 2) for part in seen], stride // 2
-            cues = project(seen[0], layers, stride)
+            cues = project(seen[0], prior, stride)
         inputs = torch.cat([2 * seen[0] - 1, *seen[1:], cues], dim=1)
         levels = self.encoder(avg_pool2d(inputs, 2) if config.half and not config.coarse else inputs)
         by_stride = dict(zip(self.encoder.strides, levels, strict=True))
@@ -130,7 +130,7 @@ def head_cues(config: StudentConfig) -> int:
 
 
 def margin(student: nn.Module) -> int:
-    """Pixels around it that an alpha depends on, layers apart: a tile has to see so many."""
+    """The receptive-field radius in pixels, the prior excluded: a tile has to see so many around it."""
     encoder: Any = student.encoder
     return REACH * int(encoder.strides[-1])
 

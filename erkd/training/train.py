@@ -14,7 +14,7 @@ from erkd.distill.methods import build_methods
 from erkd.distill.schedule import envelope
 from erkd.evaluation.metrics.official import mse, pair, sad
 from erkd.features.cache import Kind, images_digest, open_features
-from erkd.features.images import Pictures
+from erkd.features.images import TeacherImages
 from erkd.inference.predict import predict_alpha
 from erkd.io.files import sha256, write_text
 from erkd.io.images import load_alpha, load_image, load_trimap
@@ -97,7 +97,7 @@ def train_student(
     if params.features.online:
         from erkd.features.online import online_features  # open_clip, which training needs for this alone
 
-        pictures = Pictures(batches.table, batches.rows)
+        pictures = TeacherImages(batches.table, batches.rows)
         cache = online_features(cache, root / "models/teacher", pictures, str(device))
     config, text = student_config(params.student, cache.text.shape), torch.from_numpy(cache.text)
     given = given_student(root, params.distill.init_from)

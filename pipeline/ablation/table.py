@@ -1,4 +1,4 @@
-"""Compare the cells of the ablation. Reads scores/, cells.yaml, data/; writes table.csv, table.md and two figures."""
+"""Compare the ablation's trials. Reads scores/, trials.yaml, data/; writes table.csv, table.md and two figures."""
 
 from pathlib import Path
 

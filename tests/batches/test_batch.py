@@ -45,10 +45,10 @@ def test_theta_samples_the_whole_image_where_the_crop_was_cut(crops):
     whole = torch.stack(
         [
             torch.from_numpy(load_alpha(crops.table.parent / crops.rows[i].alpha))[None]
-            for i in batch.views[0].index
+            for i in batch.crops[0].index
         ]
     )
-    grid = affine_grid(batch.views[0].theta, [3, 1, 64, 64], align_corners=False)
+    grid = affine_grid(batch.crops[0].theta, [3, 1, 64, 64], align_corners=False)
     sampled = grid_sample(whole, grid, mode="bilinear", padding_mode="border", align_corners=False)
     # OpenCV interpolates with 5-bit weights
     assert (sampled - batch.alpha).abs().max() < 0.03

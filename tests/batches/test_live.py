@@ -1,12 +1,13 @@
-"""Live batches: exact composites, aligned views, the same on every call; trimaps equal on every device."""
+"""Live batches: exact composites, aligned crops, the same on every call; trimaps equal on every device."""
 
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
-from erkd.batches import photometry, training_batches
-from erkd.batches.live import LiveBatches, merge
+from erkd.batches import photometry
+from erkd.batches.batch import training_batches
+from erkd.batches.live import LiveBatches, over
 from erkd.batches.trimaps import draw_doubts, draw_trimaps, erode, trimap_in_torch
 from erkd.data.trimap_generation import Radii, _erode, trimap_from_radii
 from erkd.params import TrimapParams
@@ -34,20 +35,20 @@ def test_shapes_ranges_and_shares(live):
         assert batch.image.shape == batch.foreground.shape == batch.background.shape == (4, 3, 64, 64)
         assert 0 <= batch.image.min() <= batch.image.max() <= 1
         assert set(batch.trimap.unique().tolist()) <= {0.0, 0.5, 1.0}
-        shares = sum(view.share for view in batch.views)
+        shares = sum(crops.share for crops in batch.crops)
         torch.testing.assert_close(shares, torch.ones_like(shares))
-        torch.testing.assert_close(1 - batch.views[-1].share, batch.alpha)
+        torch.testing.assert_close(1 - batch.crops[-1].share, batch.alpha)
         assert (batch.alpha[batch.trimap == 1] > 0.98).all()
         assert (batch.alpha[batch.trimap == 0] < 0.02).all()
 
 
 def test_without_camera_effects_the_image_is_the_composite(live, monkeypatch):
     monkeypatch.setattr(LiveBatches, "_camera", lambda self, rngs, image: image)
-    live.distill = live.distill.model_copy(update={"light": 0.0})
+    live.distill = live.distill.model_copy(update={"linear_light": 0.0})
     batch = live[0]
     expected = batch.alpha * batch.foreground + (1 - batch.alpha) * batch.background
     torch.testing.assert_close(batch.image, expected)
-    live.distill = live.distill.model_copy(update={"light": 1.0})
+    live.distill = live.distill.model_copy(update={"linear_light": 1.0})
     batch = live[0]
     mixed = (batch.alpha > 0.2) & (batch.alpha < 0.8)
     assert ((batch.image - expected) * mixed).max() > 0.01  # light mixed is brighter than values mixed
@@ -64,32 +65,32 @@ def test_light_is_mixed_as_it_falls():
 
 
 def test_gloss_adds_highlights_to_foregrounds_alone(live):
-    live.distill = live.distill.model_copy(update={"gloss": 1e-9})  # as many draws, no highlights
+    live.distill = live.distill.model_copy(update={"highlights": 1e-9})  # as many draws, no highlights
     plain = live[0]
-    live.distill = live.distill.model_copy(update={"gloss": 1.0})
-    glossy = live[0]
-    assert torch.equal(plain.alpha, glossy.alpha)
-    assert (glossy.foreground >= plain.foreground - 1e-6).all()
-    lit = (glossy.foreground > plain.foreground + 1e-3).float().mean()
+    live.distill = live.distill.model_copy(update={"highlights": 1.0})
+    lit_up = live[0]
+    assert torch.equal(plain.alpha, lit_up.alpha)
+    assert (lit_up.foreground >= plain.foreground - 1e-6).all()
+    lit = (lit_up.foreground > plain.foreground + 1e-3).float().mean()
     assert 0.2 < lit < 0.7  # about half of the noise is positive; what is black or white stays
 
 
 def test_theta_finds_the_crop_in_its_layer(live, monkeypatch):
     monkeypatch.setattr("erkd.batches.live.FINE", 0)  # no layer is halved
-    live.distill = live.distill.model_copy(update={"merge": 0.0})
+    live.distill = live.distill.model_copy(update={"second_foreground": 0.0})
     batch = live[1]
-    view = batch.views[0]
+    crops = batch.crops[0]
     for i in range(4):
-        layer, _ = live.load(int(view.index[i]))
-        grid = affine_grid(view.theta[i : i + 1], [1, 4, 64, 64], align_corners=False)
+        layer, _ = live.load(int(crops.index[i]))
+        grid = affine_grid(crops.theta[i : i + 1], [1, 4, 64, 64], align_corners=False)
         piece = grid_sample(layer[None].float() / 255, grid, padding_mode="reflection", align_corners=False)
-        torch.testing.assert_close(piece[:, 3:], view.share[i : i + 1])
-    assert {int(i) for i in view.index} <= {0, 1}
+        torch.testing.assert_close(piece[:, 3:], crops.share[i : i + 1])
+    assert {int(i) for i in crops.index} <= {0, 1}
 
 
 def test_merged_foregrounds_cover_as_both_do():
     first, second = torch.tensor([0.5, 1.0, 0.0]), torch.tensor([0.5, 0.7, 0.2])
-    shares = merge(first, second)
+    shares = over(first, second)
     torch.testing.assert_close(sum(shares), 1 - (1 - first) * (1 - second))
 
 

@@ -11,8 +11,8 @@ from erkd.data.compositing import (
     camera_effects,
     composite,
     composite_official,
-    liken,
     place_background,
+    shift_mean_colour,
 )
 from erkd.io.files import InputError, sha256
 from erkd.io.images import load_alpha, load_image, save_image
@@ -99,10 +99,10 @@ def test_camera_effects_are_mild(rng):
     assert any((camera_effects(image, np.random.default_rng(seed)) != image).any() for seed in range(12))
 
 
-def test_likened_backgrounds_approach_the_foreground():
+def test_shifted_backgrounds_approach_the_foreground():
     foreground, background = np.full((4, 4, 3), 0.7, np.float32), np.full((4, 4, 3), 0.3, np.float32)
     np.testing.assert_allclose(
-        liken(background, foreground, np.ones((4, 4), np.float32), 0.5), 0.5, atol=1e-6
+        shift_mean_colour(background, foreground, np.ones((4, 4), np.float32), 0.5), 0.5, atol=1e-6
     )
 
 

@@ -29,7 +29,7 @@ METHODS = {
     "matting": ["matting"],
 }
 DISTILL = DistillParams(
-    init_from=None, compositing="live", merge=0.5, light=0.5, gloss=0.5, steps=2,
+    init_from=None, compositing="live", second_foreground=0.5, linear_light=0.5, highlights=0.5, steps=2,
     batch_size=2, crop=64, learning_rate=1e-3,
     weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=2, laplacian=0.2,
 )  # fmt: skip

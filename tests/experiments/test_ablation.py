@@ -7,7 +7,7 @@ import torch
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
-from erkd.experiments.trials import prepare_cell, read_cells
+from erkd.experiments.trials import prepare_trial, read_trials
 from erkd.io.files import sha256
 from erkd.params import load_params
 from erkd.training.train import train_student
@@ -16,7 +16,7 @@ from tests.support.documents import section
 from tests.support.project import TINY, clone, merge, run, stages_run
 
 pytestmark = pytest.mark.slow
-CELLS = ["none-full", "erkd-full", "matting-full", "none-longer", "none-base"]
+TRIALS = ["none-full", "erkd-full", "matting-full", "none-longer", "none-base"]
 STEPS = {"distill": {"steps": 5}}
 
 
@@ -24,8 +24,8 @@ STEPS = {"distill": {"steps": 5}}
 def ablated(tmp_path_factory):
     """A clone after the README's first command, which printed what output.txt holds."""
     folder = clone(tmp_path_factory.mktemp("ablation") / "erkd", {})
-    few = {"seeds": [1, 2], "names": CELLS, "cells": {"none-teacher": STEPS, "none-longer": STEPS}}
-    for name, changes in (("params", TINY), ("cells", few)):
+    few = {"seeds": [1, 2], "names": TRIALS, "trials": {"none-teacher": STEPS, "none-longer": STEPS}}
+    for name, changes in (("params", TINY), ("trials", few)):
         yaml = YAML()
         settings = yaml.load(folder / f"ablation/{name}.yaml")
         merge(settings, changes)
@@ -43,12 +43,12 @@ def lines(path):
         return list(csv.DictReader(stream))
 
 
-def test_one_command_runs_every_cell_and_compares_them(ablated):
+def test_one_command_runs_every_trial_and_compares_them(ablated):
     ran = stages_run((ablated / "output.txt").read_text())
-    assert {f"ablation/dvc.yaml:cell@{name}-{seed}" for name in CELLS for seed in (1, 2)} < set(ran)
+    assert {f"ablation/dvc.yaml:trial@{name}-{seed}" for name in TRIALS for seed in (1, 2)} < set(ran)
     table = lines(ablated / "ablation/table.csv")
     assert [(f"{row['method']}-{row['variant']}", row["seed"]) for row in table] == [
-        (name, seed) for name in CELLS for seed in ("1", "2")
+        (name, seed) for name in TRIALS for seed in ("1", "2")
     ]
     assert all(float(row["sad"]) > 0 and float(row["seconds"]) > 0 and row["set"] == "test" for row in table)
     assert {row["steps"] for row in table if row["variant"] == "longer"} == {"5"}
@@ -63,24 +63,24 @@ def test_git_sees_the_results_and_no_data(ablated):
     listed = run("git status --porcelain -uall ablation", ablated).split()[1::2]
     assert sorted(listed) == [
         f"ablation/{name}" for name in
-        ("cells.yaml", "differences.png", "dvc.lock", "params.yaml", "table.csv", "table.md", "trade_off.png")
+        ("trials.yaml", "differences.png", "dvc.lock", "params.yaml", "table.csv", "table.md", "trade_off.png")
     ]  # fmt: skip
 
 
-def test_one_command_reruns_one_cell_with_the_same_result(ablated):
+def test_one_command_reruns_one_trial_with_the_same_result(ablated):
     command = commands()[1]
     name = command.split("@")[1]
     before = lines(ablated / f"ablation/scores/{name}.csv")
-    weights = sha256(ablated / f"ablation/cells/{name}/models/student/student.safetensors")
-    assert stages_run(run(command, ablated)) == [f"ablation/dvc.yaml:cell@{name}"]
+    weights = sha256(ablated / f"ablation/trials/{name}/models/student/student.safetensors")
+    assert stages_run(run(command, ablated)) == [f"ablation/dvc.yaml:trial@{name}"]
     after = lines(ablated / f"ablation/scores/{name}.csv")
     for row in (*before, *after):
         del row["seconds"]
     assert before == after
-    assert weights == sha256(ablated / f"ablation/cells/{name}/models/student/student.safetensors")
+    assert weights == sha256(ablated / f"ablation/trials/{name}/models/student/student.safetensors")
 
 
-def test_every_cell_is_a_run_in_mlflow(ablated):
+def test_every_trial_is_a_run_in_mlflow(ablated):
     code = (
         "import mlflow; from pathlib import Path; from erkd.tracking.store import store_uri\n"
         "mlflow.set_tracking_uri(store_uri(Path('.')))\n"
@@ -89,17 +89,17 @@ def test_every_cell_is_a_run_in_mlflow(ablated):
     )
     (ablated / "query.py").write_text(code)
     printed = run("PYTHONPATH=. python -W ignore query.py", ablated).splitlines()[-1]
-    assert all(f"cell@{name}-{seed}" in printed for name in CELLS for seed in (1, 2))
+    assert all(f"trial@{name}-{seed}" in printed for name in TRIALS for seed in (1, 2))
 
 
-def test_a_changed_cell_is_run_again_and_no_other(ablated):
+def test_a_changed_trial_is_run_again_and_no_other(ablated):
     yaml = YAML()
-    settings = yaml.load(ablated / "ablation/cells.yaml")
-    settings["cells"]["erkd-full"]["kd"]["weight"] = 0.5
-    yaml.dump(settings, ablated / "ablation/cells.yaml")
+    settings = yaml.load(ablated / "ablation/trials.yaml")
+    settings["trials"]["erkd-full"]["kd"]["weight"] = 0.5
+    yaml.dump(settings, ablated / "ablation/trials.yaml")
     ran = stages_run(run("dvc repro ablation/dvc.yaml", ablated))
     assert sorted(ran) == [
-        f"ablation/dvc.yaml:{name}" for name in ("cell@erkd-full-1", "cell@erkd-full-2", "table")
+        f"ablation/dvc.yaml:{name}" for name in ("trial@erkd-full-1", "trial@erkd-full-2", "table")
     ]
 
 
@@ -110,15 +110,15 @@ def test_methods_of_a_seed_share_first_weights_and_batches(ablated):
     root = ablated / "ablation"
 
     def trained(name, seed):
-        cell = prepare_cell(root, name, seed)
-        params = load_params(cell.folder / "params.yaml")
+        trial = prepare_trial(root, name, seed)
+        params = load_params(trial.folder / "params.yaml")
         still = params.distill.model_copy(update={"steps": 2, "learning_rate": 1e-12, "weight_decay": 0.0})
         params = params.model_copy(update={"distill": still})
-        train_student(cell.folder, params, lambda step, record: None)
-        weights = load_file(cell.student / "student.safetensors")
+        train_student(trial.folder, params, lambda step, record: None)
+        weights = load_file(trial.student / "student.safetensors")
         return torch.cat([value.flatten().double() for value in weights.values()])
 
-    names = [name for name in read_cells(root)["cells"] if name.endswith("-full")]
+    names = [name for name in read_trials(root)["trials"] if name.endswith("-full")]
     assert len(names) >= 8
     plain = trained("none-full", 1)
     assert {name: (trained(name, 1) - plain).abs().max() < 1e-5 for name in names} == dict.fromkeys(

@@ -7,44 +7,44 @@ from PIL import Image
 
 from erkd.experiments.ablation_figures import draw_differences, draw_trade_off
 from erkd.experiments.ablation_table import report, verdict
-from erkd.experiments.paired import as_long, by_cell, gap
-from erkd.experiments.trials import CellRow
+from erkd.experiments.paired import as_long, by_trial, paired_difference
+from erkd.experiments.trials import TrialRow
 
 
 def row(method, seed, sad, variant="full", set="test", steps=10, seconds=10.0, params=290_000):
-    return CellRow(method, variant, seed, set, sad, 0.01, 2.0, 3.0, params, steps, seconds)
+    return TrialRow(method, variant, seed, set, sad, 0.01, 2.0, 3.0, params, steps, seconds)
 
 
-def cell(*sads, **settings):
+def trial(*sads, **settings):
     return {seed: row("none", seed, sad, **settings) for seed, sad in enumerate(sads, 1)}
 
 
 def test_an_interval_by_hand():
-    found = gap(cell(4.0, 5.0, 9.0), cell(3.0, 3.0, 6.0))  # differences 1, 2, 3
+    found = paired_difference(trial(4.0, 5.0, 9.0), trial(3.0, 3.0, 6.0))  # differences 1, 2, 3
     assert found.mean == pytest.approx(2)
     assert found.high - found.mean == pytest.approx(
         4.302653 / math.sqrt(3), rel=1e-6
     )  # t for 2 degrees, s = 1
     assert found.low == pytest.approx(4 - found.high)
     assert (found.n, found.sign) == (3, 0)
-    assert gap(cell(4.0, 5.0, 9.1), cell(3.0, 4.0, 8.0)).sign == 1
-    assert gap(cell(3.0, 4.0, 8.0), cell(4.0, 5.0, 9.1)).sign == -1
+    assert paired_difference(trial(4.0, 5.0, 9.1), trial(3.0, 4.0, 8.0)).sign == 1
+    assert paired_difference(trial(3.0, 4.0, 8.0), trial(4.0, 5.0, 9.1)).sign == -1
 
 
 def test_only_seeds_that_both_have_are_paired():
-    second = cell(3.0, 3.0)
-    assert gap(cell(4.0, 5.0, 900.0), second).n == 2
-    assert gap(cell(4.0), second).high == math.inf
+    second = trial(3.0, 3.0)
+    assert paired_difference(trial(4.0, 5.0, 900.0), second).n == 2
+    assert paired_difference(trial(4.0), second).high == math.inf
     with pytest.raises(ValueError, match="no seed"):
-        gap({7: row("none", 7, 1.0)}, second)
+        paired_difference({7: row("none", 7, 1.0)}, second)
 
 
 def test_plain_training_of_as_many_seconds():
-    cells = {
-        "none-full": cell(4.0),
-        "none-longer": cell(4.0, seconds=13.0),
-        "none-longest": cell(4.0, seconds=20.0),
-        "none-base": cell(4.0, seconds=11.5),  # another student is no control
+    trials = {
+        "none-full": trial(4.0),
+        "none-longer": trial(4.0, seconds=13.0),
+        "none-longest": trial(4.0, seconds=20.0),
+        "none-base": trial(4.0, seconds=11.5),  # another student is no control
     }
     for seconds, name in (
         (10.0, "none-full"),
@@ -53,7 +53,7 @@ def test_plain_training_of_as_many_seconds():
         (15.0, "none-longest"),
         (30.0, None),
     ):
-        assert as_long(cells, cell(3.0, seconds=seconds)) == name
+        assert as_long(trials, trial(3.0, seconds=seconds)) == name
 
 
 def rows_with(erkd):
@@ -72,7 +72,7 @@ def test_the_verdict_says_how_erkd_stands_to_every_method_and_part():
     rows = rows_with(0.5)
     rows += [row("erkd", seed, 5.2 + seed, variant="no_erm") for seed in (1, 2, 3)]
     rows += [row("erkd", seed, 4.5 + seed + 0.3 * (seed - 2), variant="no_mffm") for seed in (1, 2, 3)]
-    last = verdict(by_cell(rows, "test"), "test").split(". ")[-1]
+    last = verdict(by_trial(rows, "test"), "test").split(". ")[-1]
     assert last.startswith("ERKD is better than ")
     better, worse, alike = last.removesuffix(".").split("; ")
     assert "ERKD (ERM off)" in better
@@ -93,7 +93,7 @@ def test_the_first_line_says_what_came_out(erkd, said):
     assert "higher than plain training of the other methods: colours of F and B" in first
     assert "closed form 6.500" in text
     assert text.count("| BCD | 6.013 |") == 4  # twice for each set
-    assert verdict(by_cell(rows, "test"), "test") in first
+    assert verdict(by_trial(rows, "test"), "test") in first
 
 
 def test_a_single_seed_has_no_interval(tmp_path):

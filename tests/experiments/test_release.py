@@ -8,16 +8,16 @@ import cv2
 import numpy as np
 import pytest
 from skimage import data
-from test_matter import photo
 
 from benchmarks.release import readme_table
 from erkd import Matter
-from erkd.experiments.release import WEIGHTS, ReleaseRow, home, hours_added, publish
+from erkd.experiments.release import WEIGHTS, ReleaseRow, hours_added, publish, publish_folder
 from erkd.io.files import read_json, sha256
 from erkd.io.tables import read_results
 from erkd.params import load_params
 from erkd.students.student import save_student
 from pipeline import release
+from tests.inference.test_matter import photo
 from tests.support import ROOT
 from tests.support.students import small_student
 
@@ -69,9 +69,9 @@ def test_the_shipped_student_is_the_default():
 
 
 def test_controls_stay_out_of_the_package_and_can_be_scored():
-    assert home(ROOT / "release", "small") == WEIGHTS / "small"
+    assert publish_folder(ROOT / "release", "small") == WEIGHTS / "small"
     for size in SIZES:
-        folder = home(ROOT / "release", f"{size}-plain")
+        folder = publish_folder(ROOT / "release", f"{size}-plain")
         assert folder == ROOT / f"release/controls/{size}-plain"
         card, own = read_json(folder / "card.json"), read_json(WEIGHTS / size / "card.json")
         assert card["settings"]["kd"]["methods"] == []
@@ -113,7 +113,7 @@ def test_the_hours_of_all_pieces_count(tmp_path, monkeypatch):
 
 def test_a_training_in_pieces_is_published_once_and_leaves_nothing(tmp_path, monkeypatch):
     """Of other settings nothing is taken up."""
-    for name in ("params.yaml", "cells.yaml"):
+    for name in ("params.yaml", "trials.yaml"):
         shutil.copy(ROOT / "release" / name, tmp_path)
     params, given, published = load_params(tmp_path / "params.yaml"), [], []
 

@@ -17,7 +17,7 @@ from erkd.export.onnx import AlphaOnly, export_onnx, export_student, largest_dif
 from erkd.export.propagation import made_of, traced
 from erkd.io.files import InputError, read_json, sha256
 from erkd.params import ExportParams
-from erkd.students import LAYER_STRIDES
+from erkd.students import PRIOR_STRIDES
 from erkd.students.blocks import double
 from erkd.students.prior.propagation import propagate
 
@@ -25,27 +25,27 @@ PARAMS = ExportParams(opset=18, tolerance=1e-4)
 
 
 class SmallStudent(nn.Module):
-    """Halves, convolves, doubles; known regions as the trimap says. The layers add a little."""
+    """Halves, convolves, doubles; known regions as the trimap says. The prior adds a little."""
 
-    def __init__(self, layer_stride: int = 4) -> None:
+    def __init__(self, prior_stride: int = 4) -> None:
         super().__init__()
         self.encoder = SimpleNamespace(strides=[2])
-        self.config = SimpleNamespace(layer_stride=layer_stride)
+        self.config = SimpleNamespace(prior_stride=prior_stride)
         self.down = nn.Sequential(nn.Conv2d(4, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU6())
         self.up = nn.Conv2d(8, 1, 3, padding=1)
 
-    def forward(self, image: Tensor, trimap: Tensor, layers: Tensor | None = None) -> SimpleNamespace:
-        stride = self.config.layer_stride
-        layers = propagate(image, trimap, stride) if layers is None else layers
+    def forward(self, image: Tensor, trimap: Tensor, prior: Tensor | None = None) -> SimpleNamespace:
+        stride = self.config.prior_stride
+        prior = propagate(image, trimap, stride) if prior is None else prior
         features = self.down(torch.cat([image, trimap], dim=1))
-        features = features + interpolate(layers, scale_factor=stride // 2).mean(1, keepdim=True)
+        features = features + interpolate(prior, scale_factor=stride // 2).mean(1, keepdim=True)
         alpha = double(self.up(features).sigmoid())
         return SimpleNamespace(alpha=torch.where(trimap == 0.5, alpha, trimap))
 
 
-def make_student(layer_stride: int = 4) -> SmallStudent:
+def make_student(prior_stride: int = 4) -> SmallStudent:
     torch.manual_seed(0)
-    return SmallStudent(layer_stride).eval()
+    return SmallStudent(prior_stride).eval()
 
 
 def quiet_session(path: Path) -> onnxruntime.InferenceSession:
@@ -78,19 +78,19 @@ def test_any_batch_and_size_equals_pytorch(exported: Path) -> None:
 
 
 def test_layers_may_be_given(exported: Path) -> None:
-    image, trimap, layers = (
+    image, trimap, prior = (
         torch.rand(2, 3, 32, 64),
         torch.full((2, 1, 32, 64), 0.5),
         torch.rand(2, 12, 8, 16),
     )
-    inputs = {"image": image.numpy(), "trimap": trimap.numpy(), "layers": layers.numpy()}
+    inputs = {"image": image.numpy(), "trimap": trimap.numpy(), "prior": prior.numpy()}
     (alpha,) = quiet_session(exported).run(["alpha"], inputs)
-    expected = make_student()(image, trimap, layers).alpha.detach().numpy()
+    expected = make_student()(image, trimap, prior).alpha.detach().numpy()
     np.testing.assert_allclose(alpha, expected, atol=1e-5)
     assert np.abs(expected - make_student()(image, trimap).alpha.detach().numpy()).max() > 1e-3
 
 
-@pytest.mark.parametrize("stride", LAYER_STRIDES)
+@pytest.mark.parametrize("stride", PRIOR_STRIDES)
 def test_the_stored_propagation_is_of_this_source(stride: int) -> None:
     """Otherwise every export would trace it anew, for a minute."""
     recorded = {entry.key: entry.value for entry in onnx.load(traced(stride)).metadata_props}
@@ -98,7 +98,7 @@ def test_the_stored_propagation_is_of_this_source(stride: int) -> None:
 
 
 def test_a_coarser_first_guess_equals_pytorch_too(tmp_path: Path) -> None:
-    student = AlphaOnly(make_student(layer_stride=8))
+    student = AlphaOnly(make_student(prior_stride=8))
     export_onnx(student, tmp_path / "student.onnx", opset=18)
     assert largest_difference(student, tmp_path / "student.onnx") < 1e-5
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from test_resume import params, start
 
 from erkd.io.files import sha256
+from tests.pipeline.test_resume import params, start
 from tests.support import ROOT
 
 UNSHARE = ["unshare", "--map-root-user", "--mount", "bash", "-euc"]

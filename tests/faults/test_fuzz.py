@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_features import ColourTeacher
 
-from erkd.features.images import Pictures
+from erkd.features.images import TeacherImages
 from erkd.features.precompute import write_features
 from erkd.io.files import read_json, sha256, write_hash, write_json, write_record
 from erkd.io.tables import CompositeRow, read_table
 from erkd.params import FeaturesParams
 from erkd.students.student import save_student
+from tests.features.test_cache import ColourTeacher
 from tests.support import ROOT
 from tests.support.demo_site import photo_and_trimap, png
 from tests.support.fuzz_worker import OK
@@ -51,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sound files of every kind."""
     root = make_sound_tables(tmp_path_factory.mktemp("made"))
     table = root / "composites/manifest.csv"
-    pictures = Pictures(table, read_table(table, CompositeRow, "train"))
+    pictures = TeacherImages(table, read_table(table, CompositeRow, "train"))
     params = FeaturesParams(kinds=["composites"], levels=1, pca=2, online=False, batch_size=4)
     write_features(root / "features", {"composites": pictures}, ColourTeacher(), params, "cpu", root / "x")
     save_student(small_student(), root / "student", {})

@@ -88,10 +88,9 @@ def test_many_requests_at_once_are_answered_by_the_page(site: Site) -> None:
 @contextmanager
 def served_model(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The address and the process of `mlflow models serve` with a registered student."""
-    from test_registry import NAME, RECORD, _scores
-
     from erkd.tracking.candidate import Candidate
     from erkd.tracking.registry import register
+    from tests.tracking.test_registry import NAME, RECORD, _scores
 
     onnx = write_student(folder / "student.onnx", layers_count=False)
     metrics = {"validation": {"n": 1, "student": _scores(5)}}

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from erkd.features.cache import images_digest, open_features
-from erkd.features.images import Pictures
+from erkd.features.images import TeacherImages
 from erkd.features.online import OnlineMaps
 from erkd.features.pca import principal_directions
 from erkd.features.precompute import write_features
@@ -75,7 +75,7 @@ def composites(tmp_path, rng):
             )
         )
     write_table(rows, table)
-    return Pictures(table, rows)
+    return TeacherImages(table, rows)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def layers(tmp_path, rng):
         save_image(rng.random((32, 48, 3), dtype=np.float32), table.parent / f"{name}.png")
         rows.append(LayerRow(name, kind, "train", "t", "CC0", "net", f"{name}.png", file, 32, 48, 0, ""))
     write_table(rows, table)
-    return Pictures(table, rows)
+    return TeacherImages(table, rows)
 
 
 def write(folder, kinds, teacher=None, **settings):
@@ -256,7 +256,7 @@ def test_batch_size_and_place_change_no_byte(composites, tmp_path):
 
 def test_nothing_to_compute_is_refused(composites, tmp_path):
     with pytest.raises(InputError, match="no composites"):
-        write(tmp_path / "features", {"composites": Pictures(composites.table, [])})
+        write(tmp_path / "features", {"composites": TeacherImages(composites.table, [])})
 
 
 def test_another_teacher_is_refused(cache_folder):

@@ -8,15 +8,15 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
-from test_cli import erkd
-from test_matter import photo
 
 from erkd import Matter
 from erkd.inference.matte_files import choose_finish, find_jobs
 from erkd.io.files import InputError
 from erkd.io.image_files import open_image
 from erkd.io.images import load_alpha, load_image, save_image
+from tests.inference.test_matter import photo
 from tests.support.onnx_student import write_student
+from tests.test_cli import erkd
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from test_matter import photo
 
 from erkd.inference.engines import Engine, flipping, onnx_engine, torch_engine
 from erkd.inference.predict import predict_alpha
@@ -15,17 +14,18 @@ from erkd.inference.tiles import (
     enlarged,
     estimate,
     padded,
-    reduced,
+    pool_known,
     spans,
     tiles,
     unknown_box,
-    whole_layers,
+    whole_prior,
 )
 from erkd.io.images import trimap_unit, unit
-from erkd.students import LAYER_STRIDES
+from erkd.students import PRIOR_STRIDES
 from erkd.students.prior.closed_form import apply_line
 from erkd.students.prior.propagation import propagate
 from erkd.students.student import save_student
+from tests.inference.test_matter import photo
 from tests.support.onnx_student import write_student
 from tests.support.students import small_student
 
@@ -56,7 +56,7 @@ def smooth_photo(height, width):
 
 
 @pytest.mark.parametrize("size", [(64, 96), (70, 101), (33, 20)])
-def test_layers_are_those_of_propagation(student, size):
+def test_the_prior_is_that_of_propagation(student, size):
     image, trimap = photo(*size)
     padding = [(0, -side % 32) for side in size]
     inputs = (
@@ -66,32 +66,32 @@ def test_layers_are_those_of_propagation(student, size):
     expected = propagate(
         torch.from_numpy(inputs[0]).permute(2, 0, 1)[None],
         torch.from_numpy(inputs[1])[None, None],
-        student[1].layer_stride,
+        student[1].prior_stride,
     )
-    found, stride = whole_layers(student[1], image, trimap)
-    assert stride == student[1].layer_stride
+    found, stride = whole_prior(student[1], image, trimap)
+    assert stride == student[1].prior_stride
     found = found.transpose(2, 0, 1)[None]
     np.testing.assert_allclose(found[:, :8], expected[:, :8].numpy(), atol=2e-5)
-    means = torch.from_numpy(reduced(image, trimap, stride, 32 // stride)[:, :3])
+    means = torch.from_numpy(pool_known(image, trimap, stride, 32 // stride)[:, :3])
     guesses = [
-        apply_line(layers[:, 8:11], layers[:, 11:], means) for layers in (torch.from_numpy(found), expected)
+        apply_line(prior[:, 8:11], prior[:, 11:], means) for prior in (torch.from_numpy(found), expected)
     ]
     torch.testing.assert_close(*guesses, atol=1e-3, rtol=0)  # slopes along colours that do not vary are free
 
 
-@pytest.mark.parametrize("stride", LAYER_STRIDES)
+@pytest.mark.parametrize("stride", PRIOR_STRIDES)
 def test_strips_do_not_show(stride):
     image, trimap = photo(600, 40)  # more than one strip
-    both = reduced(image, trimap, stride, 8), reduced(unit(image), trimap, stride, 8)
+    both = pool_known(image, trimap, stride, 8), pool_known(unit(image), trimap, stride, 8)
     np.testing.assert_allclose(*both, atol=1e-6)
 
 
 def test_layers_of_large_images_are_of_fewer_cells(student, monkeypatch):
-    cell = student[1].layer_stride
+    cell = student[1].prior_stride
     image, trimap = smooth_photo(64 * cell, 82 * cell)
-    fine, _ = whole_layers(student[1], image, trimap)
+    fine, _ = whole_prior(student[1], image, trimap)
     monkeypatch.setattr("erkd.inference.tiles.CELLS", 3000)
-    coarse, stride = whole_layers(student[1], image, trimap)
+    coarse, stride = whole_prior(student[1], image, trimap)
     assert stride == 2 * cell
     assert coarse.shape == (32, -(-41 * cell // 32) * 32 // cell, 12)
     whole = enlarged(coarse, stride, Box(0, 64 * cell, 0, 82 * cell), cell)

@@ -109,8 +109,8 @@ def test_only_the_pipeline_keeps_outputs_in_the_cache(stages):
         assert all(settings["cache"] is False for out in stage["outs"] for settings in out.values())
 
 
-def test_cells_depend_on_every_setting_of_training():
-    """All sections but those of other stages; `seed` comes from the cell."""
+def test_trials_depend_on_every_setting_of_training():
+    """All sections but those of other stages; `seed` comes from the trial."""
     other = {
         "seed",
         "composite",
@@ -123,7 +123,7 @@ def test_cells_depend_on_every_setting_of_training():
         "report",
     }
     sections = set(yaml.safe_load((ROOT / "ablation/params.yaml").read_text(encoding="utf-8")))
-    for name in ("cell", "matting_teacher"):
+    for name in ("trial", "matting_teacher"):
         used = {key.split(".")[0] for key in ABLATION[name]["params"][0]["ablation/params.yaml"]}
         assert used == sections - other
 

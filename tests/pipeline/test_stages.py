@@ -249,10 +249,10 @@ def test_every_command_of_the_readme_is_run_above():
     by_hand = {
         "erkd demo": "tests/demo/test_server.py, at another port",
         "dvc repro ablation/dvc.yaml": "tests/experiments/test_ablation.py",
-        "dvc repro --force --single-item ablation/dvc.yaml:cell@erkd-full-1": "tests/experiments/test_ablation.py",
+        "dvc repro --force --single-item ablation/dvc.yaml:trial@erkd-full-1": "tests/experiments/test_ablation.py",
         "for stage in library composite trimap teacher features; "
         "do python -m pipeline.$stage --root release; done": "stages that `make repro` runs, on release/params.yaml",
-        "python -m pipeline.release --root release --cell small --minutes 9": "an hour; tests/experiments",
+        "python -m pipeline.release --root release --trial small --minutes 9": "an hour; tests/experiments",
         "make ui": "test_the_user_interface_answers, at another port",
         "source .venv/bin/activate": "`run` puts the environment's bin first",
         "make test": "what runs this",

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_teachers import row
 
 from erkd.io.images import load_image, save_image
 from erkd.io.tables import Sample, write_table
 from erkd.report.similarity import draw_similarity, similarity_tiles, write_index
 from erkd.report.teacher_maps import best_prompts, show_composites, show_photographs, similarity_maps
 from erkd.teachers.dense import TeacherFeatures
+from tests.teachers.test_teacher import row
 
 
 class ColourTeacher:

@@ -8,14 +8,11 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-from test_export import make_student
-from test_features import ColourTeacher
-from test_teachers import PARAMS as TEACHER_PARAMS
 
 from erkd.data.validation.facts import ROW_TYPES, read_frame
 from erkd.export.onnx import export_student
 from erkd.features.cache import open_features
-from erkd.features.images import Pictures
+from erkd.features.images import TeacherImages
 from erkd.features.precompute import write_features
 from erkd.inference.engines import onnx_engine
 from erkd.io.files import InputError, read_json, read_record, write_hash, write_json, write_record
@@ -25,8 +22,11 @@ from erkd.students.student import load_student, save_student
 from erkd.teachers.bootstrap.tune import build, model_config
 from erkd.teachers.teacher import load_teacher, save_teacher
 from erkd.tracking.fetch import fetch
+from tests.export.test_onnx import make_student
+from tests.features.test_cache import ColourTeacher
 from tests.support.sound_tables import make_sound_tables, table_paths
 from tests.support.students import small_student
+from tests.teachers.test_teacher import PARAMS as TEACHER_PARAMS
 
 FLIPS = 12  # places in a file, its first and last byte among them
 
@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder with every kind of file, as the stages write them."""
     root = make_sound_tables(tmp_path_factory.mktemp("made"))
     table = table_paths(root)["composites"]
-    pictures = Pictures(table, read_table(table, CompositeRow, "train"))
+    pictures = TeacherImages(table, read_table(table, CompositeRow, "train"))
     params = FeaturesParams(kinds=["composites"], levels=1, pca=2, online=False, batch_size=4)
     write_features(root / "features", {"composites": pictures}, ColourTeacher(), params, "cpu", root / "x")
     save_student(small_student(), root / "student", {})
@@ -162,10 +162,9 @@ def test_a_record_survives_another_layout_and_no_other_content(tmp_path: Path) -
 def test_a_registered_file_that_was_damaged_is_neither_fetched_nor_served(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from test_registry import NAME, RECORD, _scores
-
     from erkd.tracking.candidate import Candidate
     from erkd.tracking.registry import register
+    from tests.tracking.test_registry import NAME, RECORD, _scores
 
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from erkd.io.files import InputError
-from erkd.students import LAYER_STRIDES
+from erkd.students import PRIOR_STRIDES
 from erkd.students.edge_reserved import EdgeReserved, gradient_kernels
 from erkd.students.multimodal_fusion import build_dictionary
 from erkd.students.prior.propagation import fill, first_guess, project, propagate
@@ -36,12 +36,12 @@ def test_nothing_known_is_finite():
     torch.testing.assert_close(distance, torch.ones(1, 1, 8, 8))
 
 
-@pytest.mark.parametrize("stride", LAYER_STRIDES)
+@pytest.mark.parametrize("stride", PRIOR_STRIDES)
 def test_closed_form_and_projection_recover_alpha_where_colours_are_flat(stride):
     light, trimap, alpha = vertical_edge()
     image = light**0.8  # light is mixed, and stored by a curve: `to_light` undoes it
-    layers = propagate(image, trimap, stride)
-    cues = torch.cat([first_guess(image, layers, stride), project(image, layers, stride)], dim=1)
+    prior = propagate(image, trimap, stride)
+    cues = torch.cat([first_guess(image, prior, stride), project(image, prior, stride)], dim=1)
     torch.testing.assert_close(cues[:, :1], alpha, atol=0.02, rtol=0)
     torch.testing.assert_close(cues[:, 1:2], alpha, atol=0.02, rtol=0)
     assert cues[:, 2].max() < 0.02  # residual

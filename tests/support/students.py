@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from erkd.batches.batch import Batch, View
+from erkd.batches.batch import Batch, Crops
 from erkd.distill.methods import build_methods
 from erkd.features.cache import FeatureCache
 from erkd.features.space import CentredSpace
@@ -49,20 +49,20 @@ def vertical_edge(
 def edge_batch(size: int = 64, count: int = 2, **changes) -> Batch:
     image, trimap, alpha = vertical_edge(size, count)
     theta = torch.eye(2, 3).expand(count, 2, 3).contiguous()
-    views = (View(torch.arange(count), theta, torch.ones_like(alpha)),)
-    parts = {"image": image, "trimap": trimap, "alpha": alpha, "views": views}
+    crops = (Crops(torch.arange(count), theta, torch.ones_like(alpha)),)
+    parts = {"image": image, "trimap": trimap, "alpha": alpha, "crops": crops}
     return Batch(**parts | changes)
 
 
 def layered_batch(size: int = 64, count: int = 2, **changes) -> Batch:
     """`edge_batch` as a live composite: two foregrounds, of which the second adds nothing, and a background."""
     batch = edge_batch(size, count, **changes)
-    theta = batch.views[0].theta
+    theta = batch.crops[0].theta
     shares = (batch.alpha, torch.zeros_like(batch.alpha), 1 - batch.alpha)
-    views = tuple(View(torch.full((count,), i), theta, share) for i, share in enumerate(shares))
+    crops = tuple(Crops(torch.full((count,), i), theta, share) for i, share in enumerate(shares))
     colours = [torch.tensor(c)[None, :, None, None] for c in ([0.9, 0.1, 0.2], [0.1, 0.3, 0.8])]
     foreground, background = (c.expand_as(batch.image).contiguous() for c in colours)
-    return replace(batch, views=views, foreground=foreground, background=background)
+    return replace(batch, crops=crops, foreground=foreground, background=background)
 
 
 def random_cache(seed: int = 3, directions: int | None = None, shallow: int | None = None) -> FeatureCache:

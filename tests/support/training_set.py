@@ -15,7 +15,8 @@ SIZE = (80, 100)
 
 def distill(**changes) -> DistillParams:
     settings = {
-        "init_from": None, "compositing": "live", "merge": 0.5, "light": 0.5, "gloss": 0.5, "steps": 3,
+        "init_from": None, "compositing": "live", "steps": 3,
+        "second_foreground": 0.5, "linear_light": 0.5, "highlights": 0.5,
         "batch_size": 4, "crop": 64, "learning_rate": 1e-3,
         "weight_decay": 0.0, "warmup": 0.1, "ema_decay": 0.5, "validate_every": 4,
         "laplacian": 0.2,

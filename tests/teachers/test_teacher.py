@@ -16,7 +16,7 @@ from open_clip.transformer import VisionTransformer
 from torch import nn
 
 from erkd.features.cache import open_features
-from erkd.features.images import Pictures
+from erkd.features.images import TeacherImages
 from erkd.features.precompute import write_features
 from erkd.features.space import CentredSpace
 from erkd.io.files import InputError, sha256, write_record
@@ -354,7 +354,7 @@ def test_cached_features_are_the_live_ones(composites, tmp_path):
     save_teacher(tmp_path / "teacher", model, bootstrap.model_config(PARAMS), settings)
     teacher = load_teacher(tmp_path / "teacher")
     params = FeaturesParams(kinds=["composites"], levels=1, pca=None, online=False, batch_size=3)
-    kinds = {"composites": Pictures(*composites)}
+    kinds = {"composites": TeacherImages(*composites)}
     write_features(tmp_path / "cache", kinds, teacher, params, "cpu", tmp_path / "scratch")
     cache = open_features(tmp_path / "cache")
     data = 4 * 16 * 4 * 4 * 2

@@ -6,9 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_export import AlphaOnly, export_onnx, make_student
-from test_model_card import training_record
-from test_registry_model import IMAGE, TRIMAP, png_text, read_png_text
 
 from erkd.io.files import InputError, read_json, sha256, write_hash, write_json
 from erkd.io.tables import CompositeRow, TrimapRow, write_table
@@ -18,7 +15,10 @@ from erkd.tracking.registry import register
 from erkd.tracking.runs import find_runs
 from erkd.tracking.store import connect
 from pipeline.register import main
+from tests.export.test_onnx import AlphaOnly, export_onnx, make_student
 from tests.support import ROOT
+from tests.tracking.test_model_card import training_record
+from tests.tracking.test_served_model import IMAGE, TRIMAP, png_text, read_png_text
 
 NAME = "erkd-student"
 RECORD = {"parameters": 1_250_000, "training": training_record()}

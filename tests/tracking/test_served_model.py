@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from test_export import AlphaOnly, export_onnx, make_student
 
 from erkd.inference.predict import predict_alpha
+from tests.export.test_onnx import AlphaOnly, export_onnx, make_student
 
 if TYPE_CHECKING:
     from erkd.tracking.served_model import MattingModel

@@ -11,7 +11,7 @@ from erkd.training.loop import fit, learning_rate_factor, total_loss, update_ave
 from tests.support.students import edge_batch, small_student
 
 PARAMS = DistillParams(
-    init_from=None, compositing="stored", merge=0.5, light=0.5, gloss=0.5, steps=12,
+    init_from=None, compositing="stored", second_foreground=0.5, linear_light=0.5, highlights=0.5, steps=12,
     batch_size=2, crop=64, learning_rate=3e-3,
     weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
 )  # fmt: skip

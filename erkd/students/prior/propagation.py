@@ -51,11 +51,11 @@ def fill(colours: Tensor, known: Tensor, halvings: int) -> tuple[Tensor, Tensor]
 
 
 def propagate(image: Tensor, trimap: Tensor, stride: int, steps: tuple[int, ...] = STEPS) -> Tensor:
-    """Layers B x 12 x H/s x W/s of `image` B x 3 x H x W and `trimap` B x 1 x H x W of 0, 0.5, 1; see `spread`.
+    """The prior, B x 12 x H/s x W/s, of `image` B x 3 x H x W and `trimap` B x 1 x H x W of 0, 0.5, 1; see `spread`.
 
     `stride` s is 4 or 8; H and W are multiples of 32.
     """
-    return spread(cells(image, trimap, stride), steps_of(stride, steps))
+    return spread(pool_known(image, trimap, stride), steps_of(stride, steps))
 
 
 def steps_of(stride: int, steps: tuple[int, ...] = STEPS) -> tuple[int, ...]:
@@ -72,8 +72,8 @@ def to_light(image: Tensor) -> Tensor:
     return image * image.sqrt().sqrt()  # `LIGHT` by two roots: ONNX Runtime's power takes far longer
 
 
-def cells(image: Tensor, trimap: Tensor, stride: int) -> Tensor:
-    """What is known of each cell of s x s pixels, s the `stride`: B x 11 x H/s x W/s.
+def pool_known(image: Tensor, trimap: Tensor, stride: int) -> Tensor:
+    """Known colours averaged over cells of s x s pixels, s the `stride`: B x 11 x H/s x W/s.
 
     The mean colour (`to_light`'s); that of its known foreground, and its share; that of its known background, and
     its share.
@@ -86,25 +86,25 @@ def cells(image: Tensor, trimap: Tensor, stride: int) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def spread(cells: Tensor, steps: tuple[int, ...]) -> Tensor:
-    """Layers B x 12 x h x w of `cells` B x 11 x h x w; `steps` of conjugate gradients on each level, coarsest first.
+def spread(pooled: Tensor, steps: tuple[int, ...]) -> Tensor:
+    """The prior, B x 12 x h x w, of `pooled` B x 11 x h x w (`pool_known`).
 
-    h and w are multiples of 2^(levels - 1).
+    `steps` of conjugate gradients run on each level, coarsest first; h and w are multiples of 2^(levels - 1).
 
     Foreground colours everywhere and a log distance of them, the same of the background, and the closed form's
     line. The line's guess is the projection, believed where the colours differ and explain the cell.
     """
-    image, foreground, background = cells[:, :3], cells[:, 6:7], cells[:, 10:]
-    known = cells[:, 3:].unflatten(1, (2, 4)).flatten(0, 1)  # both at once, as a larger batch
+    image, foreground, background = pooled[:, :3], pooled[:, 6:7], pooled[:, 10:]
+    known = pooled[:, 3:].unflatten(1, (2, 4)).flatten(0, 1)  # both at once, as a larger batch
     filled = torch.cat(fill(known[:, :3], known[:, 3:], len(steps) - 1), dim=1)
-    layers = filled.unflatten(0, (-1, 2))
-    chosen, there = sample(image, cells[:, 3:].unflatten(1, (2, 4))[:, :, :3], cells[:, 6::4])
-    colours = there[:, None] * chosen + (1 - there[:, None]) * layers[:, :, :3]
-    layers = torch.cat([colours, layers[:, :, 3:]], dim=2).flatten(1, 2)
-    background_colour = layers[:, 4:7]
-    guess, residual, energy = compare(image, background_colour, layers[:, :3] - background_colour)
+    prior = filled.unflatten(0, (-1, 2))
+    chosen, there = sample(image, pooled[:, 3:].unflatten(1, (2, 4))[:, :, :3], pooled[:, 6::4])
+    colours = there[:, None] * chosen + (1 - there[:, None]) * prior[:, :, :3]
+    prior = torch.cat([colours, prior[:, :, 3:]], dim=2).flatten(1, 2)
+    background_colour = prior[:, 4:7]
+    guess, residual, energy = compare(image, background_colour, prior[:, :3] - background_colour)
     belief = BELIEF * torch.exp(-residual / 0.03) * energy / (energy + 0.05)
-    return torch.cat([layers, solve(image, foreground, background, guess, belief, steps)], dim=1)
+    return torch.cat([prior, solve(image, foreground, background, guess, belief, steps)], dim=1)
 
 
 def compare(image: Tensor, background: Tensor, difference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -121,19 +121,19 @@ def compare(image: Tensor, background: Tensor, difference: Tensor) -> tuple[Tens
     return alpha, residual, energy
 
 
-def first_guess(image: Tensor, layers: Tensor, stride: int) -> Tensor:
-    """The closed form's alpha, B x 1 x H x W, from `propagate`'s layers of that `stride`."""
-    slopes, intercept = enlarge((layers[:, 8:11], layers[:, 11:]), stride)
+def first_guess(image: Tensor, prior: Tensor, stride: int) -> Tensor:
+    """The closed form's alpha, B x 1 x H x W, from `propagate`'s prior at that `stride`."""
+    slopes, intercept = enlarge((prior[:, 8:11], prior[:, 11:]), stride)
     return apply_line(slopes, intercept, to_light(image))
 
 
-def project(image: Tensor, layers: Tensor, stride: int) -> Tensor:
-    """The cues beside the first guess, B x 5 x H x W, from `propagate`'s layers of that `stride`.
+def project(image: Tensor, prior: Tensor, stride: int) -> Tensor:
+    """The cues beside the first guess, B x 5 x H x W, from `propagate`'s prior at that `stride`.
 
     `compare`'s three and both log distances.
     """
-    background = layers[:, 4:7]
-    parts = background, layers[:, :3] - background, layers[:, 3:8:4]
+    background = prior[:, 4:7]
+    parts = background, prior[:, :3] - background, prior[:, 3:8:4]
     background, difference, distances = enlarge(parts, stride)
     return torch.cat([*compare(to_light(image), background, difference), distances], dim=1)
 

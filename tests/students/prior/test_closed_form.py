@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from erkd.students import LAYER_STRIDES
+from erkd.students import PRIOR_STRIDES
 from erkd.students.prior.closed_form import MINUS, VARIANCE, apply_line, relate, solve
 from erkd.students.prior.propagation import first_guess, propagate
 from tests.support.students import vertical_edge
@@ -60,7 +60,7 @@ def test_the_solution_is_that_of_the_linear_system():
 
 @pytest.mark.parametrize("size", [32, 64, 96])
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("stride", LAYER_STRIDES)
+@pytest.mark.parametrize("stride", PRIOR_STRIDES)
 def test_trimaps_of_one_value_are_finite(size, value, stride):
     image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     for picture in (image, torch.full_like(image, 0.3)):
@@ -70,7 +70,7 @@ def test_trimaps_of_one_value_are_finite(size, value, stride):
         torch.testing.assert_close(alpha, torch.full_like(alpha, value), atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("stride", LAYER_STRIDES)
+@pytest.mark.parametrize("stride", PRIOR_STRIDES)
 def test_a_known_side_carries_along_a_stripe(stride):
     """Two colours that meet without a gradient between known and unknown: alpha follows the colours."""
     image, trimap, alpha = vertical_edge(96, soft=40)

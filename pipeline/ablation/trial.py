@@ -1,8 +1,8 @@
-"""Train and score one cell of the ablation. Reads the shared data; writes cells/<cell>-<seed>/ and scores/."""
+"""Train and score one trial of the ablation. Reads the shared data; writes trials/<trial>-<seed>/ and scores/."""
 
 from pathlib import Path
 
-from erkd.experiments.trials import prepare_cell, processor_seconds, score_cell
+from erkd.experiments.trials import prepare_trial, processor_seconds, score_trial
 from erkd.io.tables import write_results
 from erkd.params import Params, load_params
 from erkd.tracking.training_run import track_training
@@ -11,9 +11,9 @@ from pipeline.common.sets import list_set
 from pipeline.common.stage import run_stage
 
 
-def main(root: Path, params: Params, cell: str, seed: str) -> None:
-    """Train as params.yaml and the cell say, mirrored to MLflow, and score every set."""
-    made = prepare_cell(root, cell, int(seed))
+def main(root: Path, params: Params, trial: str, seed: str) -> None:
+    """Train as params.yaml and the trial say, mirrored to MLflow, and score every set."""
+    made = prepare_trial(root, trial, int(seed))
     own = load_params(made.folder / "params.yaml")
     with track_training(made.folder, own) as log:
         start = processor_seconds()
@@ -22,9 +22,9 @@ def main(root: Path, params: Params, cell: str, seed: str) -> None:
     rows = []
     for set in ("test", *own.evaluate.sets):
         samples = list_set(made.folder, own, set)
-        rows.append(score_cell(made, set, samples, own, seconds))
+        rows.append(score_trial(made, set, samples, own, seconds))
     write_results(rows, made.scores)
 
 
 if __name__ == "__main__":
-    run_stage("cell", main, cell="", seed="")
+    run_stage("trial", main, trial="", seed="")
