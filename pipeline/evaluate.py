@@ -1,4 +1,5 @@
-"""Score the student beside the baselines: data/predictions/<set>, and metrics.json and per_image.csv in reports/."""
+"""Score the student, as users run it, beside the baselines. Reads models/, data/; writes data/predictions/<set>,
+metrics.json and per_image.csv in reports/."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -6,22 +7,21 @@ from pathlib import Path
 from erkd.evaluation.bootstrap import write_scores
 from erkd.evaluation.costs import clock_of, typical, write_costs
 from erkd.evaluation.scores import STUDENT, predict_samples, score_set
-from erkd.inference.predict import load_predictor
+from erkd.inference.matter import Matter
 from erkd.params import Params
-from erkd.runtime.device import choose_device, prepare_torch
 from pipeline.common.sets import list_methods, list_set, reports_of, resumable_set
 from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params, set: str) -> None:
-    prepare_torch(params.threads, params.deterministic)
-    predictor, rows = load_predictor(root / "models/student", params.device), []
-    device = choose_device(params.device).type
+    """ONNX Runtime runs the student on the CPU, PyTorch on CUDA: what `erkd matte` does."""
+    matter, rows = Matter.load(root / "models/student", params.device), []
+    device = matter.engine.device
     with ExitStack() as unfinished:
         for name in ("test", "validation") if set == "test" else (set,):
             samples, out_dir = list_set(root, params, name), root / "data/predictions" / name
             made, done = unfinished.enter_context(resumable_set(root, "evaluate", name, out_dir, device))
-            costs = predict_samples(predictor, samples, made, clock_of(device), done)
+            costs = predict_samples(matter, samples, made, clock_of(device), done)
             rows += score_set(samples, made, list_methods(root, name), done)
             write_costs({STUDENT: typical(costs)}, root / "reports", "evaluate", name)
         write_scores(rows, reports_of(root, set), params.evaluate.bootstrap, params.seed)

@@ -1,24 +1,22 @@
-"""Score the student with wrong trimaps beside the baselines. Reads models/student, data/wrong_trimaps and what
+"""Score the student with wrong trimaps beside the baselines. Reads models/, data/wrong_trimaps and what
 evaluate read and wrote of the test set; writes reports/robustness.json and data/predictions/wrong_trimaps."""
 
 from pathlib import Path
 
 from erkd.evaluation.robustness import score_given, score_variants, summarise_variants
-from erkd.inference.predict import load_predictor
+from erkd.inference.matter import Matter
 from erkd.io.files import write_json
 from erkd.params import Params
-from erkd.runtime.device import prepare_torch
 from pipeline.common.sets import list_methods, list_set
 from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:
     """The trimaps as drawn, on the same images, come first."""
-    prepare_torch(params.threads, params.deterministic)
-    predictor = load_predictor(root / "models/student", params.device)
+    matter = Matter.load(root / "models/student", params.device)
     samples, data = list_set(root, params, "test"), root / "data"
     wrong = data / "wrong_trimaps"
-    varied = score_variants(predictor, samples, wrong, data / "predictions/wrong_trimaps")
+    varied = score_variants(matter, samples, wrong, data / "predictions/wrong_trimaps")
     rows = score_given(samples, varied, data / "predictions/test", list_methods(root, "test")) + varied
     write_json(
         summarise_variants(rows, params.evaluate.bootstrap, params.seed), root / "reports/robustness.json"

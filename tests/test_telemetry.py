@@ -44,7 +44,7 @@ def test_what_the_user_set_stays():
     assert python(sys.executable, "-c", code, DO_NOT_TRACK="mine") == "mine 1\n"
 
 
-@pytest.mark.parametrize("module", ["erkd", "erkd.tracking.served_model"])
+@pytest.mark.parametrize("module", ["erkd", "erkd.inference.served_model"])
 def test_onnx_runtime_writes_nothing(tmp_path, module):
     """Its telemetry keeps `.ses` in the temporary folder and a database in ~/.cache, and sends what it gathers."""
     folders = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(tmp_path))

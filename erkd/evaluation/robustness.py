@@ -1,14 +1,13 @@
 """What becomes of a matte when the trimap is wrong: the variants of `erkd.data.wrong_trimaps`, scored."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from erkd.data.wrong_trimaps import TRIMAPS, VARIANTS, list_variant
 from erkd.evaluation.bootstrap import summarise
-from erkd.evaluation.scores import STUDENT, ScoreRow, predict_samples, score_samples, score_set
-from erkd.io.images import Array
+from erkd.evaluation.scores import STUDENT, Predictor, ScoreRow, predict_samples, score_samples, score_set
 from erkd.io.tables import Sample
 
 GIVEN = "given"
@@ -16,7 +15,7 @@ KEPT = ("sad", "sad_whole", "sad_whole_low", "sad_whole_high")
 
 
 def score_variants(
-    predictor: Callable[[Array, Array], Array], samples: Sequence[Sample], folder: Path, predictions: Path
+    predictor: Predictor, samples: Sequence[Sample], folder: Path, predictions: Path
 ) -> list[ScoreRow]:
     """The rows of every variant under `folder`: the student, predicting here, then the methods found there."""
     rows: list[ScoreRow] = []

@@ -6,16 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
+from numpy.typing import NDArray
 
 from erkd.evaluation.costs import Clock, Cost, measured
 from erkd.evaluation.metrics.official import Scores, score
 from erkd.io.files import InputError, atomic
-from erkd.io.images import Array, load_alpha, load_image, load_trimap, save_image
+from erkd.io.images import Bytes, load_alpha, load_pair, load_trimap, save_image
 from erkd.io.tables import Sample, shorten
 from erkd.runtime.parallel import Once, map_rows, progress
 
+Predictor = Callable[[Bytes, Bytes], NDArray[Any]]  # an image and a trimap to an alpha; `Matter` is one
 STUDENT = "student"
 NAMES = tuple(field.name for field in fields(Scores))
 
@@ -32,7 +35,7 @@ class ScoreRow:
 
 
 def predict_samples(
-    predictor: Callable[[Array, Array], Array],
+    predictor: Predictor,
     samples: Sequence[Sample],
     folder: Path,
     clock: Clock = time.process_time,
@@ -40,12 +43,12 @@ def predict_samples(
 ) -> list[Cost]:
     """Write `predictor`(image, trimap) of every sample as `folder`/<sample_id>.png; what each cost.
 
+    It is called as for a user's photo: `image` H x W x 3 and `trimap` H x W, uint8.
     With the folder `done`, samples that it records are not predicted again.
     """
 
     def predict(sample: Sample) -> Cost:
-        image, trimap = load_image(sample.image), load_trimap(sample.trimap)
-        alpha_pred, cost = measured(predictor, image, trimap, clock=clock)
+        alpha_pred, cost = measured(predictor, *load_pair(sample.image, sample.trimap), clock=clock)
         save_image(alpha_pred, folder / f"{sample.sample_id}.png")
         return cost
 

@@ -18,7 +18,7 @@ from erkd.evaluation.bootstrap import mean_scores
 from erkd.evaluation.costs import read_costs, typical, write_costs
 from erkd.evaluation.scores import STUDENT, predict_samples, score_samples, significant
 from erkd.experiments.presets import change_settings
-from erkd.inference.predict import load_predictor
+from erkd.inference.matter import Matter
 from erkd.io.files import InputError, atomic, read_json
 from erkd.io.tables import Sample, read_results
 from erkd.params import Params
@@ -108,7 +108,7 @@ def score_trial(
 ) -> TrialRow:
     """Predict a set and score it; what a prediction costs is left where the stage evaluate leaves it."""
     predictions = trial.folder / "predictions" / set
-    costs = predict_samples(load_predictor(trial.student, params.device), samples, predictions)
+    costs = predict_samples(Matter.load(trial.student, params.device), samples, predictions)
     write_costs({STUDENT: typical(costs)}, trial.folder / "reports", "evaluate", set)
     mean = mean_scores([row.scores for row in score_samples(samples, STUDENT, predictions)])
     sad, mse, grad, conn = (significant(mean[metric]) for metric in ("sad", "mse", "grad", "conn"))

@@ -25,7 +25,7 @@ class Engine:
     `network(image, trimap, prior)`: 1 x 3 x H x W in [0, 1], 1 x 1 x H x W of 0, 0.5, 1 and 1 x 12 x H/s x
     W/s give alpha 1 x 1 x H x W; H and W are multiples of 32, s is `prior_stride`. `spread(pooled)`: known colours
     by cell, 1 x 11 x h x w, give the prior, 1 x 12 x h x w (`students.prior.propagation`); h and w are multiples of
-    32 / s. `margin`: pixels around it that an alpha depends on. `name` is for people.
+    32 / s. `margin`: pixels around it that an alpha depends on. `name` is for people, `device` cpu or cuda.
     """
 
     network: Callable[[Array, Array, Array], Array]
@@ -33,6 +33,7 @@ class Engine:
     margin: int
     prior_stride: int
     name: str
+    device: str = "cpu"
 
 
 def onnx_engine(path: Path) -> Engine:
@@ -136,7 +137,9 @@ def torch_engine(folder: Path, device: str) -> Engine:
         with torch.inference_mode():
             return spread(torch.from_numpy(pooled).to(where), steps_of(stride)).cpu().numpy()
 
-    return Engine(run_network, run_spread, margin(student), stride, f"PyTorch on {where} ({folder})")
+    return Engine(
+        run_network, run_spread, margin(student), stride, f"PyTorch on {where} ({folder})", where.type
+    )
 
 
 def flipping(engine: Engine) -> Engine:

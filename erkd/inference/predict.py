@@ -1,17 +1,11 @@
-"""From an image and a trimap to an alpha, at any size."""
-
-from collections.abc import Callable
-from pathlib import Path
+"""The alpha of a student that is being trained; a finished one runs in `Matter`."""
 
 import numpy as np
 import torch
 
 from erkd.io.images import Array
-from erkd.runtime.device import choose_device
 from erkd.students import MULTIPLE
-from erkd.students.student import Student, load_student
-
-Predictor = Callable[[Array, Array], Array]
+from erkd.students.student import Student
 
 
 @torch.inference_mode()
@@ -28,9 +22,3 @@ def predict_alpha(student: Student, image: Array, trimap: Array) -> Array:
     image_batch = torch.from_numpy(image).permute(2, 0, 1)[None].to(device)
     matte = student(image_batch, torch.from_numpy(trimap)[None, None].to(device))
     return matte.alpha[0, 0, :height, :width].cpu().numpy()
-
-
-def load_predictor(folder: Path, device: str = "cpu") -> Predictor:
-    """A function (image, trimap) -> alpha from a saved student's folder."""
-    student = load_student(folder).to(choose_device(device)).to(memory_format=torch.channels_last)
-    return lambda image, trimap: predict_alpha(student, image, trimap)

@@ -47,6 +47,7 @@ def open_image(path: Path, upright: bool = True) -> Image.Image:
 def read_image(stream: IO[bytes], name: str, max_pixels: int, formats: tuple[str, ...]) -> Image.Image:
     """As `open_image`, from an open file of one of `formats` (Pillow's names); errors call it `name`."""
     image = _stored(stream, name, max_pixels, formats)
+    image.info["deep"] = False  # there is no file to read 16 bits from
     _turn(image)
     return image
 

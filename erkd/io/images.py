@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from erkd.io.files import InputError, atomic
-from erkd.io.image_files import open_image
+from erkd.io.image_files import open_image, open_pair
 
 Array = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -23,7 +23,7 @@ MAX_SAMPLES = 200_000_000  # as floats: pixels times channels
 STRIP = 256  # rows that are decoded at a time
 
 
-def _samples(image: Image.Image, path: Path, mode: str) -> Array:
+def _samples(image: Image.Image, path: Path | str, mode: str) -> Array:
     """An opened image's samples as "RGB" or "RGBA", H x W x 3 or 4 in [0, 1].
 
     Those of 16 bits are divided by 65535, floating ones taken as they are. Raises InputError where they would not
@@ -121,7 +121,7 @@ def load_trimap(path: Path, in_between_unknown: bool = False) -> Array:
     return trimap_unit(trimap_bytes(open_image(path), path, in_between_unknown))
 
 
-def trimap_bytes(image: Image.Image, path: Path, in_between_unknown: bool = False) -> Bytes:
+def trimap_bytes(image: Image.Image, path: Path | str, in_between_unknown: bool = False) -> Bytes:
     """An open trimap as H x W of exactly 0, 128 and 255, under `load_trimap`'s rule; `path` is for the message."""
     plain = image.mode == "L" and not _has_alpha(image)
     values = np.asarray(image) if plain else to_bytes(_one_channel(image, path))
@@ -149,7 +149,7 @@ def trimap_unit(values: Bytes) -> Array:
     return np.array([0, 0.5, 1], np.float32)[known]
 
 
-def _one_channel(image: Image.Image, path: Path) -> Array:
+def _one_channel(image: Image.Image, path: Path | str) -> Array:
     if _has_alpha(image) and (np.asarray(image.convert("RGBA"))[:, :, 3] < 255).any():
         raise InputError(f"{path}: one grey channel is expected; found transparency")
     if image.mode in ("1", "L"):
@@ -191,6 +191,12 @@ def save_trimap(trimap: Array, path: Path) -> None:
     if not np.isin(trimap, (0, 0.5, 1)).all():
         raise ValueError("a trimap holds exactly 0, 0.5 and 1")
     save_image(np.rint(trimap * 255).astype(np.uint8), path)
+
+
+def load_pair(image: Path, trimap: Path) -> tuple[Bytes, Bytes]:
+    """A photo H x W x 3 and its trimap H x W of 0, 128 and 255, both upright. Raises InputError (`open_pair`)."""
+    photo, drawn = open_pair(image, trimap)
+    return image_bytes(photo), trimap_bytes(drawn, trimap)
 
 
 def resize_area(array: Array, height: int, width: int) -> Array:

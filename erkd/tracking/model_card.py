@@ -11,7 +11,7 @@ LIMITS = (
     "Trained on crops of {crop} pixels of {source} data; on other objects, cameras and light it may be "
     "worse. Score it on photographs of your own (`evaluate.sets`) before relying on it.",
     "It gives alpha alone; the foreground's own colours have to be estimated from it.",
-    "As a served model it takes PNG images of at most 12.5 megapixels, at about 0.4 GiB of memory each.",
+    "As a served model it takes PNG images of at most 12.5 megapixels.",
 )
 
 

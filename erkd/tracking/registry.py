@@ -1,8 +1,11 @@
 """Versions of a student in the MLflow model registry, and which of them is the champion."""
 
 import importlib.metadata
+import shutil
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from erkd.io.files import InputError, sha256
@@ -15,7 +18,16 @@ from erkd.tracking.store import connect, locked, reason, store_uri
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "pillow")  # what registry_model.py imports
+PACKAGES = (
+    "mlflow",
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pandas",
+    "pillow",
+)  # of `served_model`
+ERKD = Path(__file__).parents[1]
+CODE = ("__init__.py", "telemetry.py", "io/*.py", "runtime/*.py", "students/__init__.py", "inference/*.py")
 
 
 def register(start: Path, name: str, candidate: Candidate, experiment: bool, rival: bool) -> str:
@@ -94,17 +106,17 @@ def _find_or_create(
     runs = find_runs(client, experiment_id, candidate.student_sha256)
     run_id = runs[0].info.run_id if runs else None
     logged = client.create_logged_model(experiment_id, name, run_id)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore")  # MLflow warns of its own type annotations
         import mlflow
 
-        from erkd.tracking import served_model as registry_model
-
         mlflow.set_tracking_uri(store_uri(start))
+        code = stack.enter_context(TemporaryDirectory())
         mlflow.pyfunc.log_model(
             name=name,
             model_id=logged.model_id,
-            python_model=registry_model.__file__,
+            python_model=str(ERKD / "inference/served_model.py"),
+            code_paths=[str(copy_code(Path(code)))],
             artifacts={"onnx": str(candidate.onnx)},
             model_config={ONNX_HASH: sha256(candidate.onnx)},
             signature=_signature(),
@@ -116,6 +128,15 @@ def _find_or_create(
         name, f"models:/{logged.model_id}", run_id, _tags(candidate), model_id=logged.model_id
     )
     return str(made.version), True
+
+
+def copy_code(folder: Path) -> Path:
+    """Copy what runs a student from a file (`CODE`) into `folder`/erkd, and return that."""
+    for source in (file for pattern in CODE for file in ERKD.glob(pattern)):
+        target = folder / "erkd" / source.relative_to(ERKD)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    return folder / "erkd"
 
 
 def _signature() -> Any:

@@ -1,6 +1,6 @@
 """Where the MLflow store lies, and how it comes to be: SQLite beside the project, or `MLFLOW_TRACKING_URI`.
 
-This folder is the only importer of mlflow.
+With `inference/served_model.py` this folder is the only importer of mlflow.
 """
 
 import contextlib

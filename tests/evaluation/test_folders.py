@@ -11,7 +11,7 @@ from erkd.params import EvaluationSet, load_params
 from pipeline import baselines, evaluate
 from pipeline.common.sets import list_set
 from tests.support import ROOT
-from tests.support.small_set import soft_disc, write_small_set
+from tests.support.small_set import Answering, soft_disc, write_small_set
 
 OUTPUTS = ("reports/metrics.json", "reports/per_image.csv", "data/predictions", "data/baselines")
 
@@ -37,14 +37,9 @@ def params(tmp_path):
 @pytest.fixture
 def student(monkeypatch):
     """A student that answers with the trimap, and the folder it is read from."""
-    folders = []
-
-    def load_predictor(folder, device):
-        folders.append(folder)
-        return lambda image, trimap: trimap
-
-    monkeypatch.setattr(pipeline.evaluate, "load_predictor", load_predictor)
-    return folders
+    answering = Answering(lambda image, trimap: trimap)
+    monkeypatch.setattr(pipeline.evaluate, "Matter", answering)
+    return answering.folders
 
 
 def test_both_splits_are_scored(tmp_path, params, student):

@@ -13,14 +13,14 @@ from erkd.evaluation.scores import NAMES, ScoreRow, Scores
 from erkd.params import load_params
 from pipeline import baselines, evaluate, robustness, wrong_trimaps
 from tests.support import ROOT
-from tests.support.small_set import write_small_set
+from tests.support.small_set import Answering, write_small_set
 
 
 @pytest.fixture
 def params(tmp_path, monkeypatch):
     write_small_set(tmp_path)
     for stage in (pipeline.evaluate, pipeline.robustness):
-        monkeypatch.setattr(stage, "load_predictor", lambda *_: lambda image, trimap: np.sqrt(trimap))
+        monkeypatch.setattr(stage, "Matter", Answering(lambda image, trimap: np.sqrt(trimap / 255)))
     loaded = load_params(ROOT / "params.yaml")
     methods = loaded.baselines.model_copy(update={"methods": ["interpolation", "closed_form"]})
     tried = loaded.wrong_trimaps.model_copy(update={"images": 2, "methods": ["interpolation"]})

@@ -139,7 +139,7 @@ def test_many_requests_at_once_are_answered_by_the_served_model(
 
     import pandas as pd
 
-    from erkd.tracking.served_model import MattingModel
+    from erkd.inference.served_model import MattingModel
 
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -372,7 +372,7 @@ def test_an_onnx_file_reaches_no_other_file_and_no_absurd_tensor(tmp_path: Path)
 def test_a_request_to_the_served_model_is_refused_by_its_header() -> None:
     from mlflow.exceptions import MlflowException
 
-    from erkd.tracking.served_model import decode
+    from erkd.inference.served_model import decode
 
     for content in (
         promising(2**31 - 1, 2**31 - 1),

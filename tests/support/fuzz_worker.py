@@ -132,7 +132,7 @@ class Targets:
 
         from mlflow.exceptions import MlflowException
 
-        from erkd.tracking.served_model import decode, trimap_values
+        from erkd.inference.served_model import decode, trimap_values
 
         def read() -> None:
             try:

@@ -16,9 +16,9 @@ from erkd.tracking.runs import find_runs
 from erkd.tracking.store import connect
 from pipeline.register import main
 from tests.export.test_onnx import AlphaOnly, export_onnx, make_student
+from tests.inference.test_served_model import IMAGE, TRIMAP, png_text, read_png_text
 from tests.support import ROOT
 from tests.tracking.test_model_card import training_record
-from tests.tracking.test_served_model import IMAGE, TRIMAP, png_text, read_png_text
 
 NAME = "erkd-student"
 RECORD = {"parameters": 1_250_000, "training": training_record()}

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from erkd.io.files import InputError
+from erkd.tracking import runs
 from erkd.tracking.runs import flatten, log_evaluation, read_history
-from erkd.tracking.training_run import runs
 
 
 def test_history_skips_empty_cells_and_names_damage(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 
 from erkd.io.files import InputError, sha256, write_json
 from erkd.params import Params, load_params
+from erkd.tracking import runs
 from erkd.tracking import training_run as tracking
 from erkd.tracking.store import connect
-from erkd.tracking.training_run import runs, sync, track_training
+from erkd.tracking.training_run import sync, track_training
 from tests.support import ROOT
 
 STEPS = 6

@@ -2,21 +2,23 @@
 
 import base64
 import io
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
-from erkd.inference.predict import predict_alpha
+from erkd.tracking.registry import copy_code
 from tests.export.test_onnx import AlphaOnly, export_onnx, make_student
 
 if TYPE_CHECKING:
-    from erkd.tracking.served_model import MattingModel
+    from erkd.inference.served_model import MattingModel
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
 TRIMAP = np.repeat(np.uint8([0, 128, 128, 128, 255]), 10)[:, None].repeat(70, 1)
@@ -36,7 +38,7 @@ def read_png_text(text: str) -> np.ndarray:
 def model(tmp_path_factory: pytest.TempPathFactory) -> "MattingModel":
     onnx = tmp_path_factory.mktemp("onnx") / "student.onnx"
     export_onnx(AlphaOnly(make_student()), onnx, opset=18)
-    from erkd.tracking.served_model import MattingModel
+    from erkd.inference.served_model import MattingModel
 
     model = MattingModel()
     model.load_context(SimpleNamespace(artifacts={"onnx": onnx}, model_config=None))
@@ -49,15 +51,26 @@ def _ask(model: "MattingModel", image: str, trimap: str) -> np.ndarray:
     return read_png_text(answer.alpha[0])
 
 
-def test_it_answers_as_pytorch_does(model: "MattingModel") -> None:
+def test_it_answers_as_erkd_matte_does(model: "MattingModel") -> None:
     alpha = _ask(model, png_text(IMAGE), png_text(TRIMAP))
     assert alpha.shape == (50, 70)
     assert (alpha[:10] == 0).all()
     assert (alpha[40:] == 255).all()
-    trimap = np.select([TRIMAP == 0, TRIMAP == 255], [np.float32(0), np.float32(1)], np.float32(0.5))
-    with torch.inference_mode():
-        expected = predict_alpha(make_student(), IMAGE.astype(np.float32) / 255, trimap)
-    assert np.abs(alpha / 255 - expected).max() <= 0.51 / 255
+    expected = np.empty(TRIMAP.shape, np.uint8)
+    model.matter.write(IMAGE, TRIMAP, expected)
+    np.testing.assert_array_equal(alpha, expected)
+
+
+def test_the_code_beside_the_model_runs_without_erkd(model: "MattingModel", tmp_path: Path) -> None:
+    """As where `erkd` is not installed: nothing but the copied part of it can be imported."""
+    copy_code(tmp_path)
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import erkd.inference.matter as m; print(m.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(str(tmp_path))
 
 
 def test_a_trimap_in_three_equal_channels_is_taken(model: "MattingModel") -> None:
@@ -84,11 +97,14 @@ def huge_header() -> str:
 
 BAD = {
     "image: not base64 text": ("%%%", png_text(TRIMAP)),
-    "image: not a readable PNG image": (base64.b64encode(b"junk").decode(), png_text(TRIMAP)),
-    "trimap: not a readable PNG image": (png_text(IMAGE), png_text(TRIMAP)[:60]),
-    "image: not a readable PNG": (png_text(IMAGE, "JPEG"), png_text(TRIMAP)),
+    "image: not a readable image": (base64.b64encode(b"junk").decode(), png_text(TRIMAP)),
+    "trimap: not a readable image": (png_text(IMAGE), png_text(TRIMAP)[:60]),
+    "image: not a readable image$": (png_text(IMAGE, "JPEG"), png_text(TRIMAP)),
     "image: 9000 x 9000 pixels; at most": (huge_header(), png_text(TRIMAP)),
-    "one size; found 70 x 50 and 70 x 49": (png_text(IMAGE), png_text(TRIMAP[:49])),
+    "the image's 50 x 70 .height x width. is expected; found 49 x 70": (
+        png_text(IMAGE),
+        png_text(TRIMAP[:49]),
+    ),
     "found 7 too": (png_text(IMAGE), png_text(np.where(TRIMAP == 128, np.uint8(7), TRIMAP))),
     "no pixel is unknown": (png_text(IMAGE), png_text(np.where(TRIMAP == 128, np.uint8(0), TRIMAP))),
     "colour channels that differ": (png_text(IMAGE), png_text(IMAGE)),
@@ -107,8 +123,8 @@ def test_bad_input_is_the_callers_fault(model: "MattingModel", message: str) -> 
 def test_a_failure_of_ours_tells_no_paths(model: "MattingModel", monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow.exceptions import MlflowException
 
-    monkeypatch.setattr(model, "session", None)
+    monkeypatch.setattr(model, "matter", None)
     with pytest.raises(MlflowException, match="the server's log says why") as caught:
         _ask(model, png_text(IMAGE), png_text(TRIMAP))
     assert caught.value.error_code == "INTERNAL_ERROR"
-    assert "registry_model.py" not in caught.value.serialize_as_json()
+    assert "served_model.py" not in caught.value.serialize_as_json()
