@@ -1,52 +1,54 @@
-"""Imports go one way, and slow or optional packages have one importer each."""
+"""Imports go one way: contracts of import-linter (pyproject.toml) that `make lint` checks, and that can fail."""
 
-from itertools import product
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.support.imports import ROOT, external_packages, imported_modules, local_files
-
-MODULES = sorted(
-    ".".join(file.relative_to(ROOT).with_suffix("").parts) for file in (ROOT / "erkd").rglob("*.py")
-)
-HEAVY = {"open_clip", "mlflow", "dvc", "great_expectations"}
+from tests.support import ROOT
+from tests.support.imports import imported_modules
 
 
-@pytest.mark.parametrize("package", ["open_clip", "mlflow", "great_expectations", "pymatting"])
-def test_a_heavy_package_has_few_importers(package):
-    owners = {
-        "open_clip": ("erkd/teachers/",),
-        "mlflow": ("erkd/tracking/", "erkd/inference/served_model.py"),
-        "great_expectations": ("erkd/data/validation/suite.py",),
-        "pymatting": ("erkd/evaluation/baselines.py", "erkd/data/sources/alphamatting.py"),
-    }[package]
-    importers = [
-        file.relative_to(ROOT).as_posix()
-        for file in (ROOT / "erkd").rglob("*.py")
-        if any(name.split(".")[0] == package for name in imported_modules(file))
-    ]
-    assert importers
-    assert [file for file in importers if not file.startswith(owners)] == []
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
-    ("module", "package"), [*product(["erkd.inference.predict", "erkd.training.loop"], sorted(HEAVY))]
+    ("module", "line", "broken"),
+    [
+        ("erkd/io/files.py", "from erkd.report import page", "erkd.io.files -> erkd.report.page"),
+        (
+            "erkd/runtime/device.py",
+            "import pipeline.common.sets",
+            "erkd.runtime.device -> pipeline.common.sets",
+        ),
+        ("erkd/students/blocks.py", "from erkd.students import student", "circles"),
+        ("erkd/evaluation/costs.py", "import mlflow", "erkd.evaluation.costs -> mlflow"),
+    ],
+    ids=["upwards", "a stage", "a circle", "mlflow"],
 )
-def test_prediction_and_training_need_no_pipeline_tools(module, package):
-    assert package not in external_packages(module)
+def test_an_import_turned_round_breaks_a_contract(tmp_path, module, line, broken):
+    for name in ("erkd", "pipeline"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / module).open("a") as file:
+        file.write(f"\n{line}\n")
+    done = lint(tmp_path)
+    assert done.returncode == 1
+    assert broken in done.stdout.split("Broken contracts")[1]
 
 
-def test_nothing_imports_in_a_circle_or_upwards():
-    """No module of erkd is among the files that its own imports run."""
-    for module in MODULES:
-        own = ROOT.joinpath(*module.split(".")).with_suffix(".py")
-        if own.name == "__init__.py":
-            continue
-        below = set().union(
-            *(local_files(name) for name in imported_modules(own) if name.split(".")[0] == "erkd"), set()
-        )
-        assert own.relative_to(ROOT) not in below, module
-        assert not any(file.parts[0] == "pipeline" for file in below), module
+def test_a_folder_shows_the_architecture():
+    """At most five modules at the top of erkd, and no folder with more than twenty."""
+    modules = [file for file in (ROOT / "erkd").rglob("*.py") if file.name != "__init__.py"]
+    folders = [file.parent for file in modules]
+    assert folders.count(ROOT / "erkd") <= 4  # and __init__.py
+    assert max(map(folders.count, folders)) <= 19
 
 
 def test_only_stages_load_params():
@@ -55,5 +57,4 @@ def test_only_stages_load_params():
         for file in (ROOT / "erkd").rglob("*.py")
         if "erkd.params.load_params" in imported_modules(file)
     ]
-    # `make mlflow-sync` has no stage around it
-    assert set(users) <= {"erkd/tracking/training_run.py"}
+    assert users == ["erkd/tracking/training_run.py"]  # `make mlflow-sync` has no stage around it

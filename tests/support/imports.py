@@ -19,10 +19,9 @@ def module_files(module: str) -> list[Path]:
 
 
 @cache
-def imported_modules(file: Path, top_level_only: bool = False) -> set[str]:
+def imported_modules(file: Path) -> set[str]:
     """The names of all modules that a file imports, local or not; imports for type checkers are left out."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    nodes = tree.body if top_level_only else [*ast.walk(tree)]
     typing_only = {
         id(child)
         for node in ast.walk(tree)
@@ -30,7 +29,7 @@ def imported_modules(file: Path, top_level_only: bool = False) -> set[str]:
         for child in ast.walk(node)
     }
     modules = set()
-    for node in nodes:
+    for node in ast.walk(tree):
         if id(node) in typing_only:
             continue
         if isinstance(node, ast.Import):
@@ -41,7 +40,7 @@ def imported_modules(file: Path, top_level_only: bool = False) -> set[str]:
 
 
 @cache
-def local_files(module: str, top_level_only: bool = False) -> set[Path]:
+def local_files(module: str) -> set[Path]:
     """All local files that `module` runs, itself included, relative to the project's root."""
     found: set[Path] = set()
     waiting = [*module_files(module)]
@@ -50,13 +49,7 @@ def local_files(module: str, top_level_only: bool = False) -> set[Path]:
         if file in found:
             continue
         found.add(file)
-        for name in imported_modules(file, top_level_only):
+        for name in imported_modules(file):
             if name.split(".")[0] in LOCAL:
                 waiting += module_files(name)
     return {file.relative_to(ROOT) for file in found}
-
-
-def external_packages(module: str) -> set[str]:
-    """The top-level names of all packages outside the project that `module` or what it imports asks for."""
-    names = {name for file in local_files(module) for name in imported_modules(ROOT / file)}
-    return {name.split(".")[0] for name in names} - set(LOCAL)
