@@ -16,7 +16,11 @@ def stages_of(folder: str) -> dict:
 
 
 STAGES, ABLATION, RELEASE = map(stages_of, ("", "ablation", "release"))
-EVERY = STAGES | {f"ablation {name}": stage for name, stage in ABLATION.items()}
+EVERY = STAGES | {
+    f"{folder} {name}": stage
+    for folder, stages in (("ablation", ABLATION), ("release", RELEASE))
+    for name, stage in stages.items()
+}
 
 START = r"(?:-m|\$\{launch\.\w+\})"
 NO_BYTES = [  # what a stage imports and dvc.yaml leaves out, since it cannot change a byte of an output
