@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 READY := $(VENV)/.ready
 
-.PHONY: help setup repro test test-fast test-faults lint audit ui mlflow-sync verify-release clean
+.PHONY: help setup repro test test-fast test-faults test-all lint audit ui mlflow-sync verify-release clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ test-fast: setup ## the tests that take seconds
 
 test-faults: setup ## the long tier, an hour: kills, fuzzed files, load
 	pytest -m faults
+
+test-all: lint ## every test, the long tier too
+	pytest -m ''
 
 lint: setup ## ruff, mypy, the direction of imports, undeclared packages
 	ruff check .

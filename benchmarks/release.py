@@ -2,14 +2,16 @@
 
 `python -m benchmarks.release --photographs DIR [--write]`: every method on the nine photographs with both trimaps
 and on the release's procedural test set (drawn when it is missing). With `--write` the figures go to
-`release/scores.csv`, the README's table and the cards; without, they are compared with it and the first steps
-of every shipped training are replayed. The last line is a JSON object; the exit status is 1 when a figure differs.
+`release/scores.csv`, docs/results.md, the README's six rows and the cards; without, they are compared with it and
+the first steps of every shipped training are replayed. The last line is a JSON object; the exit status is 1 when
+a figure differs. `--tables` scores nothing: it writes both tables from `release/scores.csv`.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,7 +35,11 @@ SCORES = ROOT / "scores.csv"
 SIZES = tuple(sorted(folder.name for folder in WEIGHTS.glob("*/")))
 PUBLISHED = WEIGHTS, ROOT / "controls", ROOT / "starts"
 STUDENTS = {folder.name: folder for parent in PUBLISHED for folder in parent.glob("*/")}
-README, MARKS = Path("README.md"), ("<!-- release -->", "<!-- end -->")
+README, RESULTS = Path("README.md"), Path("docs/results.md")
+MARKS = "<!-- release -->", "<!-- end -->"
+CLASSICAL_NAMES = {
+    "shared_sampling": "shared sampling", "closed_form": "closed form", "knn": "KNN", MEAN: "mean of the three",
+}  # fmt: skip
 NAMES = {"Trimap1": "narrow", "Trimap2": "wide"}
 ORDER = (*NAMES.values(), "test")
 TOLERANCE = 0.01  # of SAD: another processor rounds elsewhere
@@ -82,26 +88,77 @@ def rows_of(name: str, samples: list[Sample]) -> list[ReleaseRow]:
     return result
 
 
+def title(method: str) -> str:
+    """A method in words; students by size, controls and starts by what they lack."""
+    if method in CLASSICAL_NAMES:
+        return CLASSICAL_NAMES[method]
+    first = " before highlights" if method.endswith(START) else ""
+    control = " without distillation" if method.removesuffix(START).endswith(CONTROL) else ""
+    return f"`{method.removesuffix(START).removesuffix(CONTROL)}`{control}{first}"
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Markdown of lines of cells, the first one the head."""
+    head, *body = (f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join([head, "|---" * len(lines[0]) + "|", *body])
+
+
+def figures(row: ReleaseRow) -> list[str]:
+    """SAD, MSE x 1000, Grad, Conn."""
+    return [f"{row.sad:.2f}", f"{1000 * row.mse:.2f}", f"{row.grad:.2f}", f"{row.conn:.2f}"]
+
+
+def cost(row: ReleaseRow) -> list[str]:
+    """Seconds and parameters."""
+    return [f"{row.seconds:.2f}", f"{row.parameters / 1e6:.2f} M" if row.parameters else "0"]
+
+
 def readme_table(rows: list[ReleaseRow]) -> str:
-    """The rows as the README's table; MSE is printed x 1000, parameters in millions."""
-    columns = (
+    """Six rows: the students that ship, then the classical methods, on photographs with narrow trimaps."""
+    shown = [row for row in rows if row.set == "narrow" and row.method in (*SIZES, *CLASSICAL_NAMES)]
+    best = min(row.sad for row in shown if row.method in CLASSICAL)
+    head = ["method", "SAD", "MSE x 1000", "Grad", "Conn", "SAD / best classical", "seconds", "parameters"]
+    lines = [
+        [title(row.method), *figures(row), f"{row.sad / best:.2f}", *cost(row)]
+        for row in sorted(shown, key=lambda row: (not row.parameters, row.sad))
+    ]
+    return table([head, *lines])
+
+
+def trained_for(size: str) -> str:
+    """In words, the steps (those of the student that it went on from first), the seed and the device."""
+    folders = [ROOT / "starts" / f"{size}{START}", WEIGHTS / size]
+    cards = [read_json(folder / "card.json") for folder in folders if folder.is_dir()]
+    steps = " + ".join(str(card["steps"]) for card in cards)
+    return f"`{size}` {steps} steps, seed {cards[-1]['data_seed']}, {cards[-1]['hardware']}"
+
+
+def results_table(rows: list[ReleaseRow]) -> str:
+    """Every method on every set, and how the figures came about."""
+    trained = "; ".join(trained_for(size) for size in SIZES)
+    head = [
         "method", "set", "SAD", "MSE x 1000", "Grad", "Conn",
-        "SAD / best classical, per photo: geometric mean, worst", "seconds", "parameters",
-    )  # fmt: skip
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for row in sorted(rows, key=lambda row: (ORDER.index(row.set), -row.parameters)):
-        name = row.method
-        if row.parameters:
-            first = " before highlights" if name.endswith(START) else ""
-            control = name.removesuffix(START).endswith(CONTROL)
-            size = name.removesuffix(START).removesuffix(CONTROL)
-            name = f"`{size}`{' without distillation' if control else ''}{first}"
-        scores = f"{row.sad:.2f} | {1000 * row.mse:.2f} | {row.grad:.2f} | {row.conn:.2f}"
-        parameters = f"{row.parameters / 1e6:.2f} M" if row.parameters else "0"
-        lines.append(
-            f"| {name} | {row.set} | {scores} | {row.ratio:.2f}, {row.worst:.2f} | {row.seconds:.2f} | {parameters} |"
-        )
-    return "\n".join(lines)
+        "SAD / best classical, per image: geometric mean, worst", "seconds", "parameters",
+    ]  # fmt: skip
+    lines = [
+        [title(row.method), row.set, *figures(row), f"{row.ratio:.2f}, {row.worst:.2f}", *cost(row)]
+        for row in sorted(rows, key=lambda row: (ORDER.index(row.set), -row.parameters))
+    ]
+    return f"""Written by `python -m benchmarks.release --photographs DIR --write` from `release/scores.csv`. Trained:
+{trained}; controls likewise. One training each, so there is no interval over seeds. Sets: `narrow` and
+`wide` are the nine development photographs with either trimap, `test` the drawn test composites of
+`release/params.yaml`. Means over the unknown region; SAD, Grad and Conn in thousands; seconds are processor time of
+one image on a shared machine.
+
+{table([head, *lines])}"""
+
+
+def write_tables(rows: list[ReleaseRow]) -> None:
+    """Put both tables between the marks of their documents."""
+    for path, text in ((README, readme_table(rows)), (RESULTS, results_table(rows))):
+        document = path.read_text(encoding="utf-8")
+        before, after = document.split(MARKS[0])[0], document.split(MARKS[1])[1]
+        write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}", path)
 
 
 def main() -> None:
@@ -109,15 +166,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--photographs", type=Path, help="folder in the layout of alphamatting.com")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--tables", action="store_true")
     arguments = parser.parse_args()
+    if arguments.tables:
+        return write_tables(read_results(SCORES, ReleaseRow, "scores"))
     rows = [row for name, samples in sets(arguments.photographs).items() for row in rows_of(name, samples)]
     sad = {f"{row.set}/{row.method}": row.sad for row in rows}
     if arguments.write:
         write_results(rows, SCORES)
-        text = README.read_text(encoding="utf-8")
-        before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
-        table = f"{MARKS[0]}\n{readme_table(rows)}\n{MARKS[1]}"
-        write_text(before + table + after, README)
+        write_tables(rows)
         for size in SIZES:
             card = WEIGHTS / size / "card.json"
             scores = {row.set: asdict(row) for row in rows if row.method == size}

@@ -22,7 +22,7 @@ def estimate_foreground(image: Pixels, alpha: Pixels) -> Array:
     `image` H x W x 3 and `alpha` H x W, in [0, 1] or uint8. From one pixel up to the full size, F and B are
     blurred, each weighted by its own share of a pixel (Forte, "Approximate Fast Foreground Colour Estimation",
     ICIP 2021), then moved by the least change that restores the image; the levels are those of Germer et
-    al., "Fast Multi-Level Foreground Estimation", ICPR 2020. `docs/decisions.md` compares them.
+    al., "Fast Multi-Level Foreground Estimation", ICPR 2020. Compared in docs/decisions/037.
     """
     image, alpha = unit(image), unit(alpha)
     height, width = alpha.shape

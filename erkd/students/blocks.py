@@ -32,7 +32,7 @@ class BatchNorm(nn.BatchNorm2d):
 def conv(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution with zero padding, BatchNorm, ReLU; B x in x H x W -> B x out x H/stride x W/stride.
 
-    Without BatchNorm hardly anything is learned in a hundred steps (docs/decisions.md); it folds into the
+    Without BatchNorm hardly anything is learned in a hundred steps (docs/decisions/012); it folds into the
     convolution when the student is used.
     """
     return nn.Sequential(

@@ -1,4 +1,4 @@
-"""Three sizes of student; docs/decisions.md has their parameters and operations."""
+"""Three sizes of student (docs/decisions/015)."""
 
 from typing import Any
 

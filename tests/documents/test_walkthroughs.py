@@ -1,4 +1,4 @@
-"""Every command of the guides and of the README's section on serving, run in order, as a reader would."""
+"""Every command of the guides, run in order, as a reader would."""
 
 import base64
 import json
@@ -82,7 +82,9 @@ def test_the_served_champion_answers_curl_and_survives_bad_requests(home):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    server, client = (text.replace("5001", str(port)) for text in section(ROOT / "README.md", "Serve"))
+    server, client = (
+        text.replace("5001", str(port)) for text in section(GUIDES / "engineer.md", "As a service")
+    )
     start = f"export PATH={ROOT / '.venv/bin'}:$PATH MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false\n"
     with running(start + server, home, port):
         run(script([client]), home)
@@ -103,7 +105,7 @@ def test_the_served_champion_answers_curl_and_survives_bad_requests(home):
 def test_an_engineers_commands(home):
     (home / "use.py").write_text(blocks(GUIDES / "engineer.md", "python")[0] + "\nprint(alpha.shape)\n")
     assert run("PYTHONPATH=. python use.py", home) == "(50, 70)\n"
-    run(script(blocks(GUIDES / "engineer.md", "sh")), home)
+    run(script(section(GUIDES / "engineer.md", "In continuous integration")), home)
 
 
 def test_a_researchers_experiment_reaches_a_colleague(home, tmp_path):

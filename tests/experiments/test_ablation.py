@@ -12,17 +12,18 @@ from erkd.io.files import sha256
 from erkd.params import load_params
 from erkd.training.train import train_student
 from tests.support import ROOT
-from tests.support.documents import section
+from tests.support.documents import commands
 from tests.support.project import TINY, clone, merge, run, stages_run
 
 pytestmark = pytest.mark.slow
 TRIALS = ["none-full", "erkd-full", "matting-full", "none-longer", "none-base"]
+RUN_ALL, RUN_ONE = commands(ROOT / "docs/guides/ablation.md")
 STEPS = {"distill": {"steps": 5}}
 
 
 @pytest.fixture(scope="module")
 def ablated(tmp_path_factory):
-    """A clone after the README's first command, which printed what output.txt holds."""
+    """A clone after the guide's first command, which printed what output.txt holds."""
     folder = clone(tmp_path_factory.mktemp("ablation") / "erkd", {})
     few = {"seeds": [1, 2], "names": TRIALS, "trials": {"none-teacher": STEPS, "none-longer": STEPS}}
     for name, changes in (("params", TINY), ("trials", few)):
@@ -30,12 +31,8 @@ def ablated(tmp_path_factory):
         settings = yaml.load(folder / f"ablation/{name}.yaml")
         merge(settings, changes)
         yaml.dump(settings, folder / f"ablation/{name}.yaml")
-    (folder / "output.txt").write_text(run(commands()[0], folder))
+    (folder / "output.txt").write_text(run(RUN_ALL, folder))
     return folder
-
-
-def commands():
-    return "".join(section(ROOT / "README.md", "Ablation")).splitlines()
 
 
 def lines(path):
@@ -68,11 +65,10 @@ def test_git_sees_the_results_and_no_data(ablated):
 
 
 def test_one_command_reruns_one_trial_with_the_same_result(ablated):
-    command = commands()[1]
-    name = command.split("@")[1]
+    name = RUN_ONE.split("@")[1]
     before = lines(ablated / f"ablation/scores/{name}.csv")
     weights = sha256(ablated / f"ablation/trials/{name}/models/student/student.safetensors")
-    assert stages_run(run(command, ablated)) == [f"ablation/dvc.yaml:trial@{name}"]
+    assert stages_run(run(RUN_ONE, ablated)) == [f"ablation/dvc.yaml:trial@{name}"]
     after = lines(ablated / f"ablation/scores/{name}.csv")
     for row in (*before, *after):
         del row["seconds"]

@@ -1,4 +1,4 @@
-"""The students that ship are what their cards and the README say; publishing and replaying work on small ones."""
+"""The students that ship are what cards and documents say; publishing and replaying work on small ones."""
 
 import csv
 import shutil
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from benchmarks.release import readme_table
+from benchmarks.release import readme_table, results_table
 from erkd import Matter
 from erkd.experiments.release import WEIGHTS, ReleaseRow, hours_added, publish, publish_folder
 from erkd.io.files import read_json, sha256
@@ -80,9 +80,11 @@ def test_controls_stay_out_of_the_package_and_can_be_scored():
         assert Matter.load(folder, "cpu")(image, trimap).shape == (64, 64)
 
 
-def test_the_readme_and_the_cards_state_the_figures_of_the_scores():
+def test_documents_and_cards_state_the_figures_of_the_scores():
     rows = read_results(ROOT / "release/scores.csv", ReleaseRow, "scores")
-    assert readme_table(rows) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"\n{readme_table(rows)}\n<!-- end -->" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"\n{results_table(rows)}\n<!-- end -->" in (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    assert readme_table(rows).count("\n") == 7  # six methods
     for size in SIZES:
         own = {row.set: asdict(row) for row in rows if row.method == size}
         assert read_json(WEIGHTS / size / "card.json")["scores"] == own

@@ -11,9 +11,9 @@ import urllib.request
 import pytest
 import yaml
 
-from erkd.io.images import load_alpha, load_trimap
+from erkd.io.images import load_trimap
 from tests.support import ROOT
-from tests.support.documents import blocks, section
+from tests.support.documents import blocks, commands
 from tests.support.project import TINY, clone, run, stages_run
 
 pytestmark = pytest.mark.slow
@@ -21,6 +21,7 @@ STAGES = [
     "library", "composite", "trimap", "validate", "baselines", "teacher", "similarity", "features", "distill",
     "evaluate", "export", "register", "report", "wrong_trimaps", "robustness",
 ]  # fmt: skip
+SCORING = ROOT / "docs/guides/scoring.md"
 FROM_DISTILL = {"distill", "evaluate", "robustness", "export", "register", "report"}
 
 
@@ -178,14 +179,14 @@ def test_mistakes_in_params_are_named_together(project):
 
 
 def test_predictions_of_any_program_are_scored(project):
-    commands = [line for line in readme_commands() if line.startswith("erkd evaluate")]
-    printed = [run(command, project) for command in commands]
+    scoring = [line for line in commands(SCORING) if line.startswith("erkd evaluate")]
+    printed = [run(command, project) for command in scoring]
     assert all("SAD" in text for text in printed)
     assert "closed_form" in printed[1]
 
 
 def test_predictions_made_elsewhere_become_a_baseline(project, tmp_path):
-    command = next(line for line in readme_commands() if "baselines.folders" in line)
+    command = next(line for line in commands(SCORING) if "baselines.folders" in line)
     shutil.copytree(project / "data/baselines/test/interpolation", tmp_path / "predictions")
     ran = stages_run(run(command, project, PREDICTIONS=str(tmp_path / "predictions")))
     assert {"baselines_folder@other_network", "evaluate", "report"} <= set(ran)
@@ -197,7 +198,7 @@ def test_predictions_made_elsewhere_become_a_baseline(project, tmp_path):
 
 
 def test_photographs_are_scored_beside_the_test_set(project, realdata):
-    command = next(line for line in readme_commands() if "evaluate.sets.photos" in line)
+    command = next(line for line in commands(SCORING) if "evaluate.sets.photos" in line)
     # two of the nine: closed form takes seconds on each
     photos = project.parent / "photos"
     folders = ("input_training_lowres", "gt_training_lowres")
@@ -237,44 +238,6 @@ def test_the_user_interface_answers(project):
         server.wait()
 
 
-def readme_commands():
-    """Every line of the README's shell blocks."""
-    return [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()]
-
-
-def test_every_command_of_the_readme_is_run_above():
-    source = "".join(
-        (ROOT / "tests" / name).read_text(encoding="utf-8") for name in ("conftest.py", "test_pipeline.py")
-    )
-    by_hand = {
-        "erkd demo": "tests/demo/test_server.py, at another port",
-        "dvc repro ablation/dvc.yaml": "tests/experiments/test_ablation.py",
-        "dvc repro --force --single-item ablation/dvc.yaml:trial@erkd-full-1": "tests/experiments/test_ablation.py",
-        "for stage in library composite trimap teacher features; "
-        "do python -m pipeline.$stage --root release; done": "stages that `make repro` runs, on release/params.yaml",
-        "python -m pipeline.release --root release --trial small --minutes 9": "an hour; tests/experiments",
-        "make ui": "test_the_user_interface_answers, at another port",
-        "source .venv/bin/activate": "`run` puts the environment's bin first",
-        "make test": "what runs this",
-        "make test-fast": "a part of what runs this",
-        "make test-faults": "the long tier of what runs this",
-        "make audit": "it needs the network; tests/security/test_security.py runs it without",
-    }
-    served = "".join(
-        section(ROOT / "README.md", "Serve")
-    ).splitlines()  # tests/documents/test_walkthroughs.py
-    for command in readme_commands():
-        known = (
-            command in served
-            or command in by_hand
-            or f'"{command}' in source
-            or command.startswith(
-                ("erkd evaluate", "dvc exp run", "erkd matte", "erkd export", "erkd doctor")
-            )
-        )
-        assert known, f"README.md: no test runs: {command}"
-
-
 def test_the_uses_of_the_readme_work(project, tmp_path):
     """Its `erkd matte`, `erkd export` and `erkd doctor`, in a folder that holds what they name."""
     images = sorted((project / "data/composites/images").iterdir())[:2]
@@ -288,9 +251,9 @@ def test_the_uses_of_the_readme_work(project, tmp_path):
     shutil.copytree(project / "models", tmp_path / "models")
     (tmp_path / ".dvc").mkdir()  # by which a project is known
     uses = "erkd matte", "erkd export", "erkd doctor"
-    commands = [command for command in readme_commands() if command.startswith(uses)]
-    assert len(commands) >= 6
-    for command in commands:
+    used = [command for command in commands(ROOT / "README.md") if command.startswith(uses)]
+    assert len(used) >= 6
+    for command in used:
         run(command, tmp_path, PYTHONPATH=str(project), MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db")
     written = {path.name for path in tmp_path.glob("*.png")} | {
         path.name for path in tmp_path.glob("cutouts/*")
@@ -308,10 +271,9 @@ def test_the_pythons_of_the_readme_work(project, tmp_path):
     code = blocks(ROOT / "README.md", "python")[0]
     image = next((project / "data/composites/images").iterdir())
     trimap = project / "data/trimaps/trimaps" / image.name
-    names = {"photo.jpg": image, "trimap.png": trimap, "alpha.png": tmp_path / "alpha.png"}
-    for name, path in names.items():
+    for name, path in {"photo.jpg": image, "trimap.png": trimap}.items():
         assert f'"{name}"' in code
         code = code.replace(f'"{name}"', f'"{path}"')
-    (tmp_path / "use.py").write_text(code)
-    run(f"PYTHONPATH=. python {tmp_path / 'use.py'}", project)
-    assert load_alpha(tmp_path / "alpha.png").shape == load_trimap(trimap).shape
+    (tmp_path / "use.py").write_text(code + "print(alpha.shape, alpha.min() >= 0, alpha.max() <= 1)\n")
+    printed = run(f"PYTHONPATH=. python {tmp_path / 'use.py'}", project)
+    assert printed == f"{load_trimap(trimap).shape} True True\n"

@@ -18,7 +18,7 @@ METHODS = [
     "bcd",
     "ffcl",
     "fb",
-]  # FRSKD's training makes much of any rounding (docs/decisions.md)
+]  # FRSKD's training makes much of any rounding (docs/decisions/033)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_two_processes_train_as_one_does(trained, method):
 
 @pytest.mark.slow
 def test_another_number_of_threads_changes_losses_and_alphas_little(tmp_path):
-    """The tolerance that the README states."""
+    """The tolerance that docs/resuming.md states."""
     batches, threads = (
         live_batches(tmp_path, steps=20, batch_size=4, validate_every=20),
         torch.get_num_threads(),

@@ -108,7 +108,7 @@ def test_the_encoder_may_be_cut_at_any_level_that_params_allow(stages, half, coa
     assert matte.decoded.shape[-1] == 32
 
 
-@pytest.mark.parametrize("size", ["nano", "base"])  # not small: docs/decisions.md
+@pytest.mark.parametrize("size", ["nano", "base"])  # not small: docs/decisions/017
 def test_crops_of_128_pixels_train_every_weight_of_the_context(size):
     """One that meets nothing but the crop's border would keep its random value, and meet features in photographs."""
     student = small_student(**SIZES[size]).train()

@@ -9,6 +9,11 @@ def blocks(document: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), re.S)
 
 
+def commands(document: Path) -> list[str]:
+    """Every line of the shell blocks of `document`."""
+    return "".join(blocks(document, "sh")).splitlines()
+
+
 def section(document: Path, title: str) -> list[str]:
     """The shell blocks below the heading `title`."""
     text = document.read_text(encoding="utf-8").split(f"## {title}\n")[1].split("\n## ")[0]

@@ -1,7 +1,7 @@
 """A linear readout of a block in the middle of an EfficientNet, written into the network's own last layers.
 
 What the last block and the head of an ImageNet network say serves a thousand classes: of alpha and materials the
-block before them knows more (docs/decisions.md). So that is what is read, cell by cell: with standardised
+block before them knows more (docs/decisions/021). So that is what is read, cell by cell: with standardised
 features z, `patches = W z`. The architecture stays timm's: the last block and the head are set so that they
 carry z through their ReLU6s as two halves, max(z, 0) and max(-z, 0), and the projection puts both together. That
 is exact up to six standard deviations, where ReLU6 ends.
