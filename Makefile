@@ -67,4 +67,4 @@ verify-release: setup ## score the students that ship and replay the first steps
 	python -m benchmarks.release $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
 
 clean: ## remove the environment and everything that the pipeline wrote
-	rm -rf $(VENV) .erkd .dvc/tmp .dvc/cache data/[!b]*/ data/baselines/ data/baselines_folders/*/ models/*/ reports/index.html reports/predictions reports/validation mlflow.db mlartifacts
+	rm -rf $(VENV) .erkd .dvc/tmp .dvc/cache data/[!bp]*/ data/baselines/ data/predictions/ data/baselines_folders/*/ models/*/ reports/index.html reports/predictions reports/validation mlflow.db mlartifacts

@@ -43,6 +43,7 @@ def procedural() -> dict[str, object]:
         source="procedural",
         root=None,
         backgrounds_root=None,
+        photographs=None,
         size=SIDE,
         foregrounds=splits,
         backgrounds=splits,

@@ -37,11 +37,15 @@ class Splits(Section):
 
 
 class DataParams(Section):
-    """Where foregrounds and backgrounds come from. `size` is the longer side of a procedural layer, pixels."""
+    """Where foregrounds and backgrounds come from. `size` is the longer side of a procedural layer, pixels.
+
+    `photographs` is a folder whose pictures the procedural source uses as well, for backgrounds and textures.
+    """
 
     source: Literal["procedural", "alphamatting", "composition1k", "distinctions646", "folder"]
     root: str | None
     backgrounds_root: str | None
+    photographs: str | None
     size: Annotated[int, Field(ge=64, le=4096)]
     foregrounds: Splits
     backgrounds: Splits

@@ -72,8 +72,8 @@ def list_layers(data: DataParams, seed: int) -> list[Layer]:
 
 
 def source_files(layers: Sequence[Layer]) -> list[Path]:
-    """The files that layers are read from; drawn ones have none."""
-    files = ((layer.image, layer.alpha, layer.trimap) for layer in layers)
+    """The files that layers are read from, or take their colours from."""
+    files = ((layer.image, layer.alpha, layer.trimap, layer.photograph) for layer in layers)
     return [file for several in files for file in several if file is not None]
 
 

@@ -15,17 +15,19 @@ import torch
 
 from erkd.export.onnx import export_student
 from erkd.io.files import InputError, read_json, sha256, write_json
+from erkd.io.tables import LayerRow, read_table
 from erkd.params import Params
 from erkd.runtime.device import choose_device
 from erkd.students.student import load_student
+from erkd.tracking.candidate import group_licences
 from erkd.tracking.runs import git
 from erkd.training.train import Record, train_student, write_history
 
 WEIGHTS = Path(str(files("erkd"))) / "weights"
 LICENCE = (
     "Apache-2.0, as the project; the backbone starts from tf_efficientnet_lite0 of TensorFlow's model garden "
-    "(Apache-2.0), trained on ImageNet; the training data is drawn by the project from freely licensed pictures "
-    "(erkd/data/sources/procedural.py)"
+    "(Apache-2.0), trained on ImageNet; the training data is drawn by the project, in part from freely licensed "
+    "pictures, which data_licences names"
 )
 FAILURES = (
     "Fine hair and fur before a background of their own colour or texture.",
@@ -59,8 +61,8 @@ def hours_added(path: Path) -> Iterator[None]:
 def publish(project: Path, params: Params, folder: Path, hours: float) -> None:
     """Copy a student, trained in so many `hours`, into `folder`: student.safetensors, student.json, student.onnx
     (weights stored as float16), onnx.json, history.csv and card.json. Needs what `train_student` left under
-    `project`, and to run on the machine that trained."""
-    source = project / "models/student"
+    `project`, its library, and to run on the machine that trained."""
+    source, library = project / "models/student", project / "data/library/library.csv"
     folder.mkdir(parents=True, exist_ok=True)
     for path in (source / "student.safetensors", source / "student.json"):
         shutil.copyfile(path, folder / path.name)
@@ -85,6 +87,7 @@ def publish(project: Path, params: Params, folder: Path, hours: float) -> None:
         "sha256": weights,
         "best_validation": student["training"]["best"],
         "licence": LICENCE,
+        "data_licences": group_licences(row.licence for row in read_table(library, LayerRow)),
         "known_failures": FAILURES,
         "settings": params.model_dump(mode="json"),
     }

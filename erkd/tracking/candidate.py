@@ -1,7 +1,9 @@
 """A student that may be registered: its files belong together, and what it was measured on has a fingerprint."""
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,8 +45,19 @@ def read_candidate(root: Path) -> Candidate:
         student_sha256=weights,
         data_sha256=validation_digest(manifest, root / "data/trimaps/trimaps.csv"),
         metrics=read_json(root / "reports/metrics.json"),
-        licences=tuple(sorted({row.licence for row in read_table(manifest, CompositeRow)})),
+        licences=group_licences(row.licence for row in read_table(manifest, CompositeRow)),
         record=read_json(root / "models/student/student.json"),
+    )
+
+
+def group_licences(named: Iterable[str]) -> tuple[str, ...]:
+    """Each licence once, with all whose works are under it: of `A (X, x.jpg) + B` and `A (Y)`, `A (X, Y)` and `B`."""
+    authors: defaultdict[str, set[str]] = defaultdict(set)
+    for part in {part for parts in named for part in parts.split(" + ")}:
+        found = re.fullmatch(r"(.+?) \((.+?)(?:, [^ ,]+\.jpg)?\)", part)
+        authors[found[1] if found else part].update([found[2]] if found else [])
+    return tuple(
+        f"{name} ({', '.join(sorted(whose))})" if whose else name for name, whose in sorted(authors.items())
     )
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from benchmarks.release import readme_table, results_table
 from erkd import Matter
 from erkd.experiments.release import WEIGHTS, ReleaseRow, hours_added, publish, publish_folder
 from erkd.io.files import read_json, sha256
-from erkd.io.tables import read_results
+from erkd.io.tables import LayerRow, read_results, write_table
 from erkd.params import load_params
 from erkd.students.student import save_student
 from pipeline import release
@@ -96,12 +96,19 @@ def test_publishing_leaves_a_usable_folder(tmp_path):
     save_student(small_student().eval(), tmp_path / "models/student", {"best": {"sad": 1.0}})
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports/history.csv").write_text("step,loss\n1,0.5\n")
+    layer = LayerRow(
+        "a", "background", "train", "procedural", "CC0-1.0 (X, x.jpg)", "picture", "a.png", "", 9, 9, 0, "a"
+    )
+    write_table(
+        [layer, replace(layer, layer_id="b", licence="CC0-1.0 (Y)")], tmp_path / "data/library/library.csv"
+    )
     publish(tmp_path, params, tmp_path / "published", 1.2345)
     assert Matter.load(tmp_path / "published")(*photo(64, 64)).shape == (64, 64)
     card = read_json(tmp_path / "published/card.json")
     assert card["sha256"] == sha256(tmp_path / "published/student.safetensors")
     assert card["settings"]["distill"]["steps"] == params.distill.steps
     assert card["hours"] == 1.23
+    assert card["data_licences"] == ["CC0-1.0 (X, Y)"]
 
 
 def test_the_hours_of_all_pieces_count(tmp_path, monkeypatch):

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from erkd.data.library import list_layers
 from erkd.params import load_params
+from erkd.tracking.candidate import group_licences
 from erkd.tracking.model_card import model_card
 from tests.support import ROOT
 
@@ -41,6 +43,19 @@ def test_it_names_data_licences_metrics_limits_and_parameters() -> None:
         "distill.learning_rate 0.002",
         "data.foregrounds.train 288",
     ):
+        assert part in text, part
+    assert len(text) < LONGEST
+
+
+def test_a_licence_is_named_once_with_all_authors() -> None:
+    composites = ["CC0-1.0 + CC-BY-4.0 (Jo Doe, a-b.jpg)", "CC-BY-4.0 (X, c.jpg) + unknown", "CC-BY-4.0 (X)"]
+    assert group_licences(composites) == ("CC-BY-4.0 (Jo Doe, X)", "CC0-1.0", "unknown")
+
+
+def test_the_card_of_the_default_data_names_the_photographers() -> None:
+    params = load_params(ROOT / "params.yaml")
+    text = card(group_licences(layer.licence for layer in list_layers(params.data, params.seed)))
+    for part in ("CC-BY-SA-4.0 (Alexandr frolov, ", "LGPL-3.0-only (Dmitri Popov, ", "data/photographs"):
         assert part in text, part
     assert len(text) < LONGEST
 

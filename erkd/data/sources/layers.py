@@ -19,7 +19,8 @@ class Layer:
     """One foreground or background that a source can render by itself.
 
     `image`, `alpha` and `trimap` are files it is read from (drawn layers have none); `picture` names the
-    bundled picture that lends its colours; `size` is the longer side of a procedural layer, pixels.
+    bundled picture, `photograph` the file, that lends its colours; `size` is the longer side of a procedural
+    layer, pixels.
     """
 
     layer_id: str
@@ -32,6 +33,7 @@ class Layer:
     caption: str = ""
     size: int = 0
     picture: str = ""
+    photograph: Path | None = None
     image: Path | None = None
     alpha: Path | None = None
     trimap: Path | None = None

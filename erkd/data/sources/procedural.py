@@ -1,7 +1,7 @@
 """The embedded source: drawn foregrounds and backgrounds, coloured from pictures that Python packages ship.
 
 Nothing is downloaded. Each picture belongs to one split, for foregrounds' colours as for backgrounds, and was
-taken in only with a free licence stated by its package.
+taken in only with a free licence stated by its package. `data.photographs` adds a folder of photographs.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from erkd.data.sources.layers import SPLITS, Layer, Rendered
+from erkd.data.sources.photographs import read_photographs
 from erkd.data.synth.backgrounds import BACKDROPS, draw_background
 from erkd.data.synth.materials import MATERIALS, draw_foreground
 from erkd.io.images import Array, load_image
@@ -21,6 +22,7 @@ from erkd.params import DataParams
 DECK = (*MATERIALS, "hair", "fur", "fur", "leaves")
 GENERATED = "CC0-1.0"  # drawings that take nothing from a picture
 PICTURE_SHARE = 0.6  # of the backgrounds are crops of pictures
+TEXTURE_SHARE = 0.7  # of the foregrounds may take their texture from one
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,38 @@ def load_picture(name: str) -> Array:
     return load_image(Path(str(files(picture.package) / picture.path)))
 
 
+@dataclass(frozen=True)
+class _Lender:
+    """What lends a layer its colours, whose it is and what it shows: a bundled picture's name, or a photograph."""
+
+    licence: str
+    phrase: str = ""
+    picture: str = ""
+    photograph: Path | None = None
+
+
+NOBODY = _Lender(GENERATED)
+
+
+def _lenders(data: DataParams, use: str) -> dict[str, list[_Lender]]:
+    """By split, what may be used as `use`, "background" or "texture"; bundled pictures serve as both."""
+    lenders: dict[str, list[_Lender]] = {split: [] for split in SPLITS}
+    for name, picture in PICTURES.items():
+        lenders[picture.split].append(_Lender(picture.licence, picture.phrase, name))
+    if data.photographs is not None:
+        folder = Path(data.photographs)
+        for row in read_photographs(folder):
+            if use in row.use.split():
+                licence = f"{row.licence} ({row.author}, {row.file})"
+                lenders[row.split].append(_Lender(licence, row.shows, photograph=folder / row.file))
+    return lenders
+
+
+def _choose(rng: np.random.Generator, lenders: list[_Lender], share: float) -> _Lender:
+    """One of them with probability `share`, else nobody."""
+    return lenders[int(rng.integers(len(lenders)))] if rng.random() < share else NOBODY
+
+
 def _row_seed(seed: int, *key: int) -> int:
     return int(np.random.default_rng([seed, *key]).integers(2**31))
 
@@ -76,8 +110,8 @@ def _row_seed(seed: int, *key: int) -> int:
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
     """Drawn foregrounds of every split: shuffled decks of all materials."""
     layers = []
+    lenders = _lenders(data, "texture")
     for part, split in enumerate(SPLITS):
-        names = [name for name, picture in PICTURES.items() if picture.split == split]
         materials: list[str] = []
         for index in range(getattr(data.foregrounds, split)):
             rng = np.random.default_rng([seed, 1, part, index])
@@ -85,43 +119,45 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
                 materials = [
                     str(name) for name in np.random.default_rng([seed, 2, part, index]).permutation(DECK)
                 ]
-            picture = str(rng.choice(names)) if rng.random() < 0.7 else ""
+            lender = _choose(rng, lenders[split], TEXTURE_SHARE)
             layers.append(
                 Layer(
                     layer_id=f"{split}-fg-{index:05d}",
                     kind="foreground",
                     split=split,
                     source="procedural",
-                    licence=PICTURES[picture].licence if picture else GENERATED,
+                    licence=lender.licence,
                     material=materials.pop(),
                     seed=_row_seed(seed, 3, part, index),
                     size=data.size,
-                    picture=picture,
+                    picture=lender.picture,
+                    photograph=lender.photograph,
                 )
             )
     return layers
 
 
 def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
-    """Backgrounds of every split: half crops of that split's own pictures, half drawn."""
+    """Backgrounds of every split: crops of that split's own pictures and drawn ones."""
     layers = []
+    lenders = _lenders(data, "background")
     for part, split in enumerate(SPLITS):
-        names = [name for name, picture in PICTURES.items() if picture.split == split]
         for index in range(getattr(data.backgrounds, split)):
             rng = np.random.default_rng([seed, 4, part, index])
-            picture = names[int(rng.integers(len(names)))] if rng.random() < PICTURE_SHARE else ""
+            lender = _choose(rng, lenders[split], PICTURE_SHARE)
             layers.append(
                 Layer(
                     layer_id=f"{split}-bg-{index:05d}",
                     kind="background",
                     split=split,
                     source="procedural",
-                    licence=PICTURES[picture].licence if picture else GENERATED,
-                    material="picture" if picture else str(rng.choice(BACKDROPS)),
+                    licence=lender.licence,
+                    material="picture" if lender is not NOBODY else str(rng.choice(BACKDROPS)),
                     seed=_row_seed(seed, 5, part, index),
-                    caption=PICTURES[picture].phrase if picture else "",
+                    caption=lender.phrase,
                     size=data.size,
-                    picture=picture,
+                    picture=lender.picture,
+                    photograph=lender.photograph,
                 )
             )
     return layers
@@ -130,6 +166,8 @@ def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
 def render(layer: Layer) -> Rendered:
     """Draw a listed layer; the same layer always gives the same pixels."""
     picture = load_picture(layer.picture) if layer.picture else None
+    if layer.photograph is not None:
+        picture = load_image(layer.photograph)
     if layer.kind == "foreground":
         drawing = draw_foreground(layer.material, layer.seed, layer.size, picture)
         return Rendered(drawing.foreground, drawing.alpha, drawing.phrase)

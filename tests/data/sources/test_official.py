@@ -29,6 +29,7 @@ def data(source, root, test_backgrounds=40):
         source=source,
         root=str(root),
         backgrounds_root=str(root / "backgrounds"),
+        photographs=None,
         size=64,
         foregrounds=splits(9, 1, 9),
         backgrounds=splits(9, 3, test_backgrounds),

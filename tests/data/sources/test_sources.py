@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from erkd.data.library import SOURCES, list_layers, write_library
+from erkd.data.library import SOURCES, list_layers, source_files, write_library
 from erkd.data.sources import alphamatting, folder, procedural
+from erkd.data.sources.photographs import Photograph, read_photographs
 from erkd.data.synth.materials import MATERIALS
-from erkd.io.files import InputError
+from erkd.io.files import InputError, sha256
 from erkd.io.images import load_alpha, load_image, save_image, save_trimap
-from erkd.io.tables import LayerRow, read_table
+from erkd.io.tables import LayerRow, read_table, write_results
 from erkd.params import DataParams, Splits
 
 
@@ -21,6 +22,7 @@ def data(source, root=None, backgrounds=None, foregrounds=(4, 2, 2), background_
         source=source,
         root=None if root is None else str(root),
         backgrounds_root=None if backgrounds is None else str(backgrounds),
+        photographs=None,
         size=size,
         foregrounds=Splits(**dict(zip(names, foregrounds, strict=True))),
         backgrounds=Splits(**dict(zip(names, background_counts, strict=True))),
@@ -60,6 +62,91 @@ def test_procedural_foregrounds_show_every_material():
     layers = procedural.list_foregrounds(data("procedural", foregrounds=(21, 21, 21)), 3)
     for split in ("train", "validation", "test"):
         assert {layer.material for layer in layers if layer.split == split} == set(MATERIALS)
+
+
+@pytest.fixture
+def photographs(tmp_path, rng):
+    """A folder of two photographs for each split, one a background alone, with its table."""
+    folder = tmp_path / "photographs"
+    rows = []
+    for index, split in enumerate(("train", "validation", "test") * 2):
+        name = f"{index}.jpg"
+        save_image(rng.random((80, 100, 3), dtype=np.float32), folder / name)
+        use = "background" if index < 3 else "texture background"
+        words = ("photo", f"Author {index}", "CC-BY-4.0", "package 1", "a/b.jpg", "", "JPEG")
+        rows.append(Photograph(name, f"thing {index}", use, split, *words, sha256(folder / name)))
+    write_results(rows, folder / "photographs.csv")
+    return folder
+
+
+def test_photographs_lend_backgrounds_and_textures_each_to_its_split(photographs):
+    own = {"photographs": str(photographs)}
+    params = data("procedural", foregrounds=(90, 60, 60), background_counts=(90, 60, 60)).model_copy(
+        update=own
+    )
+    rows = {row.file: row for row in read_photographs(photographs)}
+    for kind, listed in (
+        ("background", procedural.list_backgrounds),
+        ("texture", procedural.list_foregrounds),
+    ):
+        layers = [layer for layer in listed(params, 0) if layer.photograph]
+        assert {layer.photograph.name for layer in layers} == {
+            name for name, row in rows.items() if kind in row.use
+        }
+        for layer in layers:
+            row = rows[layer.photograph.name]
+            assert (layer.split, layer.picture) == (row.split, "")
+            assert layer.licence == f"CC-BY-4.0 ({row.author}, {row.file})"
+        assert any(layer.picture for layer in listed(params, 0))
+    background = next(layer for layer in procedural.list_backgrounds(params, 0) if layer.photograph)
+    shown = rows[background.photograph.name].shows
+    assert procedural.render(background).caption in (shown, f"{shown} out of focus")
+    assert background.photograph in source_files([background])
+
+
+def test_a_photograph_s_pixels_are_in_the_background(photographs):
+    save_image(np.full((80, 100, 3), [0.9, 0.1, 0.1], np.float32), photographs / "0.jpg")
+    layer = folder.Layer(
+        "x",
+        "background",
+        "train",
+        "procedural",
+        "",
+        "picture",
+        1,
+        "red",
+        64,
+        photograph=photographs / "0.jpg",
+    )
+    red, green, blue = procedural.render(layer).image.mean(axis=(0, 1))
+    assert red > 0.5 > max(green, blue) + 0.1
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "photographs.csv").unlink(), r"photographs\.csv: no such file; set data\.photo"),
+        (lambda folder: (folder / "3.jpg").unlink(), r"3\.jpg: no such file, but a row of photographs\.csv"),
+        (lambda folder: (folder / "3.jpg").write_bytes(b"other"), r"3\.jpg: not the file of its row"),
+        (lambda folder: (folder / "new.jpg").touch(), r"photographs\.csv: new\.jpg has 0 rows"),
+        (lambda folder: edit(folder, "author", "whose"), r"photographs\.csv: not a table of photographs"),
+        (lambda folder: edit(folder, "validation", "valid"), r"1\.jpg: expected a split of train.*found 'valid'"),
+        (lambda folder: edit(folder, "texture", "picture"), r"3\.jpg: expected a split.*'picture background'"),
+        (lambda folder: edit(folder, "Author 2", ""), r"2\.jpg: what it shows, its author and its licence"),
+        (lambda folder: edit(folder, "\n0.jpg", "\n../0.jpg"), r"0\.jpg: no such file, but a row"),
+        (lambda folder: (folder / "photographs.csv").write_bytes(b"\xff"), r"not a table of photographs"),
+    ],
+)  # fmt: skip
+def test_photographs_that_do_not_fit_their_table_are_named(photographs, damage, message):
+    damage(photographs)
+    params = data("procedural").model_copy(update={"photographs": str(photographs)})
+    with pytest.raises(InputError, match=message):
+        list_layers(params, 0)
+
+
+def edit(folder, old, new):
+    table = folder / "photographs.csv"
+    table.write_text(table.read_text().replace(old, new))
 
 
 def test_more_layers_leave_the_first_ones_as_they_are():

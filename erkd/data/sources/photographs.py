@@ -1,0 +1,72 @@
+"""A folder of freely licensed photographs that lend the procedural source backgrounds and textures.
+
+DIR/photographs.csv   a row per photograph: whose it is, by which licence, from where, and what it may be used for
+DIR/*.jpg             the photographs
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from erkd.data.sources.layers import SPLITS
+from erkd.io.files import InputError, sha256
+from erkd.io.tables import read_results
+
+TABLE = "photographs.csv"
+USES = ("background", "texture")
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A row of `photographs.csv`; `data/photographs/README.md` says what each column holds.
+
+    `use` is one or both of USES, `licence` an SPDX expression.
+    """
+
+    file: str
+    shows: str
+    use: str
+    split: str
+    title: str
+    author: str
+    licence: str
+    package: str
+    path: str
+    origin: str
+    changes: str
+    sha256: str
+
+
+def read_photographs(folder: Path) -> list[Photograph]:
+    """The photographs of `folder`, in the order of its table.
+
+    Raises InputError where there is no table, an entry is wrong, a file is missing or is not the one of its row, or
+    a JPEG has no row.
+    """
+    table = folder / TABLE
+    if not table.is_file():
+        raise InputError(f"{table}: no such file; set data.photographs to a folder that has one, or to null")
+    rows = read_results(table, Photograph, "photographs")
+    for row in rows:
+        _check(row, folder)
+    counts = Counter({path.name: 0 for path in folder.glob("*.jpg")})
+    counts.update(row.file for row in rows)
+    for name, count in sorted(counts.items()):
+        if count != 1:
+            raise InputError(f"{table}: {name} has {count} rows; every photograph needs one")
+    return rows
+
+
+def _check(row: Photograph, folder: Path) -> None:
+    table, path = folder / TABLE, folder / row.file
+    if row.split not in SPLITS or not row.use or not set(row.use.split()) <= {*USES}:
+        raise InputError(
+            f"{table}: {row.file}: expected a split of {', '.join(SPLITS)} and a use of {', '.join(USES)}; "
+            f"found {row.split!r} and {row.use!r}"
+        )
+    if not (row.shows and row.author and row.licence):
+        raise InputError(f"{table}: {row.file}: what it shows, its author and its licence have to be named")
+    if path.parent != folder or not path.is_file():
+        raise InputError(f"{path}: no such file, but a row of {TABLE}; bring it back or remove the row")
+    if sha256(path) != row.sha256:
+        raise InputError(f"{path}: not the file of its row (another SHA-256); bring it back or mend the row")
