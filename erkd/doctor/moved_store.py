@@ -46,6 +46,6 @@ def _readdress(store: Path, before: Path, now: Path) -> None:
         for table, column in ADDRESSES:
             for old, new in ((str(before), str(now)), (before.as_uri(), now.as_uri())):
                 database.execute(
-                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",  # noqa: S608
                     (new, len(old) + 1, len(old), old),
                 )
