@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 READY := $(VENV)/.ready
 
-.PHONY: help setup repro test test-fast test-faults lint audit ui mlflow-sync verify-release clean
+.PHONY: help setup repro test test-fast test-faults mutants lint audit ui mlflow-sync verify-release clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,10 @@ test-fast: setup ## the tests that take seconds
 
 test-faults: setup ## the long tier, an hour: kills, fuzzed files, load
 	pytest -m faults
+
+mutants: setup ## the share of small faults in metrics, losses and compositing that the tests find, an hour
+	mutmut run
+	mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
 
 lint: setup ## ruff, mypy, the direction of imports, undeclared packages
 	ruff check .
