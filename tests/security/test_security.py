@@ -349,8 +349,6 @@ def test_an_onnx_file_reaches_no_other_file_and_no_absurd_tensor(tmp_path: Path)
 
 
 def test_a_request_to_the_served_model_is_refused_by_its_header() -> None:
-    from mlflow.exceptions import MlflowException
-
     from erkd.inference.served_model import decode
 
     for content in (
@@ -359,9 +357,8 @@ def test_a_request_to_the_served_model_is_refused_by_its_header() -> None:
         postscript(),
         png(np.zeros((2, 2), np.uint8))[:30],
     ):
-        with pytest.raises(MlflowException) as caught:
+        with pytest.raises(InputError, match="image: not a readable image|image: .* pixels; at most"):
             decode(base64.b64encode(content).decode(), "image")
-        assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
 
 
 def test_hashes_do_not_follow_a_link_out(tmp_path: Path) -> None:
