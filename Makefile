@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 READY := $(VENV)/.ready
 
-.PHONY: help setup repro test test-fast test-faults test-all lint audit ui mlflow-sync verify-release clean
+.PHONY: help setup repro test test-fast test-faults test-all mutants lint audit ui mlflow-sync verify-release clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,11 +42,16 @@ test-faults: setup ## the long tier, an hour: kills, fuzzed files, load
 test-all: lint ## every test, the long tier too
 	pytest -m ''
 
+mutants: setup ## the share of small faults in metrics, losses and compositing that the tests find, an hour
+	mutmut run
+	mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
+
 lint: setup ## ruff, mypy, the direction of imports, undeclared packages
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
+	deptry erkd pipeline benchmarks tests
 
 AUDIT := .erkd/audit
 audit: ## known weaknesses of the pinned packages, by pip-audit; it asks pypi.org

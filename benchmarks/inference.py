@@ -56,7 +56,7 @@ def speed(model: str | None, image: Bytes, trimap: Bytes) -> dict[str, float]:
 
     from erkd import Matter
 
-    numba.set_num_threads(min(THREADS, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(THREADS, numba.get_num_threads()))
     matter = Matter.load(model, "cpu")
     floats: tuple[Array, Array] = unit(image), trimap_unit(trimap)
     doubles = tuple(array.astype(np.float64) for array in floats)
@@ -86,7 +86,7 @@ def typical(method: Callable[[], object]) -> float:
 
 def cold_start(model: str | None, folder: Path) -> float:
     """Seconds of `erkd matte` from the shell, the fastest of five."""
-    command = [sys.executable, "-m", "erkd.cli", "matte", folder / "photo.png"]
+    command: list[str | Path] = [sys.executable, "-m", "erkd.cli", "matte", folder / "photo.png"]
     command += ["--trimap", folder / "trimap.png", "-o", folder / "alpha.png", "--force", "--device", "cpu"]
     command += ["--model", model] if model else []
     times = []

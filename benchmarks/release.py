@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.transfer import CLASSICAL
 from erkd.data.sources.alphamatting import list_samples
 from erkd.evaluation.baselines import MEAN, run_baselines
 from erkd.evaluation.bootstrap import mean_scores
@@ -32,6 +31,7 @@ from erkd.params import load_params
 
 ROOT = Path("release")
 SCORES = ROOT / "scores.csv"
+CLASSICAL = ("closed_form", "knn", "shared_sampling")
 SIZES = tuple(sorted(folder.name for folder in WEIGHTS.glob("*/")))
 PUBLISHED = WEIGHTS, ROOT / "controls", ROOT / "starts"
 STUDENTS = {folder.name: folder for parent in PUBLISHED for folder in parent.glob("*/")}
@@ -76,13 +76,13 @@ def rows_of(name: str, samples: list[Sample]) -> list[ReleaseRow]:
         mean, ratios = mean_scores([row.scores for row in rows]), sad[method] / best
         result.append(
             ReleaseRow(
-                name,
-                method,
-                *(significant(mean[metric]) for metric in ("sad", "mse", "grad", "conn")),
-                significant(float(np.exp(np.log(ratios).mean()))),
-                significant(float(ratios.max())),
-                seconds[method],
-                parameters[method],
+                set=name,
+                method=method,
+                **{metric: significant(mean[metric]) for metric in ("sad", "mse", "grad", "conn")},
+                ratio=significant(float(np.exp(np.log(ratios).mean()))),
+                worst=significant(float(ratios.max())),
+                seconds=seconds[method],
+                parameters=parameters[method],
             )
         )
     return result

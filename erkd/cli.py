@@ -166,31 +166,26 @@ def evaluate(
     """
     from rich.console import Console
 
-    from erkd.evaluation import compare as beside
-    from erkd.evaluation import folders as evaluation
+    from erkd.evaluation import folders
 
-    matches = beside.match_all(pred, beside.parse_folders(baseline_dir or []), alpha, trimap)
-    count = len(matches[beside.PRED].files)
+    matches = folders.match_all(pred, folders.parse_folders(baseline_dir or []), alpha, trimap)
     unmatched = "; ".join(dict.fromkeys(words for found in matches.values() for words in found.unmatched))
     if unmatched and not allow_missing:
+        count = len(matches[folders.PRED].files)
         raise InputError(f"{unmatched} (--allow-missing scores the {count} that are complete)")
     if unmatched:
         typer.echo(f"left out: {unmatched}", err=True)
-    scores = {name: evaluation.score_matches(found) for name, found in matches.items()}
-    results = evaluation.results(scores[beside.PRED])
-    baselines = beside.compare(scores) if len(scores) > 1 else {}
+    scores = {name: folders.score_matches(found) for name, found in matches.items()}
+    results = folders.results(scores)
     if json:
-        write_json(results | ({"baselines": baselines} if baselines else {}), json)
+        write_json(results, json)
     if csv:
-        evaluation.write_csv(scores, csv)
-    if latex:
-        typer.echo(evaluation.latex(results["mean"], count))
-    else:
-        Console().print(evaluation.table(results["mean"], count))
-    if baselines and latex:
-        typer.echo(beside.beside_latex(results["mean"], baselines, count))
-    elif baselines:
-        Console().print(beside.beside_table(results["mean"], baselines, count))
+        folders.write_csv(scores, csv)
+    for grid in folders.grids(results):
+        if latex:
+            typer.echo(folders.latex(grid))
+        else:
+            Console().print(folders.printed(grid))
 
 
 @app.command(epilog="Example: erkd demo --port 8000")

@@ -3,7 +3,7 @@ data/baselines_folders/<method>."""
 
 from pathlib import Path
 
-from erkd.evaluation.external import take_in
+from erkd.evaluation.baselines import take_in
 from erkd.io.files import InputError
 from erkd.params import Params
 from pipeline.common.stage import run_stage

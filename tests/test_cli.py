@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from erkd.evaluation.compare import parse_folders
-from erkd.evaluation.folders import match_files
+from erkd.evaluation.folders import match_files, parse_folders
 from erkd.evaluation.metrics.official import score
 from erkd.io.files import InputError
 from erkd.io.images import load_alpha, load_trimap, save_image, save_trimap
@@ -60,7 +59,8 @@ def test_scores_as_table_json_and_csv(folders, tmp_path):
 def test_latex(folders):
     run = erkd("evaluate", *folders, "--latex")
     assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("\\begin{tabular}{llrr}")
+    assert run.stdout.startswith("% Mean over 3 images\n\\begin{tabular}{llrr}\n\\toprule")
+    assert "$10^{-3}$" in run.stdout
     assert run.stdout.rstrip().endswith("\\end{tabular}")
     assert all(line.endswith("\\\\") for line in run.stdout.splitlines() if " & " in line)
 
@@ -89,9 +89,10 @@ def test_baselines_are_scored_beside_with_paired_differences(folders, tmp_path):
     assert [(line["image"], line["method"]) for line in lines][2:5] == [
         ("two.x", "pred"), ("one", "a half"), ("three", "a half"),
     ]  # fmt: skip
-    run = erkd("evaluate", *folders, *options, "--latex")
+    run = erkd("evaluate", *folders, options[0].replace("a half", "a_half & more"), "--latex")
     assert run.stdout.count("\\end{tabular}") == 2
-    assert " % interval" not in run.stdout.replace(r"\%", "")
+    assert r"a\_half \& more & " in run.stdout
+    assert r"95 \% interval" in run.stdout
 
 
 def test_a_baseline_with_missing_or_extra_files_is_refused(folders, tmp_path):

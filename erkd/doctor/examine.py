@@ -10,12 +10,11 @@ from pathlib import Path
 from erkd import __version__
 from erkd.doctor.check import Check
 from erkd.doctor.damage import find_damage
-from erkd.doctor.leftovers import find_leftovers
-from erkd.doctor.moved_store import find_moved
-from erkd.doctor.pipeline_state import describe_stages, stage_states
+from erkd.doctor.pipeline_state import describe_stages, find_scratch, stage_states
+from erkd.inference.find_student import open_engine
 from erkd.io.files import InputError
 from erkd.runtime.project import project_root
-from erkd.tracking.store import store_uri
+from erkd.tracking.store import connect, reason, store_uri
 
 BASE = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "typer")
 EXTRAS = {
@@ -34,14 +33,14 @@ def examine(start: Path) -> Iterator[Check]:
         yield _packages(f"extra {extra}", packages, f"pip install 'erkd[{extra}]'")
     yield _device()
     yield _student()
-    yield from _store(start)
-    yield from _project(project_root(start))
+    yield check_store(start)
+    root = project_root(start)
+    if (root / "dvc.yaml").is_file():
+        yield from _project(root)
 
 
 def _project(root: Path) -> Iterator[Check]:
-    """Stale, missing, damaged and orphaned: what a checkout with `dvc.yaml` may have."""
-    if not (root / "dvc.yaml").is_file():
-        return
+    """Stale, missing, damaged and left over: what a checkout with `dvc.yaml` may have."""
     unfinished = None
     if _version("dvc"):
         states = stage_states(root)
@@ -51,7 +50,7 @@ def _project(root: Path) -> Iterator[Check]:
             unfinished = set(states)
             yield from describe_stages(root, states)
     yield from find_damage(root)
-    yield from find_leftovers(root, unfinished)
+    yield from find_scratch(root, unfinished)
 
 
 def _packages(name: str, packages: tuple[str, ...], mend: str, needed: bool = False) -> Check:
@@ -81,24 +80,31 @@ def _device() -> Check:
 
 
 def _student() -> Check:
-    from erkd.inference.find_student import open_engine
-
     try:
         return Check("student", open_engine(None, "cpu").name)
     except InputError as error:
         return Check("student", "none that can be used", str(error), bad=True)
 
 
-def _store(start: Path) -> Iterator[Check]:
+def check_store(start: Path) -> Check:
+    """The MLflow store beside the project: there, readable, and its artifacts where it looks for them."""
     uri = store_uri(start)
     if not _version("mlflow"):
-        yield Check("MLflow store", "MLflow is not installed")
-        return
-    file = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not file.is_file():
+        return Check("MLflow store", "MLflow is not installed")
+    if not uri.startswith("sqlite:///"):
+        return Check("MLflow store", uri)
+    if not Path(uri.removeprefix("sqlite:///")).is_file():
         mend = "`make setup` makes it, and so does a training run"
-        yield Check("MLflow store", f"{uri}: not there yet", mend)
-        return
-    yield Check("MLflow store", uri)
-    if uri.startswith("sqlite:///"):
-        yield from find_moved(file)
+        return Check("MLflow store", f"{uri}: not there yet", mend)
+    anew = "move mlflow.db away, and `make mlflow-sync` logs the last training run anew"
+    try:
+        client, experiment = connect(start)
+    except Exception as error:  # of MLflow, SQLAlchemy, Alembic, the file system
+        return Check("MLflow store", f"{uri}: {reason(error)}", anew, bad=True)
+    artifacts = Path(client.get_experiment(experiment).artifact_location.removeprefix("file://"))
+    now = project_root(start) / "mlartifacts"
+    if artifacts == now or artifacts.exists():
+        return Check("MLflow store", uri)
+    says = f"{uri} looks for artifacts in {artifacts}, which is gone: the project was moved"
+    link = f"mkdir -p {artifacts.parent} && ln -s {now} {artifacts}"
+    return Check("MLflow store", says, f"`{link}` mends it; or {anew}")

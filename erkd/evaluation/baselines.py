@@ -1,4 +1,4 @@
-"""Methods that need no training: interpolation, and PyMatting's; the only importer of pymatting.
+"""Methods to compare with: interpolation, PyMatting's (this is its only importer), and other programs' predictions.
 
 Predictions are files, written once per data set, so that everything is scored the same way.
 """
@@ -6,7 +6,7 @@ Predictions are files, written once per data set, so that everything is scored t
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from erkd.evaluation.costs import Cost, measured, together, typical
 from erkd.io.files import InputError
+from erkd.io.image_files import images_by_name
 from erkd.io.images import Array, load_alpha, load_image, load_trimap, save_image
 from erkd.io.tables import Sample
 from erkd.runtime.parallel import map_rows
@@ -162,3 +163,25 @@ def _run_one(method: str, folder: Path, sample: Sample) -> Cost:
 def _average_one(methods: Sequence[str], folder: Path, sample: Sample) -> None:
     alphas = [load_alpha(prediction_path(folder, method, sample)) for method in methods]
     save_image(np.mean(alphas, axis=0), prediction_path(folder, MEAN, sample))
+
+
+def take_in(source: Path, name: str, sets: Iterable[str], folder: Path) -> None:
+    """Copy alphas into `folder`/<set>/<name>.png, 8 bits; the images of `source` itself are the test set's.
+
+    Where `source` has folders named like some of `sets`, each holds the predictions of its set. Raises
+    InputError for a name that another method has, a missing folder, and one without predictions.
+    """
+    if name in ("student", MEAN, *METHODS):
+        raise InputError(f"baselines.folders.{name}: another method has this name; choose another")
+    if not source.is_dir():
+        raise InputError(f"baselines.folders.{name}: {source}: no such folder")
+    folders = {set: source / set for set in sets if (source / set).is_dir()} or {"test": source}
+    for set, inside in folders.items():
+        images = images_by_name(inside)
+        if not images:
+            raise InputError(f"baselines.folders.{name}: {inside}: no images; one per sample is expected")
+        map_rows(partial(_copy, folder / set), [*images.values()], f"take in {name}")
+
+
+def _copy(folder: Path, path: Path) -> None:
+    save_image(load_alpha(path), folder / f"{path.stem}.png")

@@ -1,22 +1,22 @@
-"""Score any program's predictions: three folders of files with the same names."""
+"""Score any program's predictions: folders of files with the same names, several programs beside one another."""
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from erkd.evaluation.bootstrap import mean_scores
+from erkd.evaluation.bootstrap import mean_scores, summarise
 from erkd.evaluation.metrics.official import Scores
-from erkd.evaluation.scores import NAMES, score_file
+from erkd.evaluation.scores import STUDENT, ScoreRow, score_file
 from erkd.io.files import InputError, atomic
 from erkd.io.image_files import images_by_name
 from erkd.io.tables import shorten
 from erkd.runtime.parallel import map_rows
 
-REGIONS = ("unknown region", "whole image")
+PRED = "pred"  # the predictions to score; every other folder is a baseline
+RESAMPLES, SEED = 2000, 0
 
 
 class Line(NamedTuple):
@@ -37,7 +37,9 @@ LINES = (
     Line("SAD near edges", "thousands of pixels", 1, "sad_edge", ""),
     Line("boundary F-score", "0 to 1, more is better", 1, "", "boundary_f"),
 )
+COMPARED = LINES[:4]
 Triple = tuple[Path, Path, Path]
+ByImage = Mapping[str, Scores]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,31 @@ class Matches:
 
     files: dict[str, Triple]
     unmatched: list[str]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table to print; all but the first `words` columns are numbers."""
+
+    title: str
+    words: int
+    header: list[str]
+    rows: list[list[str]]
+    caption: str = ""
+
+
+def parse_folders(options: Sequence[str]) -> dict[str, Path]:
+    """Folders by name from NAME=DIR, or DIR alone, which is named as the folder is. Raises InputError."""
+    folders: dict[str, Path] = {}
+    for option in options:
+        name, _, folder = option.rpartition("=")
+        name = name or Path(folder).name
+        if not name or name in folders or name in (PRED, STUDENT):
+            raise InputError(
+                f"--baseline-dir {option}: the name {name!r} is taken; give another, as NAME=DIR"
+            )
+        folders[name] = Path(folder)
+    return folders
 
 
 def match_files(pred: Path, alpha: Path, trimap: Path) -> Matches:
@@ -72,62 +99,116 @@ def match_files(pred: Path, alpha: Path, trimap: Path) -> Matches:
     return Matches({name: (preds[name], alphas[name], trimaps[name]) for name in common}, unmatched)
 
 
+def match_all(pred: Path, baselines: Mapping[str, Path], alpha: Path, trimap: Path) -> dict[str, Matches]:
+    """The matches of the predictions and of every baseline, on the images that all of them have.
+
+    Raises InputError as `match_files` does, and when no image is common to all.
+    """
+    matches = {name: match_files(folder, alpha, trimap) for name, folder in {PRED: pred, **baselines}.items()}
+    common = set.intersection(*(set(found.files) for found in matches.values()))
+    if not common:
+        raise InputError(f"nothing to score: no image is in all of {', '.join(map(str, baselines.values()))}")
+    return {
+        name: Matches(
+            {image: files for image, files in found.files.items() if image in common}, found.unmatched
+        )
+        for name, found in matches.items()
+    }
+
+
 def score_matches(matches: Matches) -> dict[str, Scores]:
     """The scores of every match by name, on all cores. Raises InputError that names the file at fault."""
-    names = list(matches.files)
-    return dict(zip(names, map_rows(_score, [matches.files[name] for name in names], "score"), strict=True))
+    return dict(zip(matches.files, map_rows(_score, [*matches.files.values()], "score"), strict=True))
 
 
 def _score(files: Triple) -> Scores:
     return score_file(*files)
 
 
-def results(scores: dict[str, Scores]) -> dict[str, Any]:
-    """What the JSON file holds: `n`, `mean` and `images`, unrounded; MSE unscaled."""
-    images = {name: asdict(row) for name, row in scores.items()}
-    return {"n": len(images), "mean": mean_scores(list(scores.values())), "images": images}
+def results(scores: Mapping[str, ByImage]) -> dict[str, Any]:
+    """What the JSON file holds: of `PRED` `n`, `mean` and `images`, unrounded, MSE unscaled; and, where there are
+    any, per baseline `mean`, `images` and `difference`: prediction minus baseline on the same images, with 95 %
+    bootstrap intervals."""
+    summary = summarise(
+        [
+            ScoreRow("", image, STUDENT if name == PRED else name, "", row)
+            for name, images in scores.items()
+            for image, row in images.items()
+        ],
+        RESAMPLES,
+        SEED,
+    )[""]
+    found = {
+        name: {
+            "mean": mean_scores([*images.values()]),
+            "images": {image: asdict(row) for image, row in images.items()},
+        }
+        for name, images in scores.items()
+    }
+    ours = {"n": len(scores[PRED]), **found.pop(PRED)}
+    baselines = {
+        name: content | {"difference": summary[name]["difference"]} for name, content in found.items()
+    }
+    return ours | ({"baselines": baselines} if baselines else {})
 
 
-def write_csv(scores: Mapping[str, Mapping[str, Scores]], path: Path) -> None:
+def write_csv(scores: Mapping[str, ByImage], path: Path) -> None:
     """Write one line per image: its name and every score, unrounded; with the method where there are several."""
-    several = len(scores) > 1
-    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["image", *(["method"] if several else []), *NAMES])
-        for method, images in scores.items():
-            named = [method] if several else []
-            writer.writerows([image, *named, *asdict(row).values()] for image, row in images.items())
+    import pandas as pd
+
+    rows = [
+        {"image": image, "method": method, **asdict(row)}
+        for method, images in scores.items()
+        for image, row in images.items()
+    ]
+    frame = pd.DataFrame(rows).drop(columns=[] if len(scores) > 1 else ["method"])
+    with atomic(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def table(mean: dict[str, float], count: int) -> Table:
-    """The mean scores as a table for the terminal, with units and regions."""
-    result = Table(title=f"Mean over {plural(count)}")
-    result.add_column("metric")
-    result.add_column("unit")
-    for region in REGIONS:
-        result.add_column(region, justify="right")
-    for line in LINES:
-        result.add_row(line.title, line.unit, *_cells(line, mean))
-    return result
+def grids(content: Mapping[str, Any]) -> Iterator[Grid]:
+    """The tables that `results` gives: the means, with units and regions; and the baselines beside them."""
+    images = f"{content['n']} image{'s' if content['n'] != 1 else ''}"
+    mean = content["mean"]
+    rows = [
+        [line.title, line.unit]
+        + [f"{mean[name] * line.factor:.4f}" if name else "" for name in (line.unknown, line.whole)]
+        for line in LINES
+    ]
+    yield Grid(f"Mean over {images}", 2, ["metric", "unit", "unknown region", "whole image"], rows)
+    if "baselines" in content:
+        titles = [line.title + (f" {line.unit}" if line.factor != 1 else "") for line in COMPARED]
+        yield Grid(
+            f"Unknown region, mean over {images}",
+            1,
+            ["", *titles, "difference", "95 % interval"],
+            [_compared(name, row) for name, row in {PRED: content, **content["baselines"]}.items()],
+            f"difference: SAD of {PRED} minus the baseline's on the same images; below 0, {PRED} is better",
+        )
 
 
-def latex(mean: dict[str, float], count: int) -> str:
-    """The same table as a LaTeX tabular (package booktabs)."""
-    rows = [[line.title, line.unit.replace("10^-3", "$10^{-3}$"), *_cells(line, mean)] for line in LINES]
-    return booktabs([["metric", "unit", *REGIONS], *rows], "llrr", f"mean over {plural(count)}")
+def _compared(name: str, content: Mapping[str, Any]) -> list[str]:
+    cells = [f"{content['mean'][line.unknown] * line.factor:.3f}" for line in COMPARED]
+    gap = content.get("difference")
+    interval = f"{gap['sad_low']:+.2f} to {gap['sad_high']:+.2f}" if gap else ""
+    return [name, *cells, f"{gap['sad']:+.2f}" if gap else "", interval]
 
 
-def booktabs(rows: Sequence[Sequence[str]], columns: str, comment: str) -> str:
-    """Rows of cells, a header first, as a LaTeX tabular."""
-    header, *body = [" & ".join(row) + r" \\" for row in rows]
-    begin = rf"\begin{{tabular}}{{{columns}}} % {comment}"
-    return "\n".join([begin, r"\toprule", header, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"])
+def printed(grid: Grid) -> Table:
+    """A table for the terminal."""
+    table = Table(title=grid.title, caption=grid.caption or None)
+    for number, title in enumerate(grid.header):
+        table.add_column(title, justify="left" if number < grid.words else "right", no_wrap=number == 0)
+    for row in grid.rows:
+        table.add_row(*row)
+    return table
 
 
-def plural(count: int) -> str:
-    """A number of images in words."""
-    return f"{count} image{'s' if count != 1 else ''}"
+def latex(grid: Grid) -> str:
+    """A LaTeX tabular (package booktabs)."""
+    import pandas as pd
 
-
-def _cells(line: Line, mean: dict[str, float]) -> list[str]:
-    return [f"{mean[name] * line.factor:.4f}" if name else "" for name in (line.unknown, line.whole)]
+    columns = "l" * grid.words + "r" * (len(grid.header) - grid.words)
+    frame = pd.DataFrame(grid.rows, columns=grid.header)
+    text = frame.to_latex(index=False, escape=True, column_format=columns)
+    return f"% {grid.title}\n{text}".replace(r"10\textasciicircum -3", "$10^{-3}$")

@@ -20,7 +20,7 @@ def imagenet_state_dict() -> dict[str, Tensor]:
     and each pair's shape is checked. Its file is a torch pickle and read by the restricted loader that admits
     tensors only. Raises InputError where the package is missing or holds something else.
     """
-    stored = torch.load(_weights_file(), map_location="cpu", weights_only=True)
+    stored = torch.load(_weights_file(), map_location="cpu", weights_only=True)  # noqa: TID251
     with torch.device("meta"):
         wanted = timm.create_model(MODEL).state_dict()
     if len(stored) != len(wanted):

@@ -1,6 +1,12 @@
 """Dense features of open_clip's image towers: one vector per cell, in the space that images and texts share.
 
-`erkd/teachers/towers.py` says for which towers, and which of them are approximations.
+`exact` means that the mean of an image's patches is its embedding. That holds where the tower averages cells
+and then projects linearly. Elsewhere patches are an approximation, which `describe_tower` names:
+
+- ViT with a class token: in the last block each token attends to itself alone, the value path of MaskCLIP
+  (arXiv:2112.01071);
+- ModifiedResNet: the attention pool's value and output projections at each cell, without its weights;
+- a norm behind the average (ConvNeXt, CLIPA): the norm is taken at each cell.
 """
 
 from collections.abc import Sequence
@@ -14,7 +20,8 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 
 from erkd.io.files import InputError
-from erkd.teachers.towers import describe_tower
+
+EXACT = "exact: the mean of the patches is the embedding"
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,43 @@ class TeacherFeatures:
     embedding: Tensor
     patches: Tensor
     shallow: Tensor | None = None
+
+
+def describe_tower(tower: nn.Module) -> str:
+    """How a tower's patches relate to its embedding, in words. Raises InputError for a tower without them."""
+    if isinstance(tower, TimmModel):
+        return _describe_timm(tower)
+    if isinstance(tower, ModifiedResNet):
+        return "approximate: values of the attention pool at each cell, without its weights"
+    if not isinstance(tower, VisionTransformer):
+        raise InputError(f"dense features of {type(tower).__name__} are not supported")
+    if tower.attn_pool is not None or tower.pool_type not in ("tok", "avg"):
+        raise InputError("dense features of a ViT with an attentional pooler are not supported")
+    if tower.pool_type == "tok":
+        return "approximate: value path of the last block (the class token's attention is dropped)"
+    if tower.final_ln_after_pool:
+        return "approximate: the norm behind the average is taken at each cell"
+    return EXACT
+
+
+def _describe_timm(tower: TimmModel) -> str:
+    trunk, name = tower.trunk, type(tower.trunk).__name__
+    head = getattr(trunk, "head", None)
+    pooling = getattr(trunk, "global_pool", None) or getattr(head, "global_pool", None)
+    pooling = getattr(pooling, "pool_type", pooling)
+    if hasattr(tower.head, "pool"):
+        pooling = type(tower.head.pool).__name__
+    if pooling != "avg":
+        raise InputError(
+            f"dense features of timm's {name} with pooling {pooling!r} are not supported, only 'avg'"
+        )
+    if hasattr(tower.head, "mlp"):
+        raise InputError(
+            f"dense features of timm's {name} with an 'mlp' projection are not supported, only 'linear'"
+        )
+    if not isinstance(getattr(head, "norm", nn.Identity()), nn.Identity):
+        return "approximate: the norm behind the average is taken at each cell"
+    return EXACT
 
 
 def dense_features(tower: nn.Module, images: Tensor) -> TeacherFeatures:

@@ -6,12 +6,11 @@ from typing import Any
 
 from erkd.io.tables import CompositeRow, TrimapRow, read_table, resolve
 from erkd.params import TeacherParams
-from erkd.teachers.assess import assess
+from erkd.teachers.assess import assess, rounded
 from erkd.teachers.bootstrap import tune as bootstrap
 from erkd.teachers.open_clip_models import open_model
 from erkd.teachers.probe import probe_gap
 from erkd.teachers.prompts import prompts_of
-from erkd.teachers.scores import rounded
 from erkd.teachers.teacher import load_teacher, save_teacher
 
 

@@ -1,16 +1,25 @@
 """Any open_clip model as a teacher: a name and a tag, a Hugging Face id, a folder or a file of weights."""
 
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import open_clip
+from huggingface_hub import constants
 from torch import nn
 
 from erkd.io.files import InputError
 from erkd.params import TeacherParams
-from erkd.teachers.hub import quiet_hub
+from erkd.teachers.dense import describe_tower
 from erkd.teachers.output_stride import set_output_stride
-from erkd.teachers.towers import describe_tower
+
+PATIENCE = 5.0  # seconds
 
 
 def open_model(params: TeacherParams) -> tuple[nn.Module, dict[str, Any]]:
@@ -79,3 +88,34 @@ def _advice(params: TeacherParams, error: Exception) -> str:
         "fetch the weights elsewhere: set teacher.pretrained to the .safetensors or .bin file, or "
         "teacher.model to local-dir:FOLDER with open_clip_config.json and open_clip_model.safetensors in it"
     )
+
+
+def reachable(address: str, patience: float = PATIENCE) -> bool:
+    """Whether a server of this address takes connections, asked once and quickly: the hub's client would retry for a
+    minute. With a proxy that is for the client to find out."""
+    parts = urlsplit(address)
+    if parts.scheme in getproxies():
+        return True
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "", port), patience).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def quiet_hub() -> Iterator[None]:
+    """Within the block the hub's client looks into its own cache alone where the hub cannot be reached.
+
+    Its warnings are held back: what fails is raised, and said once by whoever catches it.
+    """
+    before = constants.HF_HUB_OFFLINE
+    disabled = logging.root.manager.disable
+    constants.HF_HUB_OFFLINE = before or not reachable(os.environ.get("HF_ENDPOINT", constants.ENDPOINT))
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+        logging.disable(disabled)

@@ -18,7 +18,7 @@ from erkd.io.imagenet import MEAN, MODEL, STD, imagenet_state_dict
 from erkd.io.images import load_alpha, load_image, load_trimap
 from erkd.io.tables import CompositeRow, resolve
 from erkd.runtime.parallel import progress
-from erkd.teachers.scores import auc, rounded, unknown_cells
+from erkd.teachers.assess import auc, rounded, unknown_cells
 from erkd.teachers.teacher import Teacher
 
 Encode = Callable[[Tensor], Tensor]

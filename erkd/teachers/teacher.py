@@ -23,9 +23,8 @@ from erkd.io.files import (
     write_record,
 )
 from erkd.io.images import Array
-from erkd.teachers.dense import TeacherFeatures, dense_features
+from erkd.teachers.dense import TeacherFeatures, dense_features, describe_tower
 from erkd.teachers.output_stride import set_output_stride
-from erkd.teachers.towers import describe_tower
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"

@@ -1,7 +1,9 @@
 """Compositing: the equation by hand, the official rule against an independent rendering, and the stage."""
 
+import io
 import math
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,7 +17,7 @@ from erkd.data.compositing import (
     shift_mean_colour,
 )
 from erkd.io.files import InputError, sha256
-from erkd.io.images import load_alpha, load_image, save_image
+from erkd.io.images import load_alpha, load_image, save_image, to_bytes
 from erkd.io.tables import CompositeRow, LayerRow, read_table, write_table
 from erkd.params import CompositeParams, Splits
 
@@ -97,6 +99,83 @@ def test_camera_effects_are_mild(rng):
         assert 0 <= changed.min() <= changed.max() <= 1
         assert np.abs(changed - image).mean() < 0.12
     assert any((camera_effects(image, np.random.default_rng(seed)) != image).any() for seed in range(12))
+
+
+class Told:
+    """A random generator whose draws are told: `random` in turn; all others lie at `share` of their range."""
+
+    def __init__(self, chances, share=1.0):
+        self.chances, self.share = [*chances], share
+
+    def random(self):
+        return self.chances.pop(0)
+
+    def uniform(self, low, high):
+        return low + self.share * (high - low)
+
+    def integers(self, low, high=None):
+        low, high = (0, low) if high is None else (low, high)
+        return low + round(self.share * (high - 1 - low))
+
+    def standard_normal(self, shape, dtype):
+        return np.random.default_rng(0).standard_normal(shape, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("chance", "flipped", "share", "top", "left"), [(0.49, True, 1, 1.3, 1), (0.5, False, 0, 1, 0)]
+)
+@pytest.mark.parametrize("enlarged", [2, 0.25])
+def test_a_background_is_enlarged_cropped_and_mirrored_by_chance(
+    rng, chance, flipped, share, top, left, enlarged
+):
+    """At most 1.3 times what covers; the crop from the first corner to the last."""
+    height, width = round(32 * enlarged), round(20 * enlarged)
+    background = rng.random((32, 40, 3), dtype=np.float32)
+    placed = place_background(background, height, width, Told([chance], share))
+    size = math.ceil(40 * enlarged * top), math.ceil(32 * enlarged * top)
+    kind = cv2.INTER_AREA if enlarged < 1 else cv2.INTER_CUBIC
+    resized = np.clip(cv2.resize(background, size, interpolation=kind), 0, 1)
+    expected = resized[left * (size[1] - height) :, left * (size[0] - width) :][:height, :width]
+    np.testing.assert_array_equal(placed, expected[:, ::-1] if flipped else expected)
+
+
+RARELY = (0.3, 0.4, 0.5, 0.4)  # from these on an effect is left out
+
+
+def with_effect(number, image, share):
+    """The image with one effect alone, its strength at a share of its range."""
+    chances = [limit - 0.01 * (one == number) for one, limit in enumerate(RARELY)]
+    changed = camera_effects(image, Told(chances, share))
+    assert changed.dtype == np.float32
+    return changed
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_each_camera_effect_is_what_it_says(rng, share):
+    image = rng.random((16, 24, 3), dtype=np.float32)
+    np.testing.assert_array_equal(with_effect(None, image, share), image)
+    blurred = cv2.GaussianBlur(image, (0, 0), (0.3, 0.6)[share])
+    np.testing.assert_array_equal(with_effect(0, image, share), blurred)
+    np.testing.assert_allclose(
+        with_effect(1, image, share), image ** math.exp((-0.25, 0.25)[share]), atol=1e-6
+    )
+    grain = Told([]).standard_normal(image.shape, np.float32) * (0.003, 0.03)[share]
+    np.testing.assert_allclose(with_effect(2, image, share), np.clip(image + grain, 0, 1), atol=1e-6)
+    stream = io.BytesIO()
+    Image.fromarray(to_bytes(image)).save(stream, "JPEG", quality=(60, 96)[share], subsampling="4:2:0")
+    np.testing.assert_allclose(with_effect(3, image, share), np.asarray(Image.open(stream)) / 255, atol=0.02)
+
+
+def test_a_shifted_background_keeps_its_contrast_within_the_range():
+    """Only what is opaque counts; each channel by itself."""
+    background = np.asarray([[[0.5, 0.5, 0.1], [1.0, 1.0, 0.1]]], np.float32)
+    alpha = np.asarray([[0.5, 0.0]], np.float32)
+    for colour, expected in ((1.0, [0.75, 1.0]), (0.0, [0.0, 0.25])):
+        foreground = np.asarray([[[colour, colour, 0.3], [0.6, 0.6, 0.6]]], np.float32)
+        shifted = shift_mean_colour(background, foreground, alpha, 1.0)
+        assert shifted.dtype == np.float32
+        np.testing.assert_allclose(shifted[0, :, 0], expected, atol=1e-6)
+        np.testing.assert_allclose(shifted[0, :, 2], 0.3, atol=1e-6)
 
 
 def test_shifted_backgrounds_approach_the_foreground():

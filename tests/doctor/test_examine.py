@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,10 +11,8 @@ import pytest
 
 from erkd.doctor.check import Check
 from erkd.doctor.damage import find_damage
-from erkd.doctor.examine import examine
-from erkd.doctor.leftovers import AGE, find_leftovers
-from erkd.doctor.moved_store import find_moved
-from erkd.doctor.pipeline_state import describe_stages, stage_states
+from erkd.doctor.examine import check_store, examine
+from erkd.doctor.pipeline_state import describe_stages, find_scratch, stage_states
 from erkd.io.files import InputError, write_json
 from erkd.io.tables import LayerRow, read_table
 from erkd.tracking.store import connect
@@ -88,8 +85,8 @@ def test_a_further_pipeline_counts_once_it_has_been_run(project):
 
 def test_nothing_is_wrong_with_a_finished_project(project: Path) -> None:
     assert [check.found for check in stages(project)] == ["every stage is up to date"]
-    assert [check.found for check in find_damage(project)] == ["1 files are what they were"]
-    assert [*find_leftovers(project, set())] == []
+    assert [check.found for check in find_damage(project)] == ["1 tables and folders are what they were"]
+    assert [*find_scratch(project, ())] == []
 
 
 def test_a_stale_stage_says_what_changed(project: Path) -> None:
@@ -113,7 +110,11 @@ def test_an_output_that_no_cache_has_is_made_anew(project: Path) -> None:
     shutil.rmtree(project / "data/library")
     shutil.rmtree(project / ".dvc/cache")
     missing, uncached = wrong(stages(project))
-    assert (missing.name, missing.mend) == ("missing library", "`dvc pull` or `dvc repro`")
+    assert (missing.name, missing.found) == ("missing library", "data/library")
+    assert missing.mend.endswith("`dvc repro` makes it anew")
+    assert missing.fix
+    with pytest.raises(InputError, match="data/library: DVC's cache does not have it"):
+        missing.fix()
     assert (uncached.name, uncached.mend) == ("uncached student", "`dvc commit student` keeps it again")
     assert uncached.found == "models/student: DVC's cache has it no longer"
 
@@ -183,84 +184,39 @@ def test_scratch_is_kept_while_somebody_may_want_it(project: Path) -> None:
     held, left = project / f".erkd/library-{KEY}", project / f".erkd/student-{KEY}"
     left.mkdir(parents=True)
     (left / "weights").write_bytes(bytes(2_000_000))
+    left.with_name(f"{left.name}.lock").touch()
+    (project / ".erkd/store.lock").touch()
     with scratch(project, "library", KEY):
-        (unfinished,) = find_leftovers(project, {"student"})
+        (unfinished,) = find_scratch(project, ["student"])
         assert (unfinished.name, unfinished.mend) == ("unfinished", "`dvc repro` goes on with it")
         assert f"{left}: 2.0 MB" in unfinished.found
-        assert [check.name for check in find_leftovers(project, None)] == ["unfinished"]
-        (orphan,) = find_leftovers(project, set())
-        assert orphan.name == "orphan"
-        assert orphan.fix
-        orphan.fix()
+        assert [check.name for check in find_scratch(project, None)] == ["unfinished"]
+        (left_over,) = find_scratch(project, ())
+        assert left_over.name == "left over"
+        assert left_over.fix
+        left_over.fix()
         assert held.is_dir()
-    assert not left.exists()
-    assert [*find_leftovers(project, set())] == []
-
-
-def test_a_lock_without_work_goes(project: Path) -> None:
-    (project / ".erkd").mkdir()
-    lock, store = project / f".erkd/library-{KEY}.lock", project / ".erkd/store.lock"
-    lock.touch()
-    store.touch()
-    (orphan,) = find_leftovers(project, set())
-    assert orphan.fix
-    orphan.fix()
-    assert (lock.exists(), store.exists()) == (False, True)
-
-
-def test_half_written_files_go_when_nobody_writes_them(project: Path) -> None:
-    old, new = (project / f"data/library/.{name}.abc.tmp.png" for name in ("old", "new"))
-    for half in (old, new):
-        half.touch()
-    os.utime(old, (time.time() - 2 * AGE,) * 2)
-    (orphan,) = find_leftovers(project, set())
-    assert orphan.found == f"{old}: half written"
-    assert orphan.fix
-    orphan.fix()
-    assert (old.exists(), new.exists()) == (False, True)
-
-
-def test_copies_of_killed_experiments_go_and_a_living_ones_stays(project: Path) -> None:
-    dead, alive = (project / f".dvc/tmp/exps/standalone/tmp{name}" for name in ("dead", "alive"))
-    for copy in (dead, alive):
-        copy.mkdir(parents=True)
-    with subprocess.Popen([sys.executable, "-c", "input()"], cwd=alive, stdin=subprocess.PIPE) as process:
-        (orphan,) = find_leftovers(project, set())
-        assert f"{dead}: the copy of an experiment that was killed" in orphan.found
-        assert orphan.fix
-        orphan.fix()
-        process.kill()
-    assert (dead.exists(), alive.exists()) == (False, True)
-
-
-def test_a_killed_experiment_that_left_git_on_no_branch_is_explained(project: Path) -> None:
-    run("git checkout -q --detach && mkdir -p .git/refs/exps/exec", project)
-    run("git rev-parse HEAD > .git/refs/exps/exec/EXEC_HEAD", project)
-    (check,) = find_leftovers(project, set())
-    assert "git switch BRANCH" in check.mend
-    assert check.fix is None
+    assert [path.name for path in (project / ".erkd").iterdir()] == ["store.lock"]
 
 
 @pytest.mark.slow
-def test_a_moved_store_finds_its_artifacts_again(project: Path) -> None:
+def test_a_moved_store_says_how_it_finds_its_artifacts_again(project: Path) -> None:
     client, experiment = connect(project)
     run_id = client.create_run(experiment).info.run_id
     client.log_artifact(run_id, str(project / "weights"), "student")
-    assert [*find_moved(project / "mlflow.db")] == []
+    assert not check_store(project).mend
     moved = project.rename(project.with_name("moved"))
-    (check,) = find_moved(moved / "mlflow.db")
+    check = check_store(moved)
     assert f"looks for artifacts in {project / 'mlartifacts'}, which is gone" in check.found
-    assert check.fix
-    check.fix()
-    assert [*find_moved(moved / "mlflow.db")] == []
-    assert (moved / "mlflow.db.before").is_file()
+    run(check.mend.split("`")[1], moved)
+    assert not check_store(moved).mend
     client, _ = connect(moved)
     assert Path(client.download_artifacts(run_id, "student/weights")).read_bytes() == bytes(1000)
 
 
 def test_a_store_that_is_no_database_is_named(project: Path) -> None:
     (project / "mlflow.db").write_bytes(b"no database" * 100)
-    (check,) = find_moved(project / "mlflow.db")
+    check = check_store(project)
     assert "file is not a database" in check.found
     assert check.bad
 
@@ -270,17 +226,10 @@ def test_a_pipeline_that_dvc_cannot_read_is_said(project: Path) -> None:
     assert "dvc.yaml" in str(stage_states(project))
     found = {check.name: check.found for check in examine(project)}
     assert "`dvc status` does not answer" in found["pipeline"]
-    assert found["hashes"] == "1 files are what they were"
+    assert found["hashes"] == "1 tables and folders are what they were"
 
 
 def test_a_folder_that_is_no_project_is_asked_no_such_question(tmp_path: Path) -> None:
     names = [check.name for check in examine(tmp_path)]
     assert names[:3] == ["erkd", "processor", "packages"]
     assert not {"pipeline", "hashes"} & {*names}
-
-
-def test_restoring_says_what_dvc_says(project: Path) -> None:
-    from erkd.doctor.restore import restore
-
-    with pytest.raises(InputError, match=r"data/nothing: DVC's cache does not have it"):
-        restore(project, project / "data/nothing")

@@ -1,25 +1,24 @@
-"""The methods without training."""
+"""The methods without training, and predictions of other programs beside them."""
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from erkd.evaluation.baselines import MEAN, METHODS, estimate_alpha, run_baselines
-from erkd.evaluation.external import TAKEN
+from erkd.evaluation.baselines import MEAN, METHODS, estimate_alpha, run_baselines, take_in
 from erkd.evaluation.scores import STUDENT
 from erkd.io.files import InputError, sha256
-from erkd.io.images import load_alpha, save_trimap
+from erkd.io.images import load_alpha, save_image, save_trimap
 from erkd.io.tables import list_composites
-from erkd.params import BaselinesParams
+from erkd.params import BaselinesParams, load_params
+from pipeline import baselines_folder
+from pipeline.common.sets import list_methods
+from tests.support import ROOT
 from tests.support.small_set import soft_disc, write_small_set
 
 
 def test_params_allow_the_methods_there_are():
     allowed = BaselinesParams.model_json_schema()["properties"]["methods"]["items"]["enum"]
     assert allowed == list(METHODS)
-
-
-def test_no_folder_from_elsewhere_takes_a_name_that_a_method_has():
-    assert set(TAKEN) == {STUDENT, MEAN, *METHODS}
 
 
 def test_interpolation_by_hand():
@@ -95,3 +94,54 @@ def test_a_trimap_of_another_size_is_named(tmp_path):
     save_trimap(np.full((5, 6), 0.5, np.float32), samples[0].trimap)
     with pytest.raises(InputError, match=r"trimaps/s0\.png: 5 x 6 pixels .* its image is 24 x 32"):
         run_baselines(samples, ["interpolation"], tmp_path / "baselines")
+
+
+def write_alphas(folder, names=("s0", "s1", "s2")):
+    for number, name in enumerate(names):
+        save_image(soft_disc(number)[0], folder / f"{name}.png")
+
+
+def test_a_plain_folder_is_the_test_set(tmp_path):
+    write_alphas(tmp_path / "from")
+    deep = np.round(soft_disc(0)[0] * 65535).astype(np.uint16)
+    (tmp_path / "from/s0.png").unlink()
+    Image.fromarray(deep).save(tmp_path / "from/s0.tif")  # any format, 16 bits too
+    take_in(tmp_path / "from", "other", ["test"], tmp_path / "to")
+    assert sorted(path.name for path in (tmp_path / "to/test").iterdir()) == ["s0.png", "s1.png", "s2.png"]
+    assert load_alpha(tmp_path / "to/test/s0.png") == pytest.approx(soft_disc(0)[0], abs=0.51 / 255)
+
+
+def test_a_folder_per_set(tmp_path):
+    write_alphas(tmp_path / "from/photos", ["GT01-Trimap1"])
+    take_in(tmp_path / "from", "other", ["test", "photos"], tmp_path / "to")
+    assert [path.relative_to(tmp_path / "to").as_posix() for path in (tmp_path / "to").rglob("*.png")] == [
+        "photos/GT01-Trimap1.png"
+    ]
+
+
+def test_what_cannot_be_taken_in_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"baselines\.folders\.other: .*empty: no images"):
+        take_in(tmp_path / "empty", "other", ["test"], tmp_path / "to")
+    with pytest.raises(InputError, match=r"baselines\.folders\.other: .*gone: no such folder"):
+        take_in(tmp_path / "gone", "other", ["test"], tmp_path / "to")
+    for taken in (STUDENT, MEAN, *METHODS):
+        with pytest.raises(InputError, match=rf"baselines\.folders\.{taken}: another method has this name"):
+            take_in(tmp_path / "empty", taken, ["test"], tmp_path / "to")
+
+
+def test_the_stage_and_the_methods_of_a_set(tmp_path):
+    write_small_set(tmp_path)
+    write_alphas(tmp_path / "data/baselines/test/knn")
+    write_alphas(tmp_path / "mine")
+    params = load_params(ROOT / "params.yaml")
+    folders = params.baselines.model_copy(update={"folders": {"a_network": "mine"}})
+    params = params.model_copy(update={"baselines": folders})
+    baselines_folder.main(tmp_path, params, "a_network")
+    assert list_methods(tmp_path, "test") == {
+        "knn": tmp_path / "data/baselines/test/knn",
+        "a_network": tmp_path / "data/baselines_folders/a_network/test",
+    }
+    assert list_methods(tmp_path, "validation") == {}
+    with pytest.raises(InputError, match=r"--method typo: .* which has a_network"):
+        baselines_folder.main(tmp_path, params, "typo")

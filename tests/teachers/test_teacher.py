@@ -23,18 +23,18 @@ from erkd.io.files import InputError, sha256, write_record
 from erkd.io.images import load_image, save_image, save_trimap
 from erkd.io.tables import CompositeRow, TrimapRow, write_table
 from erkd.params import FeaturesParams, TeacherParams
-from erkd.teachers import hub
+from erkd.teachers import open_clip_models
+from erkd.teachers.assess import auc, patch_scores, recalls, unknown_cells
 from erkd.teachers.bootstrap import tune as bootstrap
 from erkd.teachers.bootstrap.contrastive import cell_contrast, contrast, pool
 from erkd.teachers.bootstrap.phrases import COMMON, draw_phrases, invent
 from erkd.teachers.bootstrap.readout import split_trunk, standardise, write_readout
 from erkd.teachers.bootstrap.views import VIEWS, frozen_views
-from erkd.teachers.dense import dense_features
+from erkd.teachers.dense import dense_features, describe_tower
 from erkd.teachers.make import make_teacher, report_teacher
 from erkd.teachers.open_clip_models import open_model
 from erkd.teachers.output_stride import set_output_stride
 from erkd.teachers.prompts import prompts_of
-from erkd.teachers.scores import auc, balanced_accuracy, patch_scores, unknown_cells
 from erkd.teachers.teacher import (
     CONFIG,
     Preprocessing,
@@ -43,7 +43,6 @@ from erkd.teachers.teacher import (
     preprocessing_of,
     save_teacher,
 )
-from erkd.teachers.towers import describe_tower
 
 PARAMS = TeacherParams(
     source="bootstrap",
@@ -283,9 +282,9 @@ def test_auc_by_hand():
     assert auc(np.array([3.0]), np.array([True])) is None
 
 
-def test_balanced_accuracy_gives_rare_materials_their_weight():
-    found, true = ["hair", "hair", "hair", "hair"], ["hair", "hair", "hair", "net"]
-    assert balanced_accuracy(found, true) == (0.5, {"hair": 1.0, "net": 0.0})
+def test_recalls_give_rare_materials_their_weight():
+    found, true = ["hair", "hair", "hair", "lace"], ["hair", "hair", "hair", "net"]
+    assert recalls(found, true) == {"hair": 1.0, "net": 0.0}
 
 
 def test_patch_scores_are_differences_of_cosines():
@@ -516,9 +515,9 @@ def test_an_unreachable_hub_is_given_up_at_once_and_quietly(model, tag, monkeypa
     """Against a real closed port: the hub's client alone would retry for a minute, a warning each time."""
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(hub, "getproxies", dict)
-    monkeypatch.setattr(hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(open_clip_models, "getproxies", dict)
+    monkeypatch.setattr(open_clip_models.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(open_clip_models.constants, "HF_HUB_CACHE", str(tmp_path))
     params = PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": tag})
     start = time.monotonic()
     with pytest.raises(InputError, match="local-dir:FOLDER") as error:
@@ -526,17 +525,17 @@ def test_an_unreachable_hub_is_given_up_at_once_and_quietly(model, tag, monkeypa
     assert "\n" not in str(error.value)
     assert time.monotonic() - start < 30  # building the model comes first
     assert not caplog.records
-    assert not hub.constants.HF_HUB_OFFLINE
+    assert not open_clip_models.constants.HF_HUB_OFFLINE
 
 
 def test_reachable_asks_the_port(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
-        monkeypatch.setattr(hub, "getproxies", dict)
-        assert hub.reachable(address, 1)
-    assert not hub.reachable(address, 1)
-    monkeypatch.setattr(hub, "getproxies", lambda: {"http": "proxy"})
-    assert hub.reachable(address, 1)
+        monkeypatch.setattr(open_clip_models, "getproxies", dict)
+        assert open_clip_models.reachable(address, 1)
+    assert not open_clip_models.reachable(address, 1)
+    monkeypatch.setattr(open_clip_models, "getproxies", lambda: {"http": "proxy"})
+    assert open_clip_models.reachable(address, 1)
 
 
 def test_a_local_folder_is_a_teacher_at_another_size(tmp_path):
