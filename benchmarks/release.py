@@ -20,6 +20,7 @@ from erkd.data.sources.alphamatting import list_samples
 from erkd.evaluation.baselines import MEAN, run_baselines
 from erkd.evaluation.bootstrap import mean_scores
 from erkd.evaluation.costs import typical
+from erkd.evaluation.printing import OFFICIAL
 from erkd.evaluation.scores import ScoreRow, predict_samples, score_samples, significant
 from erkd.experiments.release import CONTROL, START, WEIGHTS, ReleaseRow, publish_folder, replay
 from erkd.experiments.trials import prepare_trial
@@ -72,7 +73,7 @@ def rows_of(name: str, samples: list[Sample]) -> list[ReleaseRow]:
             ReleaseRow(
                 name,
                 method,
-                *(significant(mean[metric]) for metric in ("sad", "mse", "grad", "conn")),
+                *(significant(mean[metric.key]) for metric in OFFICIAL),
                 significant(float(np.exp(np.log(ratios).mean()))),
                 significant(float(ratios.max())),
                 seconds[method],
@@ -96,7 +97,7 @@ def readme_table(rows: list[ReleaseRow]) -> str:
             control = name.removesuffix(START).endswith(CONTROL)
             size = name.removesuffix(START).removesuffix(CONTROL)
             name = f"`{size}`{' without distillation' if control else ''}{first}"
-        scores = f"{row.sad:.2f} | {1000 * row.mse:.2f} | {row.grad:.2f} | {row.conn:.2f}"
+        scores = " | ".join(metric.text(getattr(row, metric.key)) for metric in OFFICIAL)
         parameters = f"{row.parameters / 1e6:.2f} M" if row.parameters else "0"
         lines.append(
             f"| {name} | {row.set} | {scores} | {row.ratio:.2f}, {row.worst:.2f} | {row.seconds:.2f} | {parameters} |"

@@ -146,7 +146,7 @@ def evaluate(
     baseline_dir: Annotated[
         list[str] | None,
         typer.Option(
-            help="Predictions of another program to score beside, NAME=DIR; may be repeated.",
+            help="Predictions of another program to compare with, NAME=DIR; may be repeated.",
             metavar="NAME=DIR",
         ),
     ] = None,
@@ -161,24 +161,24 @@ def evaluate(
 ) -> None:
     """Score any program's predictions with the official metrics (Composition-1k's MATLAB code).
 
-    Known regions of a prediction are overwritten from the trimap first. MSE is unscaled in files, x 10^-3
-    in tables.
+    Known regions of a prediction are overwritten from the trimap first. MSE is unscaled in files, times
+    1000 in tables.
     """
     from rich.console import Console
 
-    from erkd.evaluation import compare as beside
+    from erkd.evaluation import compare
     from erkd.evaluation import folders as evaluation
 
-    matches = beside.match_all(pred, beside.parse_folders(baseline_dir or []), alpha, trimap)
-    count = len(matches[beside.PRED].files)
+    matches = compare.match_all(pred, compare.parse_folders(baseline_dir or []), alpha, trimap)
+    count = len(matches[compare.PRED].files)
     unmatched = "; ".join(dict.fromkeys(words for found in matches.values() for words in found.unmatched))
     if unmatched and not allow_missing:
         raise InputError(f"{unmatched} (--allow-missing scores the {count} that are complete)")
     if unmatched:
         typer.echo(f"left out: {unmatched}", err=True)
     scores = {name: evaluation.score_matches(found) for name, found in matches.items()}
-    results = evaluation.results(scores[beside.PRED])
-    baselines = beside.compare(scores) if len(scores) > 1 else {}
+    results = evaluation.results(scores[compare.PRED])
+    baselines = compare.compare(scores) if len(scores) > 1 else {}
     if json:
         write_json(results | ({"baselines": baselines} if baselines else {}), json)
     if csv:
@@ -188,9 +188,9 @@ def evaluate(
     else:
         Console().print(evaluation.table(results["mean"], count))
     if baselines and latex:
-        typer.echo(beside.beside_latex(results["mean"], baselines, count))
+        typer.echo(compare.latex(results["mean"], baselines, count))
     elif baselines:
-        Console().print(beside.beside_table(results["mean"], baselines, count))
+        Console().print(compare.table(results["mean"], baselines, count))
 
 
 @app.command(epilog="Example: erkd demo --port 8000")

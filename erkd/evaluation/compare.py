@@ -1,4 +1,4 @@
-"""Predictions beside those of other programs: the same images scored, and paired differences."""
+"""Predictions compared with those of other programs: the same images scored, and paired differences."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Any
 from rich.table import Table
 
 from erkd.evaluation.bootstrap import summarise
-from erkd.evaluation.folders import LINES, Matches, booktabs, match_files, plural, results
+from erkd.evaluation.folders import Matches, booktabs, match_files, plural, results
 from erkd.evaluation.metrics.official import Scores
+from erkd.evaluation.printing import OFFICIAL
 from erkd.evaluation.scores import STUDENT, ScoreRow
 from erkd.io.files import InputError
 
 RESAMPLES, SEED = 2000, 0
 PRED = "pred"
-SHOWN = LINES[:4]
 ByImage = Mapping[str, Scores]
 
 
@@ -67,36 +67,33 @@ def compare(scores: Mapping[str, ByImage]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def beside_table(mean: Mapping[str, float], baselines: Mapping[str, Mapping[str, Any]], count: int) -> Table:
+def table(mean: Mapping[str, float], baselines: Mapping[str, Mapping[str, Any]], count: int) -> Table:
     """The prediction and every baseline, a row each, for the terminal."""
     caption = f"difference: SAD of {PRED} minus the baseline's on the same images; below 0, {PRED} is better"
-    table = Table(title=f"Unknown region, mean over {plural(count)}", caption=caption)
-    header, *rows = beside_rows(mean, baselines)
+    result = Table(title=f"Unknown region, mean over {plural(count)}", caption=caption)
+    header, *rows = _rows(mean, baselines)
     for number, title in enumerate(header):
-        table.add_column(title, justify="right" if number else "left", no_wrap=number in (0, len(header) - 1))
+        justify: Any = "right" if number else "left"
+        result.add_column(title, justify=justify, no_wrap=number in (0, len(header) - 1))
     for row in rows:
-        table.add_row(*row)
-    return table
+        result.add_row(*row)
+    return result
 
 
-def beside_latex(mean: Mapping[str, float], baselines: Mapping[str, Mapping[str, Any]], count: int) -> str:
+def latex(mean: Mapping[str, float], baselines: Mapping[str, Mapping[str, Any]], count: int) -> str:
     """The same table as a LaTeX tabular (package booktabs)."""
-    rows = [
-        [cell.replace("10^-3", "$10^{-3}$").replace("%", r"\%").replace("_", r"\_") for cell in row]
-        for row in beside_rows(mean, baselines)
-    ]
-    return booktabs(rows, "lrrrrrr", f"unknown region, mean over {plural(count)}")
+    return booktabs(_rows(mean, baselines), "lrrrrrr", f"unknown region, mean over {plural(count)}")
 
 
-def beside_rows(mean: Mapping[str, float], baselines: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+def _rows(mean: Mapping[str, float], baselines: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Cells: a header, the prediction, and each baseline with the paired difference in SAD."""
-    titles = [line.title + (" x 10^-3" if line.unknown == "mse" else "") for line in SHOWN]
+    titles = [f"{metric.title}, {metric.unit}" for metric in OFFICIAL]
     rows = [["", *titles, "difference", "95 % interval"]]
     for name, content in {PRED: {"mean": mean}, **baselines}.items():
-        cells = [f"{content['mean'][line.unknown] * line.factor:.3f}" for line in SHOWN]
-        gap = content.get("difference")
-        compared = (
-            [f"{gap['sad']:+.2f}", f"{gap['sad_low']:+.2f} to {gap['sad_high']:+.2f}"] if gap else ["", ""]
-        )
+        cells = [metric.text(content["mean"][metric.key], 3) for metric in OFFICIAL]
+        difference, compared = content.get("difference"), ["", ""]
+        if difference:
+            low, high = difference["sad_low"], difference["sad_high"]
+            compared = [f"{difference['sad']:+.2f}", f"{low:+.2f} to {high:+.2f}"]
         rows.append([name, *cells, *compared])
     return rows

@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from erkd.evaluation.printing import METHOD_NAMES
 from erkd.io.files import InputError
 from erkd.io.image_files import images_by_name
 from erkd.io.images import load_alpha, save_image
 from erkd.runtime.parallel import map_rows
-
-TAKEN = ("student", "interpolation", "closed_form", "knn", "shared_sampling", "mean")
 
 
 def take_in(source: Path, name: str, sets: Iterable[str], folder: Path) -> None:
@@ -18,7 +17,7 @@ def take_in(source: Path, name: str, sets: Iterable[str], folder: Path) -> None:
     Where `source` has folders named like some of `sets`, each holds the predictions of its set. Raises
     InputError for a name that another method has, a missing folder, and one without predictions.
     """
-    if name in TAKEN:
+    if name in METHOD_NAMES:
         raise InputError(f"baselines.folders.{name}: another method has this name; choose another")
     if not source.is_dir():
         raise InputError(f"baselines.folders.{name}: {source}: no such folder")

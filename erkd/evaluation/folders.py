@@ -4,39 +4,19 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.table import Table
 
 from erkd.evaluation.bootstrap import mean_scores
 from erkd.evaluation.metrics.official import Scores
+from erkd.evaluation.printing import METRICS, UNKNOWN, WHOLE
 from erkd.evaluation.scores import NAMES, score_file
 from erkd.io.files import InputError, atomic
 from erkd.io.image_files import images_by_name
 from erkd.io.tables import shorten
 from erkd.runtime.parallel import map_rows
 
-REGIONS = ("unknown region", "whole image")
-
-
-class Line(NamedTuple):
-    """A line of the printed table: `factor` takes a score to `unit`; an empty name means no such score."""
-
-    title: str
-    unit: str
-    factor: float
-    unknown: str
-    whole: str
-
-
-LINES = (
-    Line("SAD", "thousands of pixels", 1, "sad", "sad_whole"),
-    Line("MSE", "x 10^-3", 1000, "mse", "mse_whole"),
-    Line("Grad", "sum / 1000", 1, "grad", "grad_whole"),
-    Line("Conn", "sum / 1000", 1, "conn", "conn_whole"),
-    Line("SAD near edges", "thousands of pixels", 1, "sad_edge", ""),
-    Line("boundary F-score", "0 to 1, more is better", 1, "", "boundary_f"),
-)
 Triple = tuple[Path, Path, Path]
 
 
@@ -101,27 +81,31 @@ def write_csv(scores: Mapping[str, Mapping[str, Scores]], path: Path) -> None:
 
 def table(mean: dict[str, float], count: int) -> Table:
     """The mean scores as a table for the terminal, with units and regions."""
+    header, *rows = _rows(mean)
     result = Table(title=f"Mean over {plural(count)}")
-    result.add_column("metric")
-    result.add_column("unit")
-    for region in REGIONS:
-        result.add_column(region, justify="right")
-    for line in LINES:
-        result.add_row(line.title, line.unit, *_cells(line, mean))
+    for number, title in enumerate(header):
+        result.add_column(title, justify="right" if number > 1 else "left")
+    for row in rows:
+        result.add_row(*row)
     return result
 
 
 def latex(mean: dict[str, float], count: int) -> str:
     """The same table as a LaTeX tabular (package booktabs)."""
-    rows = [[line.title, line.unit.replace("10^-3", "$10^{-3}$"), *_cells(line, mean)] for line in LINES]
-    return booktabs([["metric", "unit", *REGIONS], *rows], "llrr", f"mean over {plural(count)}")
+    return booktabs(_rows(mean), "llrr", f"mean over {plural(count)}")
 
 
 def booktabs(rows: Sequence[Sequence[str]], columns: str, comment: str) -> str:
     """Rows of cells, a header first, as a LaTeX tabular."""
-    header, *body = [" & ".join(row) + r" \\" for row in rows]
+    header, *body = [" & ".join(map(_escape, row)) + r" \\" for row in rows]
     begin = rf"\begin{{tabular}}{{{columns}}} % {comment}"
     return "\n".join([begin, r"\toprule", header, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"])
+
+
+def _escape(cell: str) -> str:
+    for text, code in (("10³", "$10^3$"), ("10⁻³", "$10^{-3}$"), ("%", r"\%"), ("_", r"\_")):
+        cell = cell.replace(text, code)
+    return cell
 
 
 def plural(count: int) -> str:
@@ -129,5 +113,10 @@ def plural(count: int) -> str:
     return f"{count} image{'s' if count != 1 else ''}"
 
 
-def _cells(line: Line, mean: dict[str, float]) -> list[str]:
-    return [f"{mean[name] * line.factor:.4f}" if name else "" for name in (line.unknown, line.whole)]
+def _rows(mean: Mapping[str, float]) -> list[list[str]]:
+    """Cells: a header, and a row per metric with its value in each region."""
+    values: dict[tuple[str, str], dict[str, str]] = {}
+    for metric in METRICS.values():
+        values.setdefault((metric.title, metric.unit), {})[metric.region] = metric.text(mean[metric.key], 4)
+    rows = [[*names, cells.get(UNKNOWN, ""), cells.get(WHOLE, "")] for names, cells in values.items()]
+    return [["metric", "unit", UNKNOWN, WHOLE], *rows]

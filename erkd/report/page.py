@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from erkd.io.files import read_json, write_text
-from erkd.params import Params, flatten
+from erkd.params import Params, flatten, in_words
 from erkd.report.contact_sheets import composite_tiles, material_tiles
 from erkd.report.provenance import environment, hashes, licences, timings
 from erkd.report.result_strip import strip
@@ -86,7 +86,7 @@ def write_report(files: ReportFiles, params: Params, path: Path) -> None:
         if files.manifest.is_file() and files.trimaps.is_file()
         else None,
         validation=_with(files.validation, validation_summary),
-        parameters={name: flatten(part) for name, part in _sections(params).items()},
+        parameters={name: _in_words(part) for name, part in _sections(params).items()},
         licences=_with(files.library, licences),
         environment=environment(),
         hashes=hashes({
@@ -96,7 +96,7 @@ def write_report(files: ReportFiles, params: Params, path: Path) -> None:
             "composites (manifest.csv)": files.manifest,
             "trimaps (trimaps.csv)": files.trimaps,
         }),
-        onnx=flatten(_json(files.onnx) or {}),
+        onnx=_in_words(_json(files.onnx) or {}),
         timings=timings(files.timings),
     )  # fmt: skip
     write_text(page, path)
@@ -108,6 +108,10 @@ def _with(path: Path, make: Callable[[Path], Any]) -> Any:
 
 def _json(path: Path) -> Any:
     return _with(path, read_json)
+
+
+def _in_words(settings: Mapping[str, Any]) -> dict[str, str]:
+    return {key: in_words(value) for key, value in flatten(settings).items()}
 
 
 def _first_group(files: ReportFiles) -> Mapping[str, Any]:

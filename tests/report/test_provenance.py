@@ -2,16 +2,8 @@ import hashlib
 import platform
 
 from erkd.io.files import write_json
-from erkd.params import flatten
 from erkd.report.provenance import environment, hashes, licences, timings
 from tests.support.report_tree import make_tree
-
-
-def test_flatten():
-    content = {"kd": {"methods": ["a", "b"], "erkd": {"weight": 0.5}}, "root": None, "sets": {}, "on": True}
-    assert flatten(content) == {
-        "kd.methods": "a, b", "kd.erkd.weight": "0.5", "root": "none", "sets": "none", "on": "True",
-    }  # fmt: skip
 
 
 def test_licences_are_counted(tmp_path):
