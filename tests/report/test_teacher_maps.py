@@ -16,7 +16,6 @@ from erkd.report.teacher_maps import (
     similarity_maps,
 )
 from erkd.teachers.dense import TeacherFeatures
-from tests.teachers.test_teacher import row
 
 
 class ColourTeacher:
