@@ -47,14 +47,8 @@ class Case:
     rows: tuple[CaseRow, ...]
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """A case to draw: the files of alphas by method, and the image's scores by method."""
-
-    kind: str
-    sample: Sample
-    alphas: Mapping[str, Path]
-    scores: Mapping[str, Mapping[str, float]]
+# kind, sample, files of alphas by method, and scores by method
+Chosen = tuple[str, Sample, Mapping[str, Path], Mapping[str, Mapping[str, float]]]
 
 
 def choose_cases(values: Mapping[str, float], count: int) -> dict[str, list[str]]:
@@ -83,7 +77,8 @@ def build_cases(
     `samples` and `scores` belong together by `sample_id`; `predictions` holds `<sample_id>.png`, and so
     does the folder of each of the other `methods`. The best baseline is chosen image by image.
     """
-    folders, chosen = {STUDENT: predictions, **methods}, []
+    folders = {STUDENT: predictions, **methods}
+    chosen: list[Chosen] = []
     by_id = {s.sample_id: s for s in samples if (predictions / f"{s.sample_id}.png").is_file()}
     found = scores[scores.sample_id.isin(by_id)].sort_values("sad", kind="stable")
     sads = found[found.method == STUDENT].set_index("sample_id").sad.to_dict()
@@ -93,15 +88,16 @@ def build_cases(
             files = {method: folders[method] / f"{name}.png" for method in lines.index if method in folders}
             others = [method for method, file in files.items() if method != STUDENT and file.is_file()]
             shown = {method: files[method] for method in (STUDENT, *others[:1])}
-            chosen.append(_Chosen(kind, by_id[name], shown, lines.to_dict("index")))
+            chosen.append((kind, by_id[name], shown, lines.to_dict("index")))
     with parallel_config(backend="threading"):  # OpenCV and the encoder release the interpreter's lock
         return map_rows(_draw_case, chosen, f"cases of {predictions.name}")
 
 
-def _draw_case(chosen: _Chosen) -> Case:
-    sample, name = chosen.sample, chosen.sample.sample_id
+def _draw_case(chosen: Chosen) -> Case:
+    kind, sample, files, scores = chosen
+    name = sample.sample_id
     image, trimap, alpha_true = load_image(sample.image), load_trimap(sample.trimap), load_alpha(sample.alpha)
-    alphas = {method: load_alpha(path) for method, path in chosen.alphas.items()}
+    alphas = {method: load_alpha(path) for method, path in files.items()}
     window = busiest_window(np.abs(alphas[STUDENT] - alpha_true) * (trimap == 0.5))
     background = contrasting_colour(image, trimap)
     whole, magnified = partial(inline, longest=LONGEST), partial(inline, caption="magnified", magnified=True)
@@ -120,12 +116,10 @@ def _draw_case(chosen: _Chosen) -> Case:
     )
     rows = [CaseRow("truth", (), (*truth, *results(alpha_true, "the truth")))]
     for method, alpha in alphas.items():
-        whose, scores = method_name(method), chosen.scores[method]
-        said = [
-            (f"{metric.title}, {metric.unit}", metric.text(scores[metric.key]))
-            for metric in OFFICIAL
-            if metric.key in scores
-        ]
+        whose, said = method_name(method), []
+        for metric in OFFICIAL:
+            if metric.key in scores[method]:
+                said.append((f"{metric.title}, {metric.unit}", metric.text(scores[method][metric.key])))
         images = (
             whole(alpha, f"Alpha of {name} by {whose}", "alpha_pred"),
             whole(error_map(alpha, alpha_true), f"Error map of {whose} on {name}", "error"),
@@ -133,4 +127,4 @@ def _draw_case(chosen: _Chosen) -> Case:
         rows.append(CaseRow(whose, tuple(said), (*images, *results(alpha, whose))))
     given = whole(outline_window(image, window), f"Image {name}, magnified part outlined", "image")
     subtitle = " · ".join(word for word in (sample.material, sample.group) if word)
-    return Case(chosen.kind, name, subtitle, given, tuple(rows))
+    return Case(kind, name, subtitle, given, tuple(rows))

@@ -32,23 +32,6 @@ class PairedDifference:
         return f"{signed(self.low)} to {signed(self.high)}"
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """`word` is better, worse or open, `label` says it on a badge; the rest are sentences."""
-
-    word: str
-    label: str
-    lead: str
-    detail: str
-    short: str
-
-
-def best_baseline(methods: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The method of the lowest mean SAD beside the student; None without one."""
-    others = [name for name in methods if name != STUDENT]
-    return min(others, key=lambda name: methods[name]["sad"], default=None)
-
-
 def paired_differences(methods: Mapping[str, Mapping[str, Any]], sad: pd.DataFrame) -> list[PairedDifference]:
     """Student minus every method of a group of `metrics.json`, largest first.
 
@@ -65,26 +48,26 @@ def paired_differences(methods: Mapping[str, Mapping[str, Any]], sad: pd.DataFra
     return sorted(found, key=lambda difference: -difference.mean)
 
 
-def verdict(student: float, baseline: float, difference: PairedDifference, images: str) -> Verdict:
+def verdict(student: float, baseline: float, difference: PairedDifference, images: str) -> dict[str, str]:
     """How the student compares with the best baseline on `difference.n` of `images`, as "test composites".
 
-    `student` and `baseline` are mean SADs. The word rests on whether the interval of the paired difference
-    excludes 0, never on the means alone.
+    `student` and `baseline` are mean SADs. The `word` rests on whether the interval of the paired difference
+    excludes 0, never on the means alone; `label` says it on a badge, `lead`, `detail` and `short` in sentences.
     """
-    name = f"{method_name(difference.method)}, the best baseline"
-    change = ""
+    name, change = f"{method_name(difference.method)}, the best baseline", ""
     if baseline:
         change = f" ({100 * abs(student / baseline - 1):.0f} % {'lower' if student < baseline else 'higher'})"
     means = f"{student:.2f} against {baseline:.2f}{change}"
-    start = f"On {difference.n} {images} the student"
     label, lead, rest = {
-        "better": ("ahead", f"{start} beats {name}.", ""),
-        "worse": ("behind", f"{start} loses to {name}.", ""),
-        "open": ("undecided", f"{start} and {name}, cannot be told apart.", ": it includes 0"),
+        "better": ("ahead", f"beats {name}", ""),
+        "worse": ("behind", f"loses to {name}", ""),
+        "open": ("undecided", f"and {name}, cannot be told apart", ": it includes 0"),
     }[difference.word]
-    detail = (
-        f"Mean SAD in the unknown region is {means}; the student is better on {difference.better} of "
-        f"{difference.n} images. The 95 % interval of the paired difference is {difference.interval}{rest}."
-    )
-    short = f"SAD {means}; difference {difference.interval}."
-    return Verdict(difference.word, label, lead, detail, short)
+    return {
+        "word": difference.word,
+        "label": label,
+        "lead": f"On {difference.n} {images} the student {lead}.",
+        "detail": f"Mean SAD in the unknown region is {means}; the student is better on {difference.better} of "
+        f"{difference.n} images. The 95 % interval of the paired difference is {difference.interval}{rest}.",
+        "short": f"SAD {means}; difference {difference.interval}.",
+    }

@@ -18,7 +18,7 @@ from erkd.io.image_files import FORMATS
 from erkd.io.tables import Sample
 from erkd.report.cases import build_cases
 from erkd.report.charts import bar_chart, cost_chart, scatter_chart
-from erkd.report.comparison import PairedDifference, best_baseline, paired_differences, verdict
+from erkd.report.comparison import PairedDifference, paired_differences, verdict
 from erkd.report.tables import Rows, dots_cell, marked, noted, number, read_numbers, value_cell
 
 KEYS = ["group", "sample_id", "method", "material"]
@@ -78,7 +78,8 @@ def _group(
     found = {method: values for method, values in metrics.items() if isinstance(values, Mapping)}
     methods = dict(sorted(found.items(), key=lambda item: (item[1]["sad"], item[0])))
     sad = scores.pivot_table("sad", "sample_id", "method", sort=False)
-    differences, best = paired_differences(methods, sad), best_baseline(methods)
+    differences = paired_differences(methods, sad)
+    best = next((method for method in methods if method != STUDENT), None)
     decisive = next((difference for difference in differences if difference.method == best), None)
     sads = {method_name(method): values["sad"] for method, values in methods.items()}
     intervals = [

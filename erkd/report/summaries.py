@@ -11,7 +11,6 @@ from erkd.evaluation.printing import METRICS, method_name, signed
 from erkd.evaluation.scores import STUDENT
 from erkd.io.files import read_json
 from erkd.report.charts import bar_chart, line_chart
-from erkd.report.comparison import best_baseline
 from erkd.report.tables import Rows, read_numbers
 
 Figure = tuple[str, str, str]
@@ -123,17 +122,17 @@ def _failure(result: Mapping[str, Any]) -> str:
     return f"{result['table']}: {result['says']}: not so" + (f" in {rows}{more}" if rows else "")
 
 
-def key_figures(group: Mapping[str, Any], student: Mapping[str, Any]) -> list[Figure]:
-    """Name, value and note of what one wants to know first, from a group of scores and `student.json`.
+def key_figures(methods: Mapping[str, Any], student: Mapping[str, Any]) -> list[Figure]:
+    """Name, value and note of what one wants to know first, from the methods by SAD and `student.json`.
 
     What is not there is left out.
     """
     figures: list[Figure] = []
-    for method in (STUDENT, best_baseline(group)):
-        if method and method in group:
-            values = group[method]
-            interval = f"{values['sad_low']:.2f} to {values['sad_high']:.2f}" if "sad_low" in values else ""
-            figures.append((f"SAD, {method_name(method)}", f"{values['sad']:.2f}", interval))
+    others = [method for method in methods if method != STUDENT]
+    for method in [STUDENT, *others[:1]] if methods else []:
+        values = methods[method]
+        interval = f"{values['sad_low']:.2f} to {values['sad_high']:.2f}" if "sad_low" in values else ""
+        figures.append((f"SAD, {method_name(method)}", f"{values['sad']:.2f}", interval))
     if "parameters" in student:
         figures.append(("Size of the student", f"{student['parameters'] / 1e6:.2f} M", "parameters"))
     best = (student.get("training") or {}).get("best") or {}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from erkd.data.wrong_trimaps import VARIANTS, list_variant
 from erkd.evaluation.printing import METRICS, method_name, signed
@@ -36,42 +37,34 @@ def trimap_section(
     return {
         "n": next(iter(content.values()))["n"],
         "rows": variant_table(content),
-        "lead": _changes(content),
         "tiles": _tiles(samples, predictions, trimaps, wrong_predictions),
     }
 
 
 def variant_table(content: Mapping[str, Mapping[str, Any]]) -> Rows:
-    """SAD over the whole image by kind of trimap and method, and what the trimap forces on every method."""
+    """SAD over the whole image by kind of trimap and method, its change from the trimaps as drawn, and what a
+    kind of trimap forces on every method.
+    """
     sads = {
-        variant: {name: values["sad_whole"] for name, values in group.items() if name != "n"}
+        variant: {name: values[SAD.key] for name, values in group.items() if name != "n"}
         for variant, group in content.items()
     }
-    end = max(max(row.values()) for row in sads.values())
+    given, end = sads.get(GIVEN, {}), max(max(row.values()) for row in sads.values())
     methods = next(iter(sads.values()))
     rows: Rows = [
         ["trimap", noted("", f"0 to {end:.3g}"), "forced by the trimap", *map(method_name, methods)]
     ]
     for variant, row in sads.items():
         group, any_method = content[variant], content[variant][next(iter(row))]
-        forced = SAD.text(max(0.0, any_method["sad_whole"] - any_method["sad"]))
-        cells = [value_cell(SAD, group.get(name, {}), row.get(name) == min(row.values())) for name in methods]
+        forced = SAD.text(max(0.0, any_method[SAD.key] - any_method["sad"]))
+        cells = []
+        for name in methods:
+            changed = variant != GIVEN and name in row and name in given
+            change = noted("", signed(row[name] - given[name])) if changed else ""
+            cell = value_cell(SAD, group.get(name, {}), row.get(name) == min(row.values()))
+            cells.append(Markup("{} {}").format(change, cell))
         rows.append([noted(variant, SAYS.get(variant, "")), dots_cell(row, end or 1.0), forced, *cells])
     return rows
-
-
-def _changes(content: Mapping[str, Mapping[str, Any]]) -> str:
-    """In words, by how much each method's error changes from the trimaps as drawn."""
-    parts = []
-    for name, given in content.get(GIVEN, {}).items():
-        if name != "n":
-            changes = ", ".join(
-                f"{variant} {signed(group[name]['sad_whole'] - given['sad_whole'])}"
-                for variant, group in content.items()
-                if variant != GIVEN and name in group
-            )
-            parts.append(f"{method_name(name)}: {changes}")
-    return "Change of mean SAD from the trimaps as drawn. " + "; ".join(parts).capitalize() + "."
 
 
 def _tiles(

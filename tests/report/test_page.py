@@ -86,7 +86,8 @@ def test_wrong_trimaps_are_compared_and_shown(tree):
     assert section.count("<img") == 4 * 3
     change = read_json(tree / "reports/robustness.json")
     wide = change["wide"]["student"]["sad_whole"] - change["given"]["student"]["sad_whole"]
-    assert f"wide {wide:+.2f}".replace("-", "\N{MINUS SIGN}") in section
+    row = section[section.index('<th scope="row">wide') :].split("</tr>")[0]
+    assert f'<td> <span class="unit">{wide:+.2f}</span> <b>'.replace("-", "\N{MINUS SIGN}") in row
 
 
 @pytest.mark.parametrize(("source", "sad"), [("composition1k", "17.53"), ("distinctions646", "17.05")])

@@ -5,14 +5,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from erkd.io.files import write_json
 from erkd.report.comparison import PairedDifference
 from erkd.report.set_section import (
+    ScoredSet,
     cost_part,
     difference_table,
     material_table,
     published,
     published_table,
     score_table,
+    set_section,
 )
 from tests.support import ROOT
 
@@ -119,3 +122,22 @@ def test_the_student_stands_among_published_methods_in_their_units():
     names = [row[0] for row in rows]
     assert names.index("student") == names.index("ViTMatte-B") + 1
     assert rows[names.index("student")][1:-1] == ["21.00", "4.20", "8.00", "17.00", "0.78"]
+
+
+def test_the_verdict_is_on_the_baseline_of_the_lowest_error(tmp_path):
+    difference = {"sad": -0.5, "sad_low": -1.0, "sad_high": -0.1}
+    methods = {
+        name: {"sad": sad, "difference": difference} for name, sad in (("closed_form", 3.0), ("knn", 2.0))
+    }
+    write_json({"test": {"n": 1, "student": {"sad": 1.0}, **methods}}, tmp_path / "metrics.json")
+    lines = [
+        f"test,a,{name},net,{sad}" for name, sad in (("student", 1.0), ("closed_form", 3.0), ("knn", 2.0))
+    ]
+    (tmp_path / "per_image.csv").write_text("\n".join(["group,sample_id,method,material,sad", *lines, ""]))
+    files = tmp_path / "metrics.json", tmp_path / "per_image.csv", tmp_path / "predictions"
+    section = set_section(ScoredSet("Photos", "photographs", (), *files, {}, {}, "procedural"), 1, {})
+    (group,) = section["groups"]
+    assert [*group["methods"]] == ["student", "knn", "closed_form"]
+    assert group["verdict"]["lead"] == "On 1 photographs the student beats KNN, the best baseline."
+    assert "KNN on 1 of 1" in group["scatter"]
+    assert "<title>a net</title>" in group["scatter"]
