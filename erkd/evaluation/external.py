@@ -1,4 +1,4 @@
-"""Predictions made elsewhere, by any program, taken in as one more baseline."""
+"""Predictions of any other program, taken in as one more baseline."""
 
 from collections.abc import Iterable
 from functools import partial
