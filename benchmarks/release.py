@@ -21,6 +21,7 @@ from erkd.data.sources.alphamatting import list_samples
 from erkd.evaluation.baselines import MEAN, run_baselines
 from erkd.evaluation.bootstrap import mean_scores
 from erkd.evaluation.costs import typical
+from erkd.evaluation.printing import METHOD_NAMES, OFFICIAL
 from erkd.evaluation.scores import ScoreRow, predict_samples, score_samples, significant
 from erkd.experiments.release import CONTROL, START, WEIGHTS, ReleaseRow, publish_folder, replay
 from erkd.experiments.trials import prepare_trial
@@ -37,9 +38,6 @@ PUBLISHED = WEIGHTS, ROOT / "controls", ROOT / "starts"
 STUDENTS = {folder.name: folder for parent in PUBLISHED for folder in parent.glob("*/")}
 README, RESULTS = Path("README.md"), Path("docs/results.md")
 MARKS = "<!-- release -->", "<!-- end -->"
-CLASSICAL_NAMES = {
-    "shared_sampling": "shared sampling", "closed_form": "closed form", "knn": "KNN", MEAN: "mean of the three",
-}  # fmt: skip
 NAMES = {"Trimap1": "narrow", "Trimap2": "wide"}
 ORDER = (*NAMES.values(), "test")
 TOLERANCE = 0.01  # of SAD: another processor rounds elsewhere
@@ -90,8 +88,8 @@ def rows_of(name: str, samples: list[Sample]) -> list[ReleaseRow]:
 
 def title(method: str) -> str:
     """A method in words; students by size, controls and starts by what they lack."""
-    if method in CLASSICAL_NAMES:
-        return CLASSICAL_NAMES[method]
+    if method in METHOD_NAMES:
+        return METHOD_NAMES[method]
     first = " before highlights" if method.endswith(START) else ""
     control = " without distillation" if method.removesuffix(START).endswith(CONTROL) else ""
     return f"`{method.removesuffix(START).removesuffix(CONTROL)}`{control}{first}"
@@ -105,7 +103,7 @@ def table(lines: Sequence[Sequence[str]]) -> str:
 
 def figures(row: ReleaseRow) -> list[str]:
     """SAD, MSE x 1000, Grad, Conn."""
-    return [f"{row.sad:.2f}", f"{1000 * row.mse:.2f}", f"{row.grad:.2f}", f"{row.conn:.2f}"]
+    return [metric.text(getattr(row, metric.key)) for metric in OFFICIAL]
 
 
 def cost(row: ReleaseRow) -> list[str]:
@@ -115,7 +113,7 @@ def cost(row: ReleaseRow) -> list[str]:
 
 def readme_table(rows: list[ReleaseRow]) -> str:
     """Six rows: the students that ship, then the classical methods, on photographs with narrow trimaps."""
-    shown = [row for row in rows if row.set == "narrow" and row.method in (*SIZES, *CLASSICAL_NAMES)]
+    shown = [row for row in rows if row.set == "narrow" and row.method in (*SIZES, *CLASSICAL, MEAN)]
     best = min(row.sad for row in shown if row.method in CLASSICAL)
     head = ["method", "SAD", "MSE x 1000", "Grad", "Conn", "SAD / best classical", "seconds", "parameters"]
     lines = [

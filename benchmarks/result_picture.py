@@ -8,11 +8,11 @@ drawn by hand, in docs/result.
 from dataclasses import dataclass
 from pathlib import Path
 
+from erkd.report.pictures import Window, result_strip
 from PIL import Image
 
 from erkd import Matter
 from erkd.io.images import load_image, load_trimap, to_bytes
-from erkd.report.pictures import Window, result_strip
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPHS, TRIMAPS, PICTURE = ROOT / "data/photographs", ROOT / "docs/result", ROOT / "docs/result.jpg"

@@ -317,18 +317,22 @@ def load_params(path: Path) -> Params:
         raise InputError("\n".join([f"{path}: {len(mistakes)} mistake(s)", *mistakes])) from None
 
 
-def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as dotted keys and values in words."""
-    flat: dict[str, str] = {}
+def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested settings by dotted key, as `kd.erkd.weight`; an empty mapping is a value."""
+    flat: dict[str, Any] = {}
     for key, value in content.items():
-        name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{name}.")
-        elif isinstance(value, list | tuple):
-            flat[name] = ", ".join(map(str, value)) or "none"
+            flat |= flatten(value, f"{prefix}{key}.")
         else:
-            flat[name] = "none" if value is None or value == {} else str(value)
+            flat[f"{prefix}{key}"] = value
     return flat
+
+
+def in_words(value: Any) -> str:
+    """A setting's value for people: lists with commas, `none` for what is empty."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None or value == {} else str(value)
 
 
 def _describe(mistake: Any) -> str:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from erkd.evaluation.costs import read_costs
 from erkd.params import Params
-from erkd.report.page import ReportFiles, ScoredSet, write_report
+from erkd.report.page import write_report
+from erkd.report.set_section import ScoredSet
 from pipeline.common.sets import list_methods, list_set, reports_of, source_of
 from pipeline.common.stage import run_stage
 
@@ -22,8 +23,8 @@ def scored_set(root: Path, params: Params, name: str) -> ScoredSet:
 
 def main(root: Path, params: Params) -> None:
     """The test composites first, then every set of `evaluate.sets`."""
-    sets = tuple(scored_set(root, params, name) for name in ("test", *params.evaluate.sets))
-    write_report(ReportFiles.under(root, sets), params, root / "reports/index.html")
+    sets = [scored_set(root, params, name) for name in ("test", *params.evaluate.sets)]
+    write_report(root, sets, params)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def folders(tmp_path):
 def test_scores_as_table_json_and_csv(folders, tmp_path):
     run = erkd("evaluate", *folders, "--json", tmp_path / "out/scores.json", "--csv", tmp_path / "scores.csv")
     assert (run.returncode, run.stderr.count("Traceback")) == (0, 0), run.stderr
-    for word in ("Mean over 3 images", "unknown region", "whole image", "thousands of pixels", "x 10^-3"):
+    for word in ("Mean over 3 images", "unknown region", "whole image", "10³ px", "10⁻³"):
         assert word in run.stdout
     found = json.loads((tmp_path / "out/scores.json").read_text(encoding="utf-8"))
     assert found["n"] == 3

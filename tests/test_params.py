@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from erkd.io.files import InputError
-from erkd.params import load_params
+from erkd.params import flatten, in_words, load_params
 from tests.support import ROOT
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -77,3 +77,12 @@ def test_other_content_is_refused(tmp_path, content):
 def test_a_missing_file_says_where_to_run(tmp_path):
     with pytest.raises(InputError, match="--root"):
         load_params(tmp_path / "params.yaml")
+
+
+def test_flatten_keeps_values_and_in_words_says_them():
+    content = {"kd": {"methods": ["a", "b"], "erkd": {"weight": 0.5}}, "root": None, "sets": {}, "on": True}
+    flat = flatten(content)
+    assert flat == {
+        "kd.methods": ["a", "b"], "kd.erkd.weight": 0.5, "root": None, "sets": {}, "on": True,
+    }  # fmt: skip
+    assert [in_words(value) for value in flat.values()] == ["a, b", "0.5", "none", "none", "True"]

@@ -1,1 +1,1 @@
-"""Scores of predictions, and the classical methods beside them."""
+"""Scores of predictions, and the classical methods to compare with."""

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.table import Table
 
 from erkd.evaluation.bootstrap import mean_scores, summarise
 from erkd.evaluation.metrics.official import Scores
+from erkd.evaluation.printing import METRICS, OFFICIAL, UNKNOWN, WHOLE
 from erkd.evaluation.scores import STUDENT, ScoreRow, score_file
 from erkd.io.files import InputError, atomic
 from erkd.io.image_files import images_by_name
@@ -17,27 +18,6 @@ from erkd.runtime.parallel import map_rows
 
 PRED = "pred"  # the predictions to score; every other folder is a baseline
 RESAMPLES, SEED = 2000, 0
-
-
-class Line(NamedTuple):
-    """A line of the printed table: `factor` takes a score to `unit`; an empty name means no such score."""
-
-    title: str
-    unit: str
-    factor: float
-    unknown: str
-    whole: str
-
-
-LINES = (
-    Line("SAD", "thousands of pixels", 1, "sad", "sad_whole"),
-    Line("MSE", "x 10^-3", 1000, "mse", "mse_whole"),
-    Line("Grad", "sum / 1000", 1, "grad", "grad_whole"),
-    Line("Conn", "sum / 1000", 1, "conn", "conn_whole"),
-    Line("SAD near edges", "thousands of pixels", 1, "sad_edge", ""),
-    Line("boundary F-score", "0 to 1, more is better", 1, "", "boundary_f"),
-)
-COMPARED = LINES[:4]
 Triple = tuple[Path, Path, Path]
 ByImage = Mapping[str, Scores]
 
@@ -169,15 +149,14 @@ def write_csv(scores: Mapping[str, ByImage], path: Path) -> None:
 def grids(content: Mapping[str, Any]) -> Iterator[Grid]:
     """The tables that `results` gives: the means, with units and regions; and the baselines beside them."""
     images = f"{content['n']} image{'s' if content['n'] != 1 else ''}"
-    mean = content["mean"]
-    rows = [
-        [line.title, line.unit]
-        + [f"{mean[name] * line.factor:.4f}" if name else "" for name in (line.unknown, line.whole)]
-        for line in LINES
-    ]
-    yield Grid(f"Mean over {images}", 2, ["metric", "unit", "unknown region", "whole image"], rows)
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for metric in METRICS.values():
+        printed = metric.text(content["mean"][metric.key], 4)
+        cells.setdefault((metric.title, metric.unit), {})[metric.region] = printed
+    rows = [[*name, values.get(UNKNOWN, ""), values.get(WHOLE, "")] for name, values in cells.items()]
+    yield Grid(f"Mean over {images}", 2, ["metric", "unit", UNKNOWN, WHOLE], rows)
     if "baselines" in content:
-        titles = [line.title + (f" {line.unit}" if line.factor != 1 else "") for line in COMPARED]
+        titles = [f"{metric.title}, {metric.unit}" for metric in OFFICIAL]
         yield Grid(
             f"Unknown region, mean over {images}",
             1,
@@ -188,10 +167,10 @@ def grids(content: Mapping[str, Any]) -> Iterator[Grid]:
 
 
 def _compared(name: str, content: Mapping[str, Any]) -> list[str]:
-    cells = [f"{content['mean'][line.unknown] * line.factor:.3f}" for line in COMPARED]
-    gap = content.get("difference")
-    interval = f"{gap['sad_low']:+.2f} to {gap['sad_high']:+.2f}" if gap else ""
-    return [name, *cells, f"{gap['sad']:+.2f}" if gap else "", interval]
+    cells = [metric.text(content["mean"][metric.key], 3) for metric in OFFICIAL]
+    found = content.get("difference")
+    interval = f"{found['sad_low']:+.2f} to {found['sad_high']:+.2f}" if found else ""
+    return [name, *cells, f"{found['sad']:+.2f}" if found else "", interval]
 
 
 def printed(grid: Grid) -> Table:
@@ -211,4 +190,4 @@ def latex(grid: Grid) -> str:
     columns = "l" * grid.words + "r" * (len(grid.header) - grid.words)
     frame = pd.DataFrame(grid.rows, columns=grid.header)
     text = frame.to_latex(index=False, escape=True, column_format=columns)
-    return f"% {grid.title}\n{text}".replace(r"10\textasciicircum -3", "$10^{-3}$")
+    return f"% {grid.title}\n{text}".replace("10³", "$10^3$").replace("10⁻³", "$10^{-3}$")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from erkd.evaluation.printing import OFFICIAL, signed
 from erkd.experiments.paired import PairedDifference, Seeds, as_long, by_trial, mean_of, paired_difference
 from erkd.experiments.trials import TrialRow
 
@@ -44,16 +45,11 @@ def rivals(trials: Trials) -> list[str]:
     return [name for name in distilled(trials) if name != ERKD]
 
 
-def signed(value: float) -> str:
-    """A difference in SAD with its sign."""
-    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
-
-
 def span(found: PairedDifference) -> str:
     """A paired difference with its interval and on how many seeds it rests."""
     if found.n < 2:
-        return f"{signed(found.mean)} (one seed)"
-    return f"{signed(found.mean)} ({signed(found.low)} to {signed(found.high)}; {found.n} seeds)"
+        return f"{signed(found.mean, 3)} (one seed)"
+    return f"{signed(found.mean, 3)} ({signed(found.low, 3)} to {signed(found.high, 3)}; {found.n} seeds)"
 
 
 def variants(trials: Trials) -> list[str]:
@@ -105,7 +101,7 @@ def methods_table(trials: Trials) -> str:
             lines.append([*line, "", "", ""])
             continue
         found = paired_difference(plain, trial)
-        share = f"{100 * found.mean / mean_of(plain, 'sad'):+.1f} %".replace("-", "\N{MINUS SIGN}")
+        share = f"{signed(100 * found.mean / mean_of(plain, 'sad'), 1)} %"
         more, long = "not run", as_long(trials, trial)
         if long is not None:
             times = mean_of(trials[long], "steps") / steps
@@ -137,16 +133,16 @@ def against_table(trials: Trials, first: Sequence[str], second: str) -> str:
 
 def longer_table(trials: Trials) -> str:
     """Plain training of more steps, and of larger students."""
-    lines = []
+    metrics, lines = {metric.key: metric.title for metric in OFFICIAL}, []
     for name, trial in trials.items():
         if not name.startswith("none-"):
             continue
         variant = name.removeprefix("none-")
         row = next(iter(trial.values()))
-        means = [f"{mean_of(trial, column):.4g}" for column in ("sad", "mse", "grad", "conn", "seconds")]
+        means = [f"{mean_of(trial, column):.4g}" for column in (*metrics, "seconds")]
         size = SIZES.get(variant, SIZES["full"])
         lines.append([size, f"{row.params / 1e6:.2f}", str(row.steps), str(len(trial)), *means])
-    header = ["student", "parameters, million", "steps", "seeds", "SAD", "MSE", "Grad", "Conn", "seconds"]
+    header = ["student", "parameters, million", "steps", "seeds", *metrics.values(), "seconds"]
     return table(header, lines)
 
 

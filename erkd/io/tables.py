@@ -7,7 +7,8 @@ its hash, without which and against which no row is read. Tables of results, whi
 import csv
 import re
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -89,6 +90,7 @@ class Sample:
 
 Row = TypeVar("Row", LayerRow, CompositeRow, TrimapRow)
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 def write_table(rows: Sequence[Row], path: Path) -> None:
@@ -131,6 +133,17 @@ def read_table(path: Path, row_type: type[Row], split: str | None = None) -> lis
     if odd is not None:
         raise InputError(f"{path}: {names[0]} {odd!r} is no file name, which files are called after it")
     return [row for row in rows if split is None or row.split == split]
+
+
+def take_turns(rows: Sequence[Item], kind: Callable[[Item], str], count: int) -> list[Item]:
+    """`count` rows at most, one of each kind in turn (kinds by name, rows as they come), sorted by kind."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for place, row in enumerate(rows):
+        numbered.append((seen[kind(row)], kind(row), place))
+        seen[kind(row)] += 1
+    taken = sorted(numbered)[:count]
+    return [rows[place] for _, _, place in sorted(taken, key=lambda turn: (turn[1], turn[0]))]
 
 
 def write_results(rows: Sequence[Any], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Single results to look at: best, median and worst images, the best baseline beside the student."""
+"""Single results to look at: best, median and worst images, the student's and the best baseline's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,46 +6,49 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from joblib import parallel_config
 
+from erkd.evaluation.printing import OFFICIAL, method_name
 from erkd.evaluation.scores import STUDENT
+from erkd.inference.cutouts import place
 from erkd.io.images import Array, load_alpha, load_image, load_trimap
 from erkd.io.tables import Sample
-from erkd.report.comparison import ImageScores, method_name
-from erkd.report.pictures import (
-    Picture,
+from erkd.report.matte_images import (
+    InlineImage,
     busiest_window,
     contrasting_colour,
     error_map,
+    inline,
     outline_window,
-    picture,
-    replace_background,
 )
 from erkd.runtime.parallel import map_rows
 
-Chosen = tuple[str, Sample, Mapping[str, Path], Mapping[str, ImageScores]]
-KINDS = ("best", "median", "worst")
+LONGEST = 384
 
 
 @dataclass(frozen=True)
 class CaseRow:
-    """The truth's or one method's pictures; `scores` are pairs of a metric's name and its value in words."""
+    """The truth's images or one method's, with its scores as pairs of title and text."""
 
     name: str
-    is_student: bool
     scores: tuple[tuple[str, str], ...]
-    pictures: tuple[Picture, ...]
+    images: tuple[InlineImage, ...]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One image: what was given and true, then each method."""
+    """One image, of the `kind` best, median or worst: what was given and true, then each method."""
 
     kind: str
     title: str
     subtitle: str
-    given: Picture
+    given: InlineImage
     rows: tuple[CaseRow, ...]
+
+
+# kind, sample, files of alphas by method, and scores by method
+Chosen = tuple[str, Sample, Mapping[str, Path], Mapping[str, Mapping[str, float]]]
 
 
 def choose_cases(values: Mapping[str, float], count: int) -> dict[str, list[str]]:
@@ -54,7 +57,7 @@ def choose_cases(values: Mapping[str, float], count: int) -> dict[str, list[str]
     With fewer than 3 `count` keys the worst come first, then the best.
     """
     ranked = sorted(values, key=lambda key: (values[key], key))
-    count = min(count, max(1, len(ranked) // len(KINDS)))
+    count = min(count, max(1, len(ranked) // 3))
     worst = ranked[::-1][:count]
     best = ranked[: min(count, len(ranked) - len(worst))]
     between = ranked[len(best) : len(ranked) - len(worst)]
@@ -64,86 +67,64 @@ def choose_cases(values: Mapping[str, float], count: int) -> dict[str, list[str]
 
 def build_cases(
     samples: Sequence[Sample],
-    scores: Sequence[ImageScores],
+    scores: pd.DataFrame,
     predictions: Path,
     methods: Mapping[str, Path],
     count: int,
-    longest: int = 384,
 ) -> list[Case]:
-    """The cases of a set by the student's SAD.
+    """The cases of a set by the student's SAD, of what was predicted.
 
     `samples` and `scores` belong together by `sample_id`; `predictions` holds `<sample_id>.png`, and so
     does the folder of each of the other `methods`. The best baseline is chosen image by image.
     """
-    by_id = {sample.sample_id: sample for sample in samples}
-    lines: dict[str, dict[str, ImageScores]] = {}
-    for line in scores:
-        if line.sample_id in by_id:
-            lines.setdefault(line.sample_id, {})[line.method] = line
-    ranked = {sample: found[STUDENT].values["sad"] for sample, found in lines.items() if STUDENT in found}
-    chosen_cases: list[Chosen] = []
-    for kind, chosen in choose_cases(ranked, count).items():
-        for sample in chosen:
-            others = {
-                method: line
-                for method, line in lines[sample].items()
-                if method in methods and (methods[method] / f"{sample}.png").is_file()
-            }
-            best = min(others, key=lambda method: others[method].values["sad"], default=None)
-            files = {STUDENT: predictions / f"{sample}.png"}
-            if best:
-                files[best] = methods[best] / f"{sample}.png"
-            chosen_cases.append((kind, by_id[sample], files, lines[sample]))
+    folders = {STUDENT: predictions, **methods}
+    chosen: list[Chosen] = []
+    by_id = {s.sample_id: s for s in samples if (predictions / f"{s.sample_id}.png").is_file()}
+    found = scores[scores.sample_id.isin(by_id)].sort_values("sad", kind="stable")
+    sads = found[found.method == STUDENT].set_index("sample_id").sad.to_dict()
+    for kind, names in choose_cases(sads, count).items():
+        for name in names:
+            lines = found[found.sample_id == name].drop_duplicates("method").set_index("method")
+            files = {method: folders[method] / f"{name}.png" for method in lines.index if method in folders}
+            others = [method for method, file in files.items() if method != STUDENT and file.is_file()]
+            shown = {method: files[method] for method in (STUDENT, *others[:1])}
+            chosen.append((kind, by_id[name], shown, lines.to_dict("index")))
     with parallel_config(backend="threading"):  # OpenCV and the encoder release the interpreter's lock
-        return map_rows(partial(_case, longest), chosen_cases, f"cases of {predictions.name}")
+        return map_rows(_draw_case, chosen, f"cases of {predictions.name}")
 
 
-def _case(longest: int, chosen: Chosen) -> Case:
-    kind, sample, files, lines = chosen
+def _draw_case(chosen: Chosen) -> Case:
+    kind, sample, files, scores = chosen
+    name = sample.sample_id
     image, trimap, alpha_true = load_image(sample.image), load_trimap(sample.trimap), load_alpha(sample.alpha)
     alphas = {method: load_alpha(path) for method, path in files.items()}
     window = busiest_window(np.abs(alphas[STUDENT] - alpha_true) * (trimap == 0.5))
-    ground = contrasting_colour(image, trimap)
-    name = sample.sample_id
+    background = contrasting_colour(image, trimap)
+    whole, magnified = partial(inline, longest=LONGEST), partial(inline, caption="magnified", magnified=True)
 
-    def views(alpha: Array, whose: str) -> tuple[Picture, Picture, Picture]:
-        cut_out = replace_background(image, alpha, ground)
-        on_new = f"{name} cut out by {whose} on a plain new background"
+    def results(alpha: Array, whose: str) -> tuple[InlineImage, ...]:
+        cut_out, alt = place(image, alpha, background), f"{name} cut out by {whose} on a plain new background"
         return (
-            picture(cut_out, on_new, "new background", longest),
-            picture(
-                window.cut(alpha), f"Part of {name} magnified, alpha of {whose}", "magnified", magnified=True
-            ),
-            picture(window.cut(cut_out), f"{on_new}, part magnified", "magnified", magnified=True),
+            whole(cut_out, alt, "new background"),
+            magnified(alpha[window], f"Part of {name} magnified, alpha of {whose}"),
+            magnified(cut_out[window], f"{alt}, part magnified"),
         )
 
-    true = (
-        picture(alpha_true, f"True alpha of {name}", "alpha_true", longest),
-        picture(trimap, f"Trimap of {name}", "trimap", longest),
+    truth = (
+        whole(alpha_true, f"True alpha of {name}", "alpha_true"),
+        whole(trimap, f"Trimap of {name}", "trimap"),
     )
-    rows = [CaseRow("truth", False, (), (*true, *views(alpha_true, "the truth")))]
+    rows = [CaseRow("truth", (), (*truth, *results(alpha_true, "the truth")))]
     for method, alpha in alphas.items():
-        whose = method_name(method)
-        pictures = (
-            picture(alpha, f"Alpha of {name} by {whose}", "alpha_pred", longest),
-            picture(error_map(alpha, alpha_true), f"Error map of {whose} on {name}", "error", longest),
-            *views(alpha, whose),
+        whose, said = method_name(method), []
+        for metric in OFFICIAL:
+            if metric.key in scores[method]:
+                said.append((f"{metric.title}, {metric.unit}", metric.text(scores[method][metric.key])))
+        images = (
+            whole(alpha, f"Alpha of {name} by {whose}", "alpha_pred"),
+            whole(error_map(alpha, alpha_true), f"Error map of {whose} on {name}", "error"),
         )
-        rows.append(CaseRow(whose, method == STUDENT, _scores(lines[method]), pictures))
+        rows.append(CaseRow(whose, tuple(said), (*images, *results(alpha, whose))))
+    given = whole(outline_window(image, window), f"Image {name}, magnified part outlined", "image")
     subtitle = " · ".join(word for word in (sample.material, sample.group) if word)
-    given = picture(outline_window(image, window), f"Image {name}, magnified part outlined", "image", longest)
     return Case(kind, name, subtitle, given, tuple(rows))
-
-
-def _scores(line: ImageScores) -> tuple[tuple[str, str], ...]:
-    shown = (
-        ("SAD", "sad", 1, 2),
-        ("MSE, 10⁻³", "mse", 1000, 1),
-        ("Grad", "grad", 1, 2),
-        ("Conn", "conn", 1, 2),
-    )
-    return tuple(
-        (title, f"{line.values[key] * factor:.{digits}f}")
-        for title, key, factor, digits in shown
-        if key in line.values
-    )

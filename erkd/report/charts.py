@@ -1,129 +1,167 @@
-"""Small charts as inline SVG whose colours are the page's own, so that they fit a light and a dark page."""
+"""The report's charts, drawn by matplotlib, as inline SVG in the page's own colours."""
 
-import math
-from collections.abc import Sequence
+import io
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from markupsafe import Markup, escape
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 340, 210
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 28
+# what is drawn in one of these is bound to the page's variable of that name: charts turn dark with the page
+COLOURS = {
+    "ink": "#1b1d22",
+    "soft": "#5d626d",
+    "line": "#e2e2dc",
+    "student": "#4b45c6",
+    "other": "#9aa0ab",
+    "card": "#ffffff",
+}
+INK, SOFT, LINE, STUDENT, OTHER, CARD = COLOURS.values()
+STYLE: Any = {
+    "svg.fonttype": "none",  # text stays text, in the page's font
+    "font.size": 11,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": SOFT,
+    "axes.prop_cycle": f"cycler('color', ['{STUDENT}'])",
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "text.color": SOFT,
+}
 CEILING = 99  # percentile at which an axis ends when a few first values would flatten the rest
 
 
-def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """About `count` round numbers (1, 2 or 5 times a power of ten apart) within [low, high]."""
-    span = high - low
-    if span <= 0 or not math.isfinite(span):
-        return [low]
-    rough = span / count
-    magnitude = 10 ** math.floor(math.log10(rough))
-    step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= rough * 0.999)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(index * step, 12) for index in range(first, last + 1)]
+@rc_context(STYLE)
+def line_chart(values: pd.Series, label: str, dots: bool = False) -> Markup:
+    """One value by training step, its index. Few measurements (`dots`) are joined, many also smoothed.
 
-
-def round_up(low: float, high: float) -> float:
-    """The first of `nice_ticks`' numbers that is not below `high`."""
-    ticks = nice_ticks(low, high)
-    if len(ticks) < 2:
-        return high
-    step = ticks[1] - ticks[0]
-    return ticks[0] + step * math.ceil((high - ticks[0]) / step - 1e-9)
-
-
-def smooth(values: Sequence[float], share: float = 0.05) -> list[float]:
-    """A centred running mean over `share` of the series."""
-    array = np.asarray(values, float)
-    reach = max(1, round(len(array) * share / 2))
-    sums = np.concatenate([[0.0], array.cumsum()])
-    index = np.arange(len(array))
-    low, high = np.maximum(index - reach, 0), np.minimum(index + reach + 1, len(array))
-    return [float(mean) for mean in (sums[high] - sums[low]) / (high - low)]
-
-
-def line_chart(steps: Sequence[float], values: Sequence[float], label: str, dots: bool = False) -> Markup:
-    """One series over training steps. Few measured values (`dots`) are joined as they are, many are smoothed.
-
-    The value axis starts at 0 for a non-negative series and ends at the 99th percentile of a dense one.
+    The value axis starts at 0 for non-negative values and ends at the 99th percentile of many.
     """
-    top = max(values) if dots else float(np.percentile(values, CEILING))
-    bottom = min(0.0, min(values))
-    top = round_up(bottom, top if top > bottom else bottom + 1)
-    x, y = Scale(0, max(steps), LEFT, WIDTH - RIGHT), Scale(bottom, top, HEIGHT - BOTTOM, TOP)
-    parts = axes(nice_ticks(0, max(steps)), nice_ticks(bottom, top), x, y, "step")
+    axes = _axes(340, 210)
+    axes.set_xlabel("step")
+    low, high = min(0.0, values.min()), values.max() if dots else np.percentile(values, CEILING)
+    axes.set_ylim(low, high + 0.05 * (high - low) or 1.0)
     if dots:
-        parts.append(_path(steps, values, x, y, "curve"))
-        parts += [
-            f'<circle class="dot" cx="{x(s)}" cy="{y(v)}" r="3.2"/>'
-            for s, v in zip(steps, values, strict=True)
-        ]
+        axes.plot(values.index, values, "o-", markersize=5)
     else:
-        parts.append(_path(steps, [min(value, top) for value in values], x, y, "faint"))
-        parts.append(_path(steps, [min(value, top) for value in smooth(values)], x, y, "curve"))
-    summary = f"{label}: {values[0]:.4g} at step {steps[0]:g}, {values[-1]:.4g} at step {steps[-1]:g}"
-    return svg(parts, WIDTH, HEIGHT, summary)
+        mean = values.rolling(2 * max(1, round(len(values) / 40)) + 1, center=True, min_periods=1).mean()
+        axes.plot(values.index, values, alpha=0.25, linewidth=1)
+        axes.plot(mean.index, mean, linewidth=2)
+    ends = [f"{values.iloc[place]:.4g} at step {values.index[place]:g}" for place in (0, -1)]
+    return _svg(axes, f"{label}: {', '.join(ends)}")
 
 
-def scatter_chart(
-    points: Sequence[tuple[float, float, str]], x_label: str, y_label: str, summary: str
+@rc_context(STYLE)
+def bar_chart(
+    values: Mapping[str, float], label: str, form: str, intervals: Sequence[Sequence[float]] = ()
 ) -> Markup:
-    """Points (x, y, title) on two equal axes from 0; below the diagonal, where y < x, they are marked."""
-    size = 380
-    top = max([max(x, y) for x, y, _ in points] or [1.0]) * 1.06 or 1.0
-    x, y = Scale(0, top, LEFT, size - RIGHT), Scale(0, top, size - BOTTOM - 12, TOP)
-    ticks = nice_ticks(0, top, 5)
-    parts = axes(ticks, ticks, x, y, "", size, size - 12)
-    parts.append(f'<path class="shade" d="M{x(0)} {y(0)}L{x(top)} {y(top)}L{x(top)} {y(0)}Z"/>')
-    parts.append(f'<path class="diagonal" d="M{x(0)} {y(0)}L{x(top)} {y(top)}"/>')
-    for across, up, title in points:
-        style = "point won" if up < across else "point"
-        circle = f'<circle class="{style}" cx="{x(across)}" cy="{y(up)}" r="4.5">'
-        parts.append(f"{circle}<title>{escape(title)}</title></circle>")
-    parts.append(f'<text class="label" x="{(LEFT + size) / 2:g}" y="{size - 6}">{escape(x_label)}</text>')
-    middle = (size - BOTTOM) / 2
-    turned = f'transform="rotate(-90 12 {middle:g})"'
-    parts.append(f'<text class="label" x="12" y="{middle:g}" {turned}>{escape(y_label)}</text>')
-    return svg(parts, size, size, summary)
+    """A bar for each name, the first on top, with its value printed by `form` and its interval (low, high)."""
+    axes = _axes(440, 8 + 24 * len(values))
+    means, places = np.array([*values.values()]), range(len(values))
+    whiskers = np.abs(np.array(intervals).T - means) if intervals else None
+    colours = [STUDENT if name == "student" else OTHER for name in values]
+    bars = axes.barh(places, means, 0.7, xerr=whiskers, color=colours, ecolor=INK, capsize=3)
+    printed = [form.format(value) for value in means]
+    axes.bar_label(bars, printed, padding=7, color=INK, weight="bold")
+    axes.set_yticks(places, [*values], color=INK)
+    for tick in axes.get_yticklabels():
+        if tick.get_text() == "student":
+            tick.set(color=STUDENT, weight="bold")
+    axes.grid(visible=False)
+    axes.spines.bottom.set_visible(False)
+    axes.set_xticks([])
+    axes.margins(x=0.12, y=0.02)
+    axes.invert_yaxis()
+    return _svg(
+        axes, f"{label}: {', '.join(f'{name} {text}' for name, text in zip(values, printed, strict=True))}"
+    )
 
 
-class Scale:
-    """A linear map from values to pixels, to a tenth of a pixel, so that the text stays small and stable."""
+@rc_context(STYLE)
+def scatter_chart(pairs: pd.DataFrame, other: str) -> Markup:
+    """SAD of each image, which the index names: the first column's, the student's, up, the second's across.
 
-    def __init__(self, low: float, high: float, start: float, end: float) -> None:
-        self.low, self.span, self.start, self.end = low, (high - low) or 1.0, start, end
-
-    def __call__(self, value: float) -> str:
-        return f"{self.start + (value - self.low) / self.span * (self.end - self.start):.1f}"
-
-
-def axes(
-    across: Sequence[float],
-    up: Sequence[float],
-    x: Scale,
-    y: Scale,
-    name: str,
-    width: int = WIDTH,
-    height: int = HEIGHT,
-) -> list[str]:
-    """Grid lines and numbers of both axes; `name` is written along the lower one."""
-    base = height - BOTTOM
-    parts = [f'<path class="grid" d="M{LEFT} {y(tick)}H{width - RIGHT}"/>' for tick in up]
-    parts += [
-        f'<text class="tick up" x="{LEFT - 6}" y="{y(tick)}" dy="0.32em">{tick:g}</text>' for tick in up
-    ]
-    parts += [f'<text class="tick" x="{x(tick)}" y="{base + 16}">{tick:g}</text>' for tick in across]
-    if name:
-        parts.append(f'<text class="tick along" x="{LEFT + 2}" y="{base - 5}">{escape(name)} →</text>')
-    return parts
+    Below the diagonal, where the student is better, the chart is shaded; a point's name shows on pointing at it.
+    """
+    axes, end = _axes(320, 320), pairs.max(axis=None) * 1.06 or 1.0
+    axes.fill_between([0, end], [0, end], color=STUDENT, alpha=0.07, linewidth=0)
+    axes.axline((0, 0), slope=1, color=OTHER, linestyle="--", linewidth=1)
+    for name, up, across in pairs.itertuples():
+        _point(axes, across, up, STUDENT if up < across else OTHER, name)
+    axes.set(
+        xlim=(0, end), ylim=(0, end), aspect="equal", xlabel=f"SAD of {other}", ylabel="SAD of the student"
+    )
+    better = (pairs.iloc[:, 0] < pairs.iloc[:, 1]).sum()
+    return _svg(axes, f"SAD per image: the student is below {other} on {better} of {len(pairs)}")
 
 
-def _path(steps: Sequence[float], values: Sequence[float], x: Scale, y: Scale, style: str) -> str:
-    points = "L".join(f"{x(step)} {y(value)}" for step, value in zip(steps, values, strict=True))
-    return f'<path class="{style}" d="M{points}"/>'
+@rc_context(STYLE)
+def cost_chart(points: pd.DataFrame, labelled: Collection[str], cost: str) -> Markup:
+    """Points by name, columns cost and SAD: cost across in powers of ten, that of 0 stands left, above `none`.
+
+    The names in `labelled` stand in a column at the right, joined to their points; others show on pointing at them.
+    """
+    paid = np.log10([across for across in points.iloc[:, 0] if across > 0] or [1.0])
+    low, high = int(np.floor(paid.min())), int(np.ceil(paid.max()))
+    ticks = {10.0**power: f"{10.0**power:g}" for power in range(low, max(high, low + 1) + 1)}
+    nothing = 10.0 ** (low - 1)
+    if (points.iloc[:, 0] == 0).any():
+        ticks[nothing] = "none"
+    axes, end = _axes(420, 260), points.sad.max() * 1.1 or 1.0
+    axes.set_xscale("log")
+    axes.set_xticks([*ticks], [*ticks.values()])
+    axes.set_xlim(0.5 * min(ticks), 2 * max(ticks))
+    axes.minorticks_off()
+    said, height = [], -end
+    for name, across, up in points.sort_values("sad", kind="stable").itertuples():
+        colour = STUDENT if name == "student" else OTHER
+        said.append(f"{name} {up:.2f} at {across:.3g}")
+        _point(axes, across or nothing, up, colour, said[-1], 7 if name in labelled else 4)
+        if name in labelled:
+            height = max(up, height + 0.07 * end)
+            axes.annotate(
+                name, (across or nothing, up), (1.03, height), textcoords=("axes fraction", "data"),
+                va="center", color=STUDENT if name == "student" else SOFT,
+                arrowprops={"arrowstyle": "-", "color": OTHER, "linewidth": 0.6, "shrinkA": 2, "shrinkB": 4},
+            )  # fmt: skip
+    axes.set(ylim=(0, max(end, height * 1.05)), xlabel=cost, ylabel="SAD")
+    return _svg(axes, f"SAD against {cost}: {'; '.join(said)}")
 
 
-def svg(parts: Sequence[str], width: int, height: int, summary: str) -> Markup:
-    """Parts as one picture that a screen reader calls by its summary."""
-    head = f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(summary)}">'
-    return Markup(head + "".join(parts) + "</svg>")
+def _axes(width: int, height: int) -> Axes:
+    """Axes of a figure of so many of the page's pixels."""
+    axes: Axes = Figure(figsize=(width / 72, height / 72), layout="constrained").subplots()
+    axes.locator_params(nbins=5)
+    return axes
+
+
+def _point(axes: Axes, across: float, up: float, colour: str, name: str, size: float = 6) -> None:
+    axes.plot(across, up, "o", color=colour, markersize=size, markeredgecolor=CARD, gid=f"name: {name}")
+
+
+def _svg(axes: Axes, summary: str) -> Markup:
+    """The figure as SVG that a screen reader calls by its summary; the same bytes for the same figure."""
+    figure: Any = axes.figure
+    stream = io.StringIO()
+    with rc_context({"svg.hashsalt": summary}):
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
+    text = stream.getvalue().partition("<svg")[2]
+    text = re.sub(r' (xmlns(:xlink)?="[^"]*"|id="[\w.]+_\d+")', "", text)
+    text = re.sub(r'<g id="name: ([^"]*)">', r"<g><title>\1</title>", text)
+    for name, colour in COLOURS.items():
+        text = text.replace(colour, f"var(--{name})")
+    return Markup(f'<svg class="chart" role="img" aria-label="{escape(summary)}"{text}')

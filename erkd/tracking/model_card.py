@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from erkd.params import flatten
+from erkd.params import flatten, in_words
 
 LIMITS = (
     "It needs a trimap and believes it: known pixels come back as the trimap says, and what the trimap "
@@ -51,7 +51,8 @@ def model_card(
             ),
             "",
             "## Parameters",
-            f"seed {training['seed']}, " + ", ".join(f"{key} {value}" for key, value in settings.items()),
+            f"seed {training['seed']}, "
+            + ", ".join(f"{key} {in_words(value)}" for key, value in settings.items()),
         ]
     )
 

@@ -12,7 +12,7 @@ from erkd.io.files import InputError, sha256
 from erkd.tracking.candidate import Candidate
 from erkd.tracking.fetch import ONNX_HASH
 from erkd.tracking.model_card import model_card
-from erkd.tracking.runs import find_runs, flatten, log_evaluation
+from erkd.tracking.runs import as_text, find_runs, log_evaluation
 from erkd.tracking.store import connect, locked, reason, store_uri
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _tags(candidate: Candidate) -> dict[str, str]:
         for metric, value in candidate.metrics.get(group, {}).get("student", {}).items()
         if metric in ("sad", "mse", "grad", "conn")
     }
-    settings = flatten({"kd": candidate.record["training"]["kd"]})
+    settings = as_text({"kd": candidate.record["training"]["kd"]})
     return {
         "student_sha256": candidate.student_sha256,
         "data_sha256": candidate.data_sha256,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from erkd.io.files import InputError, sha256
-from erkd.params import Params
+from erkd.params import Params, flatten
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,15 +43,12 @@ def read_history(path: Path) -> list[tuple[int, dict[str, float]]]:
         raise InputError(f"{path}: not a history of training ({error!r})") from None
 
 
-def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested parameters as `kd.erkd.weight` -> text, JSON for whatever is not text."""
-    flat: dict[str, str] = {}
-    for name, value in params.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
-    return flat
+def as_text(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Nested settings as MLflow keeps them, `kd.erkd.weight` -> text: JSON for whatever is not text."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in flatten(settings).items()
+    }
 
 
 def create_run(
@@ -75,8 +72,8 @@ def create_run(
     tags = {name: value for name, value in tags.items() if value}
     name = tags.get("DVC_EXP_NAME") or revision[:9] + suffix or "training"
     run = client.create_run(experiment, round((start or time.time()) * 1000), tags, name)
-    flat = flatten(params.model_dump(by_alias=True))
-    entries = [Param(key, value[:6000]) for key, value in flat.items()]
+    settings = as_text(params.model_dump(by_alias=True))
+    entries = [Param(key, value[:6000]) for key, value in settings.items()]
     for first in range(0, len(entries), BATCH // 10):
         client.log_batch(run.info.run_id, params=entries[first : first + BATCH // 10])
     manifest = root / "data/composites/manifest.csv"

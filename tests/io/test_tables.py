@@ -3,7 +3,7 @@
 import pytest
 
 from erkd.io.files import InputError, write_hash
-from erkd.io.tables import TrimapRow, read_table, resolve, write_table
+from erkd.io.tables import TrimapRow, read_table, resolve, take_turns, write_table
 
 ROWS = [
     TrimapRow("a", "train", "trimaps/a.png", 3, 4, 0.25, 7),
@@ -39,3 +39,10 @@ def test_a_path_cannot_leave_the_tables_folder(tmp_path, path):
     with pytest.raises(InputError, match="leaves the table's folder"):
         resolve(tmp_path / "sub/t.csv", path)
     assert resolve(tmp_path / "t.csv", "a/b.png") == tmp_path.resolve() / "a/b.png"
+
+
+def test_kinds_take_turns():
+    rows = ["b1", "b2", "b3", "a1", "c1", "a2"]
+    assert take_turns(rows, lambda row: row[0], 4) == ["a1", "a2", "b1", "c1"]
+    assert take_turns(rows, lambda row: row[0], 99) == sorted(rows)
+    assert take_turns([], str, 3) == []

@@ -2,7 +2,8 @@ import pytest
 
 from erkd.io.tables import list_composites
 from erkd.report.cases import build_cases, choose_cases
-from erkd.report.comparison import read_scores
+from erkd.report.set_section import KEYS
+from erkd.report.tables import read_numbers
 from tests.support.report_tree import make_tree
 
 
@@ -28,7 +29,7 @@ def tree(tmp_path_factory):
 
 def cases_of(tree, baselines="data/baselines/test"):
     samples = list_composites(tree / "data/composites", tree / "data/trimaps", "test")
-    scores = read_scores(tree / "reports/per_image.csv")
+    scores = read_numbers(tree / "reports/per_image.csv", KEYS, KEYS)
     methods = {"closed_form": tree / baselines / "closed_form"} if baselines else {}
     return build_cases(samples, scores, tree / "data/predictions/test", methods, 1)
 
@@ -38,13 +39,13 @@ def test_a_case_shows_truth_student_and_best_baseline(tree):
     assert [case.kind for case in cases] == ["best", "median", "worst"]
     best = cases[0]
     assert [row.name for row in best.rows] == ["truth", "student", "closed form"]
-    assert {len(row.pictures) for row in best.rows} == {5}
+    assert {len(row.images) for row in best.rows} == {5}
     assert best.subtitle == "hair · test"
-    sad = [float(dict(case.rows[1].scores)["SAD"]) for case in cases]
+    sad = [float(dict(case.rows[1].scores)["SAD, 10³ px"]) for case in cases]
     assert sad == sorted(sad)
-    pictures = [picture for case in cases for row in case.rows for picture in row.pictures]
-    assert all(picture.alt for picture in pictures)
-    assert len({picture.alt for picture in pictures}) == len(pictures)
+    alts = [image.alt for case in cases for row in case.rows for image in row.images]
+    assert all(alts)
+    assert len(set(alts)) == len(alts)
 
 
 def test_a_case_without_baselines_shows_the_student_alone(tree):

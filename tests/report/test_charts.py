@@ -1,64 +1,140 @@
+"""Charts are read back from their SVG: what is drawn where, in which of the page's colours."""
+
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 
-from erkd.report.charts import line_chart, nice_ticks, round_up, scatter_chart, smooth
+from erkd.report.charts import bar_chart, cost_chart, line_chart, scatter_chart
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [(0, 1, [0, 0.25, 0.5, 0.75, 1]), (0, 7, [0, 2, 4, 6]), (0, 400, [0, 100, 200, 300, 400]), (3, 3, [3])],
-)
-def test_nice_ticks(low, high, expected):
-    if expected[-1:] == [1]:
-        expected = [0, 0.5, 1]
-    assert nice_ticks(low, high) == pytest.approx(expected)
+def parsed(chart):
+    return ElementTree.fromstring(chart.replace("xlink:href", "href"))
 
 
-@pytest.mark.parametrize(("high", "expected"), [(0.93, 1.0), (7, 8), (400, 400), (0.0031, 0.004)])
-def test_round_up_reaches_the_next_tick(high, expected):
-    assert round_up(0, high) == pytest.approx(expected)
+def points(chart):
+    """Places, right and down, of the marked points by title, each with its colour."""
+    found = {}
+    for group in parsed(chart).iter("g"):
+        title, use = group.find("title"), next(group.iter("use"), None)
+        if title is not None:
+            colour = re.search(r"fill: var\(--(\w+)\)", use.get("style")).group(1)
+            found[title.text] = float(use.get("x")), float(use.get("y")), colour
+    return found
 
 
-def test_smooth_keeps_a_constant_and_averages_neighbours():
-    assert smooth([2.0] * 7) == pytest.approx([2.0] * 7)
-    assert smooth([0, 3, 0, 3, 0]) == pytest.approx([1.5, 1, 2, 1, 1.5])
+def texts(chart):
+    """Places of texts, right and down, by what they say."""
+    return {text.text: (float(text.get("x")), float(text.get("y"))) for text in parsed(chart).iter("text")}
 
 
-def test_line_chart_is_well_formed_and_inside():
-    chart = line_chart([1, 2, 3, 4], [1e9, 2, 1, 0.5], "loss <x>")
-    root = ElementTree.fromstring(chart)
-    assert root.get("aria-label") == "loss <x>: 1e+09 at step 1, 0.5 at step 4"
-    heights = [
-        float(y)
-        for path in root.iter("path")
-        if path.get("class") == "curve"
-        for y in re.findall(r" ([\d.]+)", path.get("d"))
-    ]
-    assert len(heights) == 4
-    assert all(0 <= height <= 210 for height in heights)
+CHARTS = {
+    "line": lambda: line_chart(pd.Series([1e9, 2, 1, 0.5], [1, 2, 3, 4]), "loss <x>"),
+    "dots": lambda: line_chart(pd.Series([3.0, 1.0], [10, 20]), "SAD", dots=True),
+    "bars": lambda: bar_chart({"student": 2.0, "knn": 4.0}, "SAD", "{:.2f}", [(1.0, 3.0), (4.0, 4.0)]),
+    "scatter": lambda: scatter_chart(pd.DataFrame({"student": [1.0], "knn": [2.0]}, ["<a>"]), "knn"),
+    "cost": lambda: cost_chart(pd.DataFrame({"cost": [1.0], "sad": [2.0]}, ["<a>"]), ["<a>"], "seconds"),
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_sound_svg_in_the_pages_colours_and_always_the_same(name):
+    chart = CHARTS[name]()
+    assert parsed(chart).get("role") == "img"
+    assert chart == CHARTS[name]()
+    assert "var(--student)" in chart or name == "cost"
+    assert not re.findall("#[0-9a-f]{6}", chart)  # every colour follows the light or dark page
+    assert "http" not in chart
+    assert "<metadata" not in chart
+    ids = re.findall(r'id="([^"]*)"', chart)
+    assert len(ids) == len(set(ids))
+
+
+def test_charts_of_one_page_share_no_ids():
+    ids = [set(re.findall(r'id="([^"]*)"', make())) for make in CHARTS.values()]
+    assert sum(map(len, ids)) == len(set().union(*ids))
+
+
+def test_a_line_is_summed_up_and_a_first_peak_does_not_flatten_it():
+    values = pd.Series([1000.0, *[2.0, 1.0] * 100], range(1, 202))
+    chart = line_chart(values, "loss <x>")
+    assert parsed(chart).get("aria-label") == "loss <x>: 1000 at step 1, 1 at step 201"
+    assert max(float(text) for text in texts(chart) if re.fullmatch(r"[\d.]+", text)) == 200  # the steps
+    curves = [path for path in parsed(chart).iter("path") if "stroke: var(--student)" in path.get("style")]
+    heights = [[float(y) for y in re.findall(r"[\d.]+ ([\d.]+)", path.get("d"))] for path in curves]
+    assert max(heights[0]) - min(heights[0][-50:]) > 50  # 1 and 2 are far apart
+    assert max(heights[1][-50:]) - min(heights[1][-50:]) < 15  # and in between the running mean
 
 
 def test_dots_mark_single_measurements():
-    root = ElementTree.fromstring(line_chart([10, 20], [3, 1], "sad", dots=True))
-    circles = [*root.iter("circle")]
-    assert len(circles) == 2
-    assert float(circles[0].get("cy")) < float(circles[1].get("cy"))  # more is higher up
+    uses = [use for use in parsed(CHARTS["dots"]()).iter("use") if "var(--student)" in use.get("style", "")]
+    assert len(uses) == 2
+    assert float(uses[0].get("y")) < float(uses[1].get("y"))  # more is higher up
 
 
-def test_one_constant_value_is_drawn():
-    ElementTree.fromstring(line_chart([1], [0.0], "zero"))
+@pytest.mark.parametrize("dots", [False, True])
+def test_one_constant_value_is_drawn(dots):
+    parsed(line_chart(pd.Series([0.0], [1]), "zero", dots))
+
+
+def test_bars_are_as_long_as_their_values_and_the_student_stands_out():
+    chart = CHARTS["bars"]()
+    bars = {}
+    for path in parsed(chart).iter("path"):
+        colour = re.fullmatch(r"fill: var\(--(student|other)\)", path.get("style", ""))
+        if colour:
+            across = [float(x) for x in re.findall(r"[ML] ([\d.]+)", path.get("d"))]
+            bars[colour.group(1)] = max(across) - min(across)
+    assert bars["other"] == pytest.approx(2 * bars["student"], rel=1e-3)
+    assert parsed(chart).get("aria-label") == "SAD: student 2.00, knn 4.00"
+    assert texts(chart)["student"][1] < texts(chart)["knn"][1]
 
 
 def test_scatter_marks_points_below_the_diagonal():
-    chart = scatter_chart(
-        [(2, 1, "won & named"), (1, 2, "lost"), (1, 1, "tie")], "other", "student", "summary"
-    )
-    classes = [circle.get("class") for circle in ElementTree.fromstring(chart).iter("circle")]
-    assert classes == ["point won", "point", "point"]
-    assert "won &amp; named" in chart
+    pairs = pd.DataFrame({"student": [1.0, 2, 1], "knn": [2.0, 1, 1]}, ["won & named", "lost", "tie"])
+    chart = scatter_chart(pairs, "knn")
+    assert {name: colour for name, (_, _, colour) in points(chart).items()} == {
+        "won & named": "student", "lost": "other", "tie": "other",
+    }  # fmt: skip
+    assert "the student is below knn on 1 of 3" in chart
+    assert points(chart)["lost"][1] < points(chart)["won & named"][1]
 
 
 def test_scatter_of_zeros_is_drawn():
-    ElementTree.fromstring(scatter_chart([(0, 0, "both exact")], "x", "y", "s"))
+    parsed(scatter_chart(pd.DataFrame({"student": [0.0], "knn": [0.0]}, ["both exact"]), "knn"))
+
+
+def test_costs_are_powers_of_ten_apart_and_less_error_is_lower():
+    table = pd.DataFrame({"cost": [0.01, 1.0, 0.1], "sad": [2.0, 4.0, 3.0]}, ["student", "knn", "paper"])
+    chart = cost_chart(table, ["student", "knn"], "seconds")
+    student, paper, knn = points(chart).values()
+    assert paper[0] == pytest.approx((student[0] + knn[0]) / 2, abs=0.1)
+    assert student[1] > paper[1] > knn[1]
+    assert (student[2], knn[2]) == ("student", "other")
+    assert {"student", "knn"} <= set(texts(chart))
+    assert "paper" not in texts(chart)  # it shows on pointing
+    assert "paper 3.00 at 0.1" in chart
+
+
+def test_what_costs_nothing_stands_apart_at_the_left():
+    table = pd.DataFrame({"cost": [0.0, 0.02], "sad": [2.0, 1.0]}, ["free", "paid"])
+    chart = cost_chart(table, ["free", "paid"], "parameters")
+    free, paid = points(chart)["free 2.00 at 0"], points(chart)["paid 1.00 at 0.02"]
+    assert free[0] < paid[0] - 20
+    assert texts(chart)["none"][0] == pytest.approx(free[0], abs=0.1)
+
+
+@pytest.mark.parametrize("costs", [[1.0] * 6, [0.0] * 6, [0.001, 0.0011, 1, 1.1, 9, 9.5]])
+def test_names_cover_neither_one_another_nor_points_and_stay_inside(costs):
+    names = [f"method {number}" for number in range(6)]
+    table = pd.DataFrame({"cost": costs, "sad": [5 + number / 50 for number in range(6)]}, names)
+    chart = cost_chart(table, names, "seconds")
+    places = [texts(chart)[name] for name in names]
+    heights = sorted(up for _, up in places)
+    assert all(low - high >= 11 for high, low in pairwise(heights))  # the font's size
+    assert max(across for across, _, _ in points(chart).values()) + 4 < min(across for across, _ in places)
+    width, height = map(float, parsed(chart).get("viewBox").split()[2:])
+    assert all(across > 0 and across + 6.2 * len("method 0") <= width + 1 for across, _ in places)
+    assert 0 < heights[0] < heights[-1] < height

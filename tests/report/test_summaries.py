@@ -13,17 +13,16 @@ def reports(tmp_path_factory):
 def test_validation_curves_come_first_and_only_where_measured(reports):
     curves = training_curves(reports / "history.csv")
     assert [label for label, _ in curves] == ["validation SAD", "loss", "alpha"]
-    assert curves[0][1].count("<circle") == 4  # every fifth of twenty steps
-    assert "<circle" not in curves[1][1]
+    markers = [chart.count("<use") for _, chart in curves]
+    assert markers[0] == markers[1] + 4  # every fifth of twenty steps
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("loss\n1\n", "column step"),
-        ("", "column step"),
-        ("step,loss\n1,much\n", "numbers"),
-        ("step,loss\n1\n", "numbers"),
+        ("loss\n1\n", r"column\(s\) step are missing"),
+        ("step,loss\n1,much\n", "much"),
+        ("step,loss\n1\n", "too few"),
     ],
 )
 def test_a_damaged_history_is_named(tmp_path, text, message):
@@ -39,7 +38,7 @@ def test_teacher(reports):
         ("Zero-shot accuracy, balanced", "75 %", "chance 50 %"),
         ("Patch-text AUC, unknown region", "0.810", "chance 0.5"),
     ]
-    assert summary["recalls"] == [("hair", 100), ("net", 50)]
+    assert 'aria-label="Accuracy by material: hair 100 %, net 50 %"' in summary["recalls"]
     assert [label for label, _ in summary["charts"]] == ["image loss"]
     assert "better than chance" in summary["says"]
 
@@ -65,20 +64,23 @@ def test_a_teacher_that_could_not_be_scored(tmp_path):
         {"model": "ViT", "source": "open_clip", "accuracy": None, "auc_unknown": None}, tmp_path / "t.json"
     )
     summary = teacher_summary(tmp_path / "t.json")
-    assert summary["figures"] == summary["charts"] == summary["recalls"] == []
+    assert summary["figures"] == summary["charts"] == []
+    assert summary["recalls"] is None
 
 
 def test_validation(reports):
     summary = validation_summary(reports / "validation.json")
     assert (summary["success"], summary["met"], summary["total"]) == (False, 1, 2)
+    assert summary["counts"] == "10 rows of library"
+    assert [row[-1].striptags() for row in summary["table"][1:]] == ["yes", "no"]
     assert summary["failed"] == ["composites: split is one of <three>: not so in test-01"]
 
 
 def test_key_figures_leave_out_what_is_absent():
     assert key_figures({}, {}) == []
-    group = {"n": 3, "student": {"sad": 2.0, "sad_low": 1.0, "sad_high": 3.0}, "knn": {"sad": 4.0}}
+    methods = {"student": {"sad": 2.0, "sad_low": 1.0, "sad_high": 3.0}, "knn": {"sad": 4.0}}
     student = {"parameters": 987_654, "training": {"best": {"step": 300, "sad": 2.5}}}
-    assert key_figures(group, student) == [
+    assert key_figures(methods, student) == [
         ("SAD, student", "2.00", "1.00 to 3.00"),
         ("SAD, KNN", "4.00", ""),
         ("Size of the student", "0.99 M", "parameters"),

@@ -7,7 +7,7 @@ import pytest
 
 from erkd.io.files import InputError
 from erkd.tracking import runs
-from erkd.tracking.runs import flatten, log_evaluation, read_history
+from erkd.tracking.runs import as_text, log_evaluation, read_history
 
 
 def test_history_skips_empty_cells_and_names_damage(tmp_path: Path) -> None:
@@ -19,8 +19,8 @@ def test_history_skips_empty_cells_and_names_damage(tmp_path: Path) -> None:
         read_history(tmp_path / "history.csv")
 
 
-def test_parameters_are_flattened() -> None:
-    assert flatten({"a": {"b": {"c": 1.5}, "d": None}, "e": ["x"], "f": {}, "g": "text"}) == {
+def test_parameters_are_logged_as_text() -> None:
+    assert as_text({"a": {"b": {"c": 1.5}, "d": None}, "e": ["x"], "f": {}, "g": "text"}) == {
         "a.b.c": "1.5",
         "a.d": "null",
         "e": '["x"]',

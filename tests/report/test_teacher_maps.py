@@ -1,17 +1,21 @@
-"""Similarity maps: they point at what a phrase says, and their pictures find their way into the report."""
-
-from dataclasses import replace
+"""Similarity maps: they point at what a phrase says, and their images find their way into the report."""
 
 import numpy as np
 import pytest
 import torch
 
 from erkd.io.images import load_image, save_image
-from erkd.io.tables import Sample, write_table
-from erkd.report.similarity import draw_similarity, similarity_tiles, write_index
-from erkd.report.teacher_maps import best_prompts, show_composites, show_photographs, similarity_maps
+from erkd.io.tables import CompositeRow, Sample, write_table
+from erkd.report.galleries import similarity_tiles
+from erkd.report.teacher_maps import (
+    best_prompts,
+    composite_maps,
+    draw_similarity,
+    photograph_maps,
+    save_maps,
+    similarity_maps,
+)
 from erkd.teachers.dense import TeacherFeatures
-from tests.teachers.test_teacher import row
 
 
 class ColourTeacher:
@@ -63,22 +67,19 @@ def test_more_alike_is_orange_and_less_is_blue():
 
 @pytest.fixture
 def shown(tmp_path):
-    """The pictures of two composites and of one photograph with two trimaps."""
+    """The maps of two composites and of one photograph with two trimaps."""
     table = tmp_path / "composites/manifest.csv"
     rows = []
     for number, split in enumerate(("test", "train", "test")):
         save_image(half_red_half_blue(), table.parent / f"{number}.png")
-        names = {"sample_id": f"s{number}", "split": split, "image": f"{number}.png"}
-        rows.append(replace(row("net", "blue"), foreground_phrase="red", **names))
+        names = "procedural", "CC0-1.0", "f", "b", "net", f"{number}.png", f"{number}.png"
+        rows.append(CompositeRow(f"s{number}", split, *names, 32, 48, 0, "red on blue", "red", "blue"))
     write_table(rows, table)
     photo = tmp_path / "photo.png"
     save_image(half_red_half_blue(), photo)
     samples = [Sample(f"photo-{group}", photo, photo, photo, group) for group in ("Trimap1", "Trimap2")]
-    for name, made in (
-        ("test", show_composites(ColourTeacher(), table, tmp_path / "similarity/test")),
-        ("photos", show_photographs(ColourTeacher(), samples, tmp_path / "similarity/photos")),
-    ):
-        write_index(made, tmp_path / "similarity" / name)
+    save_maps(composite_maps(ColourTeacher(), table), tmp_path / "similarity/test")
+    save_maps(photograph_maps(ColourTeacher(), samples), tmp_path / "similarity/photos")
     return tmp_path / "similarity"
 
 
@@ -86,7 +87,7 @@ def test_composites_are_shown_with_their_own_phrases_and_photographs_with_the_ne
     tiles = similarity_tiles(shown / "test")
     assert [tile.title for tile in tiles] == ["s0", "s2"]
     assert tiles[0].caption == "red · blue"
-    assert len(tiles[0].pictures) == 3
+    assert len(tiles[0].images) == 3
     tiles = similarity_tiles(shown / "photos")
     assert [(tile.title, tile.caption) for tile in tiles] == [("photo", "red · blue")]
     drawn = load_image(shown / "photos/photo-1.jpg")
