@@ -32,12 +32,12 @@ def project(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium."""
-    from tests.support.browser import Browser, find_chromium
+    from tests.support.browser import find_chromium, headless
 
     program = find_chromium()
     if program is None:
         pytest.skip("Chromium is not installed")
-    with Browser(program) as opened:
+    with headless(program) as opened:
         yield opened
 
 

@@ -14,12 +14,13 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from erkd.demo.samples import draw_sample
 from erkd.inference.cutouts import cutout
 from erkd.io.images import to_bytes
+from tests.support.browser import open_tab
 from tests.support.demo_site import MAX_MB, photo_and_trimap, pixels, png, running_site
-from tests.support.page import Page
 
 pytestmark = pytest.mark.slow  # a server and a browser
 IMAGE, TRIMAP = photo_and_trimap()
@@ -167,43 +168,58 @@ def test_a_taken_port_is_one_line_and_exit_code_2(site):
 # ---- the page
 
 
-def own_requests(page, site):
-    return all(address.startswith((f"{site.address}/", "blob:", "data:")) for address in page.requests)
-
-
 @pytest.fixture
 def open_page(site, browser):
-    """Opens the page at a width; its tab is closed at the end."""
+    """Opens the page at a width; its tab is closed at the end, and has asked nobody else for anything."""
     with ExitStack() as stack:
+        tabs = []
 
         def open_at(width):
-            page = stack.enter_context(Page.open(browser, site.address, width))
-            page.wait("document.body?.dataset.ready === 'yes'")
-            return page
+            tabs.append(stack.enter_context(open_tab(browser, site.address, width)))
+            tabs[-1].page.wait_for_selector("body[data-ready=yes]")
+            return tabs[-1]
 
         yield open_at
+        own = f"{site.address}/", "blob:", "data:"
+        assert all(address.startswith(own) for tab in tabs for address in tab.requests)
 
 
-def circle(page, radius, turns=24):
-    """Window positions around the middle of the photo; `radius` is a share of its shorter side."""
-    x, y = page.centre("#marks")
-    side = page.run(
-        "(box => Math.min(box.width, box.height))(document.querySelector('#marks').getBoundingClientRect())"
-    )
-    angles = [2 * math.pi * turn / turns for turn in range(turns)]
-    return [(x + side * radius * math.cos(angle), y + side * radius * math.sin(angle)) for angle in angles]
+def drag(page, radius, start=0, end=24):
+    """Move the pressed mouse around the middle of the photo, from one 24th of a turn to another; `radius` is a share
+    of its shorter side."""
+    marks = page.locator("#marks")
+    marks.scroll_into_view_if_needed()
+    box = marks.bounding_box()
+    x, y, side = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, min(box["width"], box["height"])
+    angles = [2 * math.pi * turn / 24 for turn in range(start, end)]
+    points = [(x + side * radius * math.cos(angle), y + side * radius * math.sin(angle)) for angle in angles]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point)
+    page.mouse.up()
+
+
+def download(page, selector, path):
+    """The pixels of the file that a click gives, under its own name at `path`."""
+    with page.expect_download() as arriving:
+        page.click(selector)
+    assert arriving.value.suggested_filename == path.name
+    arriving.value.save_as(path)
+    return pixels(path.read_bytes())
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_sample_is_painted_matted_and_downloaded(site, open_page, tmp_path, width):
-    page = open_page(width)
+    tab = open_page(width)
+    page = tab.page
     page.click("button[title=fur]")
-    page.wait("!document.querySelector('#matte').disabled")
+    expect(page.locator("#matte")).to_be_enabled()
     page.click("[value=unknown]")
-    page.drag(circle(page, 0.2)[:12])
+    drag(page, 0.2, 0, 12)
     page.click("[value=background]")
-    page.drag(circle(page, 0.48)[16:20])
-    trimap = pixels(page.download("#save-trimap", tmp_path, "fur-trimap.png").read_bytes())[:, :, 0]
+    drag(page, 0.48, 16, 20)
+    trimap = download(page, "#save-trimap", tmp_path / "fur-trimap.png")[:, :, 0]
     photo_file, given_file = draw_sample("fur")
     photo, given = pixels(photo_file), pixels(given_file)
     assert np.unique(trimap).tolist() == [0, 128, 255]
@@ -211,85 +227,80 @@ def test_a_sample_is_painted_matted_and_downloaded(site, open_page, tmp_path, wi
     assert (trimap == given).mean() > 0.8
 
     page.click("#matte")
-    page.wait("!document.querySelector('#outcome').hidden")
-    alpha = pixels(page.download("[data-save=alpha]", tmp_path, "fur-alpha.png").read_bytes())
+    expect(page.locator("#outcome")).to_be_visible()
+    alpha = download(page, "[data-save=alpha]", tmp_path / "fur-alpha.png")
     np.testing.assert_array_equal(alpha, to_bytes(site.matter()(photo, trimap)))
-    rgba = pixels(page.download("[data-save=cutout]", tmp_path, "fur-cutout.png").read_bytes())
+    rgba = download(page, "[data-save=cutout]", tmp_path / "fur-cutout.png")
     np.testing.assert_array_equal(rgba[:, :, 3], alpha)
 
     page.click("[value=composite]")
-    page.run(
-        "(c => { c.value = '#ff0000'; c.dispatchEvent(new Event('input')); })(document.querySelector('#colour'))"
-    )
-    composite = pixels(page.download("[data-save=composite]", tmp_path, "fur-composite.png").read_bytes())
+    page.fill("#colour", "#ff0000")
+    composite = download(page, "[data-save=composite]", tmp_path / "fur-composite.png")
     share = alpha[:, :, None] / 255.0
     expected = share * rgba[:, :, :3] + (1 - share) * [255, 0, 0]
     assert np.abs(composite[:, :, :3] - expected).max() <= 2
-    assert page.run("document.documentElement.scrollWidth <= innerWidth")
-    assert page.errors == []
-    assert own_requests(page, site)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert tab.errors == []
 
 
 def test_an_outline_becomes_a_trimap_and_is_undone_by_keys(site, open_page, tmp_path):
     (tmp_path / "disc.png").write_bytes(png(np.repeat(np.repeat(IMAGE, 4, 0), 4, 1)))
-    page = open_page(1280)
-    page.choose("#photo", tmp_path / "disc.png")
-    page.wait("!document.querySelector('#editor').hidden")
-    assert page.run("document.querySelector('#matte').disabled")
-    page.drag(circle(page, 0.3))
-    page.wait("!document.querySelector('#matte').disabled")
-    trimap = pixels(page.download("#save-trimap", tmp_path, "disc-trimap.png").read_bytes())[:, :, 0]
+    tab = open_page(1280)
+    page = tab.page
+    page.set_input_files("#photo", tmp_path / "disc.png")
+    expect(page.locator("#editor")).to_be_visible()
+    expect(page.locator("#matte")).to_be_disabled()
+    drag(page, 0.3)
+    expect(page.locator("#matte")).to_be_enabled()
+    trimap = download(page, "#save-trimap", tmp_path / "disc-trimap.png")[:, :, 0]
     assert trimap.shape == (288, 400)
     assert trimap[144, 200] == 255
     assert trimap[144, round(200 + 288 * 0.3)] == 128
     assert trimap[5, 5] == trimap[280, 390] == 0
 
-    page.key("z", 90, control=True)
-    assert page.run("document.querySelector('#matte').disabled")
-    page.key("y", 89, control=True)
-    assert not page.run("document.querySelector('#matte').disabled")
-    page.key("z", 90, control=True)
-    page.choose("#trimap", tmp_path / "disc-trimap.png")
-    page.wait("!document.querySelector('#matte').disabled")
-    (tmp_path / "again").mkdir()
-    again = page.download("#save-trimap", tmp_path / "again", "disc-trimap.png")
-    np.testing.assert_array_equal(pixels(again.read_bytes())[:, :, 0], trimap)
-    assert page.errors == []
+    page.keyboard.press("Control+z")
+    expect(page.locator("#matte")).to_be_disabled()
+    page.keyboard.press("Control+y")
+    expect(page.locator("#matte")).to_be_enabled()
+    page.keyboard.press("Control+z")
+    page.set_input_files("#trimap", tmp_path / "disc-trimap.png")
+    expect(page.locator("#matte")).to_be_enabled()
+    again = download(page, "#save-trimap", tmp_path / "disc-trimap.png")
+    np.testing.assert_array_equal(again[:, :, 0], trimap)
+    assert tab.errors == []
 
 
 def test_a_bad_file_gives_a_message_on_the_page_and_it_goes_on(site, open_page, tmp_path):
-    page = open_page(1280)
-    said = (
-        "document.querySelector('#error').checkVisibility() && document.querySelector('#error').textContent"
-    )
+    tab = open_page(1280)
+    page = tab.page
+    said = page.locator("#error")
     (tmp_path / "words.png").write_bytes(b"no image")
-    page.choose("#photo", tmp_path / "words.png")
-    page.wait(said)
-    assert "words.png is not a picture" in page.run(said)
+    page.set_input_files("#photo", tmp_path / "words.png")
+    expect(said).to_contain_text("words.png is not a picture")
+    expect(said).to_be_visible()
     (tmp_path / "large.png").write_bytes(bytes(1_100_000))
-    page.choose("#photo", tmp_path / "large.png")
-    page.wait(f"({said}).includes('at most 1 MB')")
+    page.set_input_files("#photo", tmp_path / "large.png")
+    expect(said).to_contain_text("at most 1 MB")
     page.click("button[title=fur]")
-    page.wait("!document.querySelector('#matte').disabled")
-    assert not page.run(said)
+    expect(page.locator("#matte")).to_be_enabled()
+    expect(said).to_be_hidden()
     (tmp_path / "small.png").write_bytes(TRIMAP_FILE)
-    page.choose("#trimap", tmp_path / "small.png")
-    page.wait(said)
-    assert "100 \u00d7 72 pixels; the photo has 533 \u00d7 800" in page.run(said)
+    page.set_input_files("#trimap", tmp_path / "small.png")
+    expect(said).to_contain_text("100 \u00d7 72 pixels; the photo has 533 \u00d7 800")
 
     # a picture that the browser can read and the server does not take
     Image.fromarray(IMAGE).save(tmp_path / "photo.avif")
-    page.choose("#photo", tmp_path / "photo.avif")
-    page.wait("document.querySelector('#marks').width === 100")
-    page.choose("#trimap", tmp_path / "small.png")
-    page.wait("!document.querySelector('#matte').disabled")
+    page.set_input_files("#photo", tmp_path / "photo.avif")
+    expect(page.locator("#marks")).to_have_js_property("width", 100)
+    page.set_input_files("#trimap", tmp_path / "small.png")
+    expect(page.locator("#matte")).to_be_enabled()
     page.click("#matte")
-    page.wait(said)
-    assert page.run(said) == "photo: not a readable image"
-    assert page.run("document.querySelector('#progress').hidden")
+    expect(said).to_have_text("photo: not a readable image")
+    expect(page.locator("#progress")).to_be_hidden()
 
     page.click("button[title=fur]")
-    page.wait("document.querySelector('#marks').width === 533 && !document.querySelector('#matte').disabled")
+    expect(page.locator("#marks")).to_have_js_property("width", 533)
+    expect(page.locator("#matte")).to_be_enabled()
     page.click("#matte")
-    page.wait("!document.querySelector('#outcome').hidden")
-    assert all("400 (Bad Request)" in error for error in page.errors)
+    expect(page.locator("#outcome")).to_be_visible()
+    assert all("400 (Bad Request)" in error for error in tab.errors)

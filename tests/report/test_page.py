@@ -13,6 +13,7 @@ from erkd.report.set_section import ScoredSet
 from erkd.report.teacher_maps import save_maps
 from pipeline.common.sets import list_methods
 from tests.support import ROOT
+from tests.support.browser import look_at
 from tests.support.report_tree import IMAGES, make_tree
 
 
@@ -188,7 +189,7 @@ def test_a_set_of_several_groups_names_each(tree):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_in_a_browser(tree, browser, width):
     page_of(tree)
-    seen = browser.look_at(tree / "reports/index.html", width)
+    seen = look_at(browser, tree / "reports/index.html", width)
     assert seen.errors == []
     assert seen.requests == []
     assert seen.overflow == 0
@@ -207,7 +208,7 @@ def test_the_browser_sees_what_is_wrong(browser, tmp_path):
         '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">'
         '<div style="width:2000px">wide</div><script>console.error("one"); undefined.two</script>'
     )
-    seen = browser.look_at(page, 390)
+    seen = look_at(browser, page, 390)
     assert len(seen.errors) >= 2
     assert [request.rsplit("/")[-1] for request in seen.requests] == ["missing.png"]
     assert seen.overflow > 1500
