@@ -6,7 +6,6 @@ import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from importlib.resources import files
 
 import uvicorn
@@ -17,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from erkd.demo.samples import SAMPLES, draw_sample
-from erkd.demo.services import MAX_PIXELS, cut_out, matte
+from erkd.demo.services import MAX_PIXELS, services
 from erkd.demo.uploads import read_files
 from erkd.inference.matter import Matter
 from erkd.io.files import InputError
@@ -44,11 +43,10 @@ HEADERS = {
 
 
 def make_app(matter: Matter, max_bytes: int) -> Starlette:
-    """The page and its two services, as an ASGI application.
+    """The page and its `services`, as an ASGI application.
 
-    `POST /matte` takes a form with the files `image` and `trimap` and gives the alpha, `POST /cutout` takes
-    `image` and `alpha` and gives RGBA with the foreground's own colours; both give PNG. What is wrong with a
-    request is said as `{"error": ...}` with a 4xx status.
+    Each takes a form with its files by `POST` and gives a PNG. What is wrong with a request is said as
+    `{"error": ...}` with a 4xx status.
     """
     pool, gate = ThreadPoolExecutor(WORKERS), asyncio.Semaphore(READING)
 
@@ -78,8 +76,10 @@ def make_app(matter: Matter, max_bytes: int) -> Starlette:
             *(Route(path, _page_file(*file)) for path, file in PAGE.items()),
             Route("/settings", settings),
             Route("/samples/{name}.{kind}", sample),
-            Route("/matte", service(partial(matte, matter), "image", "trimap"), methods=["POST"]),
-            Route("/cutout", service(cut_out, "image", "alpha"), methods=["POST"]),
+            *(
+                Route(path, service(work, *names), methods=["POST"])
+                for path, (work, names) in services(matter).items()
+            ),
         ],
         exception_handlers={HTTPException: _refuse, InputError: _refuse, ClientDisconnect: _refuse},
     )

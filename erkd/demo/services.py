@@ -1,6 +1,8 @@
 """What the page's services compute: files in, a PNG file out, all as bytes."""
 
 import io
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -13,6 +15,14 @@ from erkd.io.images import BACKGROUND, FOREGROUND, UNKNOWN, Bytes, image_bytes, 
 
 MAX_PIXELS = 16_000_000  # browsers on phones hold no larger canvas
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers show
+
+
+def services(matter: Matter) -> dict[str, tuple[Callable[..., bytes], tuple[str, ...]]]:
+    """What the page asks for: by path, what computes the answer and the files of the form that it is given."""
+    return {
+        "/matte": (partial(matte, matter), ("image", "trimap")),
+        "/cutout": (cut_out, ("image", "alpha")),
+    }
 
 
 def matte(matter: Matter, photo: bytes, trimap: bytes) -> bytes:
