@@ -8,11 +8,13 @@ drawn by hand, in docs/result.
 from dataclasses import dataclass
 from pathlib import Path
 
-from erkd.report.pictures import Window, result_strip
+import numpy as np
 from PIL import Image
 
 from erkd import Matter
 from erkd.io.images import load_image, load_trimap, to_bytes
+from erkd.report.galleries import GAP, panels
+from erkd.report.matte_images import Window
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPHS, TRIMAPS, PICTURE = ROOT / "data/photographs", ROOT / "docs/result", ROOT / "docs/result.jpg"
@@ -29,10 +31,10 @@ class Case:
 
 
 CASES = (
-    Case("macaque", "mountain-lake", Window(0, 354, 446, 669)),
-    Case("dandelion-seeds", "lake-at-night", Window(140, 300, 480, 720)),
-    Case("red-panda", "sea-at-sunset", Window(12, 150, 380, 570)),
-    Case("alpaca", "red-dune", Window(20, 30, 360, 540)),
+    Case("macaque", "mountain-lake", np.s_[0:446, 354:1023]),
+    Case("dandelion-seeds", "lake-at-night", np.s_[140:620, 300:1020]),
+    Case("red-panda", "sea-at-sunset", np.s_[12:392, 150:720]),
+    Case("alpaca", "red-dune", np.s_[20:380, 30:570]),
 )
 
 
@@ -43,9 +45,9 @@ def draw() -> Image.Image:
     for case in CASES:
         image, background = (load_image(PHOTOGRAPHS / f"{name}.jpg") for name in (case.name, case.ground))
         trimap = load_trimap(TRIMAPS / f"{case.name}.png")
-        image, trimap, alpha = (case.shown.cut(array) for array in (image, trimap, matter(image, trimap)))
-        rows.append((image, trimap, alpha, background))
-    return Image.fromarray(to_bytes(result_strip(rows, HEIGHT)))
+        image, trimap, alpha = (array[case.shown] for array in (image, trimap, matter(image, trimap)))
+        rows.append(panels(image, trimap, alpha, background, HEIGHT))
+    return Image.fromarray(to_bytes(np.concatenate(rows)[:-GAP]))
 
 
 if __name__ == "__main__":

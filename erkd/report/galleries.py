@@ -97,10 +97,12 @@ def pick_materials(samples: Sequence[Sample], count: int) -> list[Sample]:
     return [first[name] for name in names[:count]]
 
 
-def panels(image: Array, trimap: Array, alpha: Array, background: Array) -> Array:
+def panels(
+    image: Array, trimap: Array, alpha: Array, background: Array, panel_height: int = PANEL_HEIGHT
+) -> Array:
     """Image, trimap, alpha and cut-out on `background` side by side, white between and below: R x W x 3.
 
-    Each is 240 pixels high and half as wide again: the largest such part around the middle of what the
+    Each is `panel_height` pixels high and half as wide again: the largest such part around the middle of what the
     trimap does not call background.
     """
     rows, columns = trimap.shape
@@ -114,7 +116,7 @@ def panels(image: Array, trimap: Array, alpha: Array, background: Array) -> Arra
     for panel in (image, trimap, alpha, place(image, alpha, background)):
         part = np.atleast_3d(panel)[top : top + height, left : left + width]
         part = resize_area(
-            np.broadcast_to(part, (height, width, 3)).copy(), PANEL_HEIGHT, PANEL_HEIGHT * 3 // 2
+            np.broadcast_to(part, (height, width, 3)).copy(), panel_height, panel_height * 3 // 2
         )
         shown.append(np.pad(part, ((0, GAP), (0, GAP), (0, 0)), constant_values=1))
     return np.concatenate(shown, axis=1)[:, :-GAP]
