@@ -27,12 +27,11 @@ from erkd.data.composites import write_composites
 from erkd.data.compositing import composite, place_background
 from erkd.data.sources.procedural import DECK, list_backgrounds, list_foregrounds, load_picture, render
 from erkd.io.images import Array, save_image
-from erkd.io.tables import LayerRow, write_table
+from erkd.io.tables import SPLITS, LayerRow, write_table
 from erkd.params import CompositeParams, DataParams, Splits
 
 SIDE = 512
 DECKS = 2
-SPLITS = ("train", "validation", "test")
 
 
 def procedural() -> dict[str, object]:

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from erkd.data.sources.layers import SPLITS
 from erkd.io.files import InputError
-from erkd.io.tables import LayerRow, row_seed
+from erkd.io.tables import SPLITS, LayerRow, row_seed
 from erkd.params import CompositeParams
 
 BENCHMARKS = ("composition1k", "distinctions646")  # sources with official pairs

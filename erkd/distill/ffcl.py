@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from erkd.batches.batch import Batch
 from erkd.distill.auxiliary_head import FurtherHead
-from erkd.distill.schedule import gaussian_rise
 from erkd.params import FfclParams
+from erkd.runtime.schedule import gaussian_rise
 from erkd.students.blocks import BatchNorm, conv
 from erkd.students.losses import alpha_loss, charbonnier
 from erkd.students.student import Matte, Student

@@ -22,8 +22,8 @@ from torch.nn.functional import interpolate, max_pool2d, relu
 from erkd.batches.batch import Batch
 from erkd.distill.auxiliary_head import FurtherHead
 from erkd.distill.map_distances import activation, unit_distance
-from erkd.distill.schedule import gaussian_rise
 from erkd.params import FrskdParams
+from erkd.runtime.schedule import gaussian_rise
 from erkd.students.blocks import conv
 from erkd.students.losses import alpha_loss, charbonnier
 from erkd.students.student import Matte, Student

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 from erkd.io.files import InputError, atomic, check_written_hash, write_hash
 
+SPLITS = ("train", "validation", "test")
 FILE_NAME = r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*"  # it leads to no other folder
 
 

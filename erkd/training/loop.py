@@ -20,6 +20,7 @@ from erkd.batches.batch import Batch, training_batches
 from erkd.io.files import InputError
 from erkd.params import DistillParams
 from erkd.runtime.distributed import average_gradients, first, mean_over_processes
+from erkd.runtime.schedule import learning_rate_factor
 from erkd.runtime.signals import signals_noted
 from erkd.students.losses import alpha_l1, laplacian
 from erkd.students.student import Student
@@ -39,14 +40,6 @@ class Fitted:
 
 def silent(step: int, record: Record) -> None:
     """A `log` that keeps nothing."""
-
-
-def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
-    """Linear warm-up over the share `warmup` of all steps, then a cosine down to 0."""
-    start = max(1, round(warmup * steps))
-    if step < start:
-        return (step + 1) / start
-    return 0.5 * (1 + math.cos(math.pi * (step - start) / max(1, steps - start)))
 
 
 @torch.no_grad()

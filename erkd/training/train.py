@@ -11,7 +11,6 @@ import torch
 from erkd.batches.live import LiveBatches
 from erkd.batches.stored import StoredBatches
 from erkd.distill.methods import build_methods
-from erkd.distill.schedule import envelope
 from erkd.evaluation.metrics.official import mse, pair, sad
 from erkd.features.cache import Kind, images_digest, open_features
 from erkd.features.images import TeacherImages
@@ -22,6 +21,7 @@ from erkd.io.tables import Sample, list_composites
 from erkd.params import KdParams, Params
 from erkd.runtime.device import choose_device, prepare_torch
 from erkd.runtime.distributed import first
+from erkd.runtime.schedule import envelope
 from erkd.runtime.signals import OutOfTime
 from erkd.students.fine_tuning import given_student, student_maker
 from erkd.students.sizes import student_config

@@ -70,8 +70,8 @@ class Targets:
         )
 
     def table(self, folder: Path) -> str:
-        from erkd.data.validation.facts import ROW_TYPES, SPLITS, add_facts, read_frame
-        from erkd.io.tables import list_composites, read_table, resolve
+        from erkd.data.validation.facts import ROW_TYPES, add_facts, read_frame
+        from erkd.io.tables import SPLITS, list_composites, read_table, resolve
 
         paths = {
             "library": folder / "library/library.csv",

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from erkd.data.validation.facts import SPLITS
-from erkd.io.tables import CompositeRow, LayerRow, TrimapRow, write_table
+from erkd.io.tables import SPLITS, CompositeRow, LayerRow, TrimapRow, write_table
 
 HEIGHT, WIDTH = 6, 8
 PER_FOREGROUND = 6

@@ -7,7 +7,7 @@ from torch import nn
 from erkd.io.files import InputError
 from erkd.params import DistillParams
 from erkd.training import loop as fit_module
-from erkd.training.loop import fit, learning_rate_factor, total_loss, update_average
+from erkd.training.loop import fit, total_loss, update_average
 from tests.support.students import edge_batch, small_student
 
 PARAMS = DistillParams(
@@ -80,15 +80,6 @@ def test_the_best_validation_is_kept(one_batch):
     fitted = run(validate)
     assert fitted.best == {"step": 8, "sad": 1.0}
     assert all(torch.equal(value, seen[1][name]) for name, value in fitted.student.state_dict().items())
-
-
-def test_the_learning_rate_warms_up_and_falls_to_zero():
-    factors = [learning_rate_factor(step, 100, 0.1) for step in range(101)]
-    assert factors[0] == pytest.approx(0.1)
-    assert factors[9] == pytest.approx(1.0)
-    assert factors[55] == pytest.approx(0.5)
-    assert factors[100] == pytest.approx(0, abs=1e-9)
-    assert max(factors) == pytest.approx(1.0)
 
 
 def test_the_weight_average_moves_by_one_minus_decay():

@@ -10,8 +10,7 @@ import numpy as np
 from erkd.io.files import InputError
 from erkd.io.image_files import SUFFIXES
 from erkd.io.images import Array
-
-SPLITS = ("train", "validation", "test")
+from erkd.io.tables import SPLITS
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from erkd.data.sources.layers import SPLITS, Layer, Rendered
+from erkd.data.sources.layers import Layer, Rendered
 from erkd.data.sources.lists import find_files, number
 from erkd.io.files import InputError, sha256
 from erkd.io.images import load_alpha, load_image
+from erkd.io.tables import SPLITS
 from erkd.params import DataParams
 
 DEVELOPMENT = re.compile(r"GT\d\d")  # alphamatting.com's photographs: scored here, so never trained on

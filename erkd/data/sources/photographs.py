@@ -8,9 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from erkd.data.sources.layers import SPLITS
 from erkd.io.files import InputError, sha256
-from erkd.io.tables import read_results
+from erkd.io.tables import SPLITS, read_results
 
 TABLE = "photographs.csv"
 USES = ("background", "texture")

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from erkd.data.sources.layers import SPLITS, Layer, Rendered
+from erkd.data.sources.layers import Layer, Rendered
 from erkd.data.sources.photographs import read_photographs
 from erkd.data.synth.backgrounds import BACKDROPS, draw_background
 from erkd.data.synth.materials import MATERIALS, draw_foreground
 from erkd.io.images import Array, load_image
+from erkd.io.tables import SPLITS
 from erkd.params import DataParams
 
 # Every material in turn, and what photographs show most more often.

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from erkd.data.validation.facts import FOUND, SPLITS, columns_of
-from erkd.io.tables import FILE_NAME
+from erkd.data.validation.facts import FOUND, columns_of
+from erkd.io.tables import FILE_NAME, SPLITS
 from erkd.params import ValidateParams
 
 MAX_SIDE = 65_535

@@ -5,8 +5,8 @@ before that block (`readout.py`) and the text tower. What the frozen blocks give
 (and for a few augmented views of it) is computed once, so that a step costs next to nothing.
 """
 
-import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from erkd.io.imagenet import MEAN, MODEL, STD, imagenet_state_dict
 from erkd.io.tables import CompositeRow
 from erkd.params import TeacherParams
 from erkd.runtime.parallel import progress
+from erkd.runtime.schedule import learning_rate_factor
 from erkd.teachers.bootstrap.contrastive import cell_contrast, contrast, pool
 from erkd.teachers.bootstrap.phrases import Phrases, draw_phrases
 from erkd.teachers.bootstrap.readout import standardise, write_readout
@@ -30,6 +31,7 @@ from erkd.teachers.prompts import materials_of
 
 CELL_SCALE = 8.0  # softer than the contrast between images: most cells are mixed
 MOST = 4096
+WARMUP = 0.1  # of the steps
 TEXT = {"context_length": 24, "vocab_size": 49408, "width": 128, "heads": 4, "layers": 2}
 
 
@@ -84,7 +86,8 @@ def tune(
         torch.manual_seed(seed)
         readout = nn.Conv2d(len(mean), params.embed_dim, 1, bias=False).to(device)
     optimizer = torch.optim.AdamW(_learning(model, readout), params.learning_rate, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, params.steps))
+    factor = partial(learning_rate_factor, steps=params.steps, warmup=WARMUP)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     tokenizer = open_clip.SimpleTokenizer(context_length=TEXT["context_length"])
     history = []
     for step in progress(range(params.steps), "tuning the teacher"):
@@ -105,14 +108,6 @@ def tune(
     write_readout(model.visual, readout.weight[:, :, 0, 0], mean, deviation)
     model.requires_grad_(False).to(memory_format=torch.contiguous_format)
     return history
-
-
-def _rate(step: int, steps: int) -> float:
-    """Linear warm-up over a tenth of the steps, then a cosine down to 0."""
-    warmup = max(1, steps // 10)
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def _learning(model: Any, readout: nn.Module) -> list[nn.Parameter]:

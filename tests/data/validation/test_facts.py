@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from erkd.data.validation.facts import ROW_TYPES, SPLITS, add_facts, read_frame
+from erkd.data.validation.facts import ROW_TYPES, add_facts, read_frame
 from erkd.io.files import InputError, write_hash
+from erkd.io.tables import SPLITS
 from tests.support.sound_tables import PER_FOREGROUND, make_sound_tables, save_png, table_paths
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from erkd.data.validation.facts import IDS, SPLITS, read_frame
+from erkd.data.validation.facts import IDS, read_frame
 from erkd.data.validation.suite import failures, validate_tables
 from erkd.io.files import InputError, read_json, write_hash, write_json
+from erkd.io.tables import SPLITS
 from erkd.params import Splits, ValidateParams, load_params
 from pipeline.validate import main
 from tests.support import ROOT

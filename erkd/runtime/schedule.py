@@ -1,6 +1,14 @@
-"""How much distillation weighs as training goes on; `progress` is step / steps, in [0, 1]."""
+"""Factors that change over a training: of the learning rate by step, of distillation by `progress`, step / steps."""
 
 import math
+
+
+def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Linear warm-up over the share `warmup` of all steps, then a cosine down to 0."""
+    start = max(1, round(warmup * steps))
+    if step < start:
+        return (step + 1) / start
+    return 0.5 * (1 + math.cos(math.pi * (step - start) / max(1, steps - start)))
 
 
 def envelope(progress: float, warmup: float, ramp_down: float) -> float:

@@ -1,10 +1,19 @@
-"""How distillation's weight rises and falls, by hand."""
+"""How learning rates and distillation's weight rise and fall, by hand."""
 
 import math
 
 import pytest
 
-from erkd.distill.schedule import envelope, gaussian_rise
+from erkd.runtime.schedule import envelope, gaussian_rise, learning_rate_factor
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero():
+    factors = [learning_rate_factor(step, 100, 0.1) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9] == pytest.approx(1.0)
+    assert factors[55] == pytest.approx(0.5)
+    assert factors[100] == pytest.approx(0, abs=1e-9)
+    assert max(factors) == pytest.approx(1.0)
 
 
 def test_the_envelope_rises_linearly_stays_and_falls_linearly():
