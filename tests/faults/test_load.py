@@ -92,7 +92,7 @@ def served_model(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     from erkd.tracking.registry import register
     from tests.tracking.test_registry import NAME, RECORD, _scores
 
-    onnx = write_student(folder / "student.onnx", layers_count=False)
+    onnx = write_student(folder / "student.onnx", prior_count=False)
     metrics = {"validation": {"n": 1, "student": _scores(5)}}
     register(folder, NAME, Candidate(onnx, "a" * 64, "d" * 64, metrics, (), RECORD), False, True)
     with socket.socket() as probe:

@@ -80,7 +80,7 @@ def test_a_process_makes_its_own_crops_as_one_alone_makes_them(tmp_path, make, r
     half = make(tmp_path)[1]
     for name in ("image", "trimap", "alpha"):
         assert torch.equal(getattr(half, name), getattr(whole, name)[2:]), name
-    for ours, theirs in zip(half.views, whole.views, strict=True):
+    for ours, theirs in zip(half.crops, whole.crops, strict=True):
         assert torch.equal(ours.theta, theirs.theta[2:])
 
 

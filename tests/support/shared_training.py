@@ -35,8 +35,8 @@ class Doubles(Dataset):
         doubles = {
             name: value.double() for name, value in vars(batch).items() if isinstance(value, torch.Tensor)
         }
-        views = tuple(replace(view, share=view.share.double()) for view in batch.views)
-        return replace(batch, **doubles, views=views)
+        crops = tuple(replace(view, share=view.share.double()) for view in batch.crops)
+        return replace(batch, **doubles, crops=crops)
 
 
 def train(batches, method, double=True):
