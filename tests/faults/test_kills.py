@@ -12,7 +12,7 @@ import yaml
 from erkd.io.files import read_json
 from tests.support.project import TINY, clone, command_environment, run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 LOCKS = {"store.lock", "registry.lock"}  # of MLflow's store; they hold nothing
 
 
@@ -66,7 +66,6 @@ def no_waiting(folder):
     checkpoint.write_text(text.replace("SECONDS = 60", "SECONDS = 0"))
 
 
-@pytest.mark.faults
 def test_three_kills(project, tmp_path):
     folder = clone(tmp_path / "rough", TINY)
     disturb(folder, "dvc repro trimap", 3, longest=8, seed=0)
@@ -76,7 +75,6 @@ def test_three_kills(project, tmp_path):
     assert_clean(folder)
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(7200)
 def test_twenty_kills(project, tmp_path):
     folder = clone(tmp_path / "rough", TINY)

@@ -8,29 +8,17 @@ import time
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from erkd.io.files import sha256
 from erkd.students.student import save_student
 from tests.support import ROOT
-from tests.support.project import TINY, merge
+from tests.support.project import start, write_params
 from tests.support.students import small_student
 
 STAGES = {
     "library": "data/library", "composite": "data/composites", "trimap": "data/trimaps",
     "baselines": "data/baselines/test", "evaluate": "data/predictions/test",
 }  # fmt: skip
-
-
-def start(stage: str, root: Path) -> subprocess.Popen:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", f"pipeline.{stage}", "--root", root],
-        cwd=ROOT,
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
 
 
 def made(root: Path) -> dict[str, int]:
@@ -61,20 +49,9 @@ def kill_after(count: int, process: subprocess.Popen, root: Path) -> None:
     process.wait()
 
 
-def params(root: Path) -> Path:
-    yaml = YAML()
-    settings = yaml.load(ROOT / "params.yaml")
-    merge(settings, TINY)
-    layers = {"size": 160, "foregrounds": {"train": 20}, "backgrounds": {"train": 10}}
-    merge(settings, {"data": layers, "composite": {"per_foreground": {"train": 2}}})
-    root.mkdir()
-    yaml.dump(settings, root / "params.yaml")
-    return root
-
-
 @pytest.mark.slow
 def test_killed_stages_go_on_to_the_same_bytes(tmp_path):
-    calm, rough = params(tmp_path / "calm"), params(tmp_path / "rough")
+    calm, rough = write_params(tmp_path / "calm"), write_params(tmp_path / "rough")
     for root in (calm, rough):
         save_student(small_student(), root / "models/student", {})
     for stage, folder in STAGES.items():
@@ -95,7 +72,7 @@ def test_killed_stages_go_on_to_the_same_bytes(tmp_path):
 
 @pytest.mark.slow
 def test_a_second_run_at_once_is_refused_in_one_line(tmp_path):
-    root = params(tmp_path / "project")
+    root = write_params(tmp_path / "project")
     first = start("library", root)
     while not records(root):
         time.sleep(0.002)
