@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 import torch
@@ -15,7 +14,6 @@ from erkd.export.onnx import AlphaOnly, export_onnx, export_student, largest_dif
 from erkd.export.propagation import RECORD, made_of
 from erkd.io.files import InputError, read_json, sha256
 from erkd.params import ExportParams
-from erkd.students import PRIOR_STRIDES
 from tests.support import exported
 from tests.support.exported import SmallStudent, export_small, make_student
 
