@@ -1,5 +1,6 @@
 """The ONNX file equals PyTorch at any size and is the same bytes wherever it is made."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from erkd.export import onnx as module
 from erkd.export.onnx import AlphaOnly, export_onnx, export_student, largest_difference, round_up
 from erkd.export.propagation import RECORD, made_of
 from erkd.io.files import InputError, read_json, sha256
@@ -99,7 +101,10 @@ def test_record_names_size_rule_and_hashes(tmp_path: Path) -> None:
     assert PARAMS.tolerance / 1000 < half["largest_difference"] < 0.01
 
 
-def test_a_difference_above_the_tolerance_is_refused(tmp_path: Path) -> None:
+def test_a_difference_above_the_tolerance_is_refused(
+    onnx_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "export_onnx", lambda student, path, opset: shutil.copy(onnx_file, path))
     with pytest.raises(InputError, match=r"differ by .* export.tolerance in params.yaml allows 1e-12"):
         export_student(make_student(), tmp_path, ExportParams(opset=18, tolerance=1e-12), "")
     student = make_student()

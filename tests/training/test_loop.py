@@ -5,16 +5,12 @@ import torch
 from torch import nn
 
 from erkd.io.files import InputError
-from erkd.params import DistillParams
 from erkd.training import loop as fit_module
 from erkd.training.loop import fit, learning_rate_factor, total_loss, update_average
 from tests.support.students import edge_batch, small_student
+from tests.support.training_set import CPU, distill
 
-PARAMS = DistillParams(
-    init_from=None, compositing="stored", second_foreground=0.5, linear_light=0.5, highlights=0.5, steps=12,
-    batch_size=2, crop=64, learning_rate=3e-3,
-    weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
-)  # fmt: skip
+PARAMS = distill(compositing="stored", steps=12, batch_size=2, learning_rate=3e-3)
 
 
 @pytest.fixture
@@ -34,9 +30,7 @@ def run(
     **changes,
 ):
     student, params = small_student(seed), PARAMS.model_copy(update=changes)
-    return fit(
-        student, nn.ModuleDict(methods), None, params, kd_weight, validate, torch.device("cpu"), 0, log
-    )
+    return fit(student, nn.ModuleDict(methods), None, params, kd_weight, validate, CPU, 0, log)
 
 
 def weights(fitted):
