@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny tensors only wait for one another on more
 
@@ -37,6 +38,14 @@ def pytest_runtest_makereport(item, call):
             f"{item.nodeid}: {report.duration:.1f} seconds, at most {limit:g} are allowed in `make test`"
         )
     return report
+
+
+@pytest.fixture(autouse=True)
+def own_code():
+    """MLflow puts the part of erkd that lies beside a model it loads before ours, for processes started later."""
+    before = sys.path[:]
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture

@@ -177,5 +177,5 @@ def test_a_registered_file_that_was_damaged_is_neither_fetched_nor_served(
     stored.write_bytes(content)
     with pytest.raises(InputError, match=r"student\.onnx: truncated or changed .* `dvc repro register`"):
         fetch(address, tmp_path)
-    with pytest.raises(mlflow.MlflowException, match="truncated or changed since it was registered"):
+    with pytest.raises(mlflow.MlflowException, match="truncated or changed since it was written"):
         mlflow.pyfunc.load_model(address)

@@ -6,6 +6,7 @@ from erkd.data.library import list_layers
 from erkd.params import load_params
 from erkd.tracking.candidate import group_licences
 from erkd.tracking.model_card import model_card
+from tests.support import ROOT
 from tests.support.registered import training_record
 
 LONGEST = 5000  # characters of a description, in MLflow's tables

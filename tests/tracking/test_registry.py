@@ -100,9 +100,9 @@ def test_the_champion_loads_without_pickle_and_predicts(project: Path, candidate
     import mlflow
     import pandas as pd
 
-    register(project, NAME, candidate, experiment=False, rival=True)
+    register(project, "another", candidate, experiment=False, rival=True)
     mlflow.set_tracking_uri(f"sqlite:///{project}/mlflow.db")
-    model = mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
+    model = mlflow.pyfunc.load_model("models:/another@champion")
     image, trimap = png_text(IMAGE), png_text(TRIMAP)
     answer = model.predict(pd.DataFrame({"image": [image], "trimap": [trimap]}))
     alpha = read_png_text(answer.alpha[0])
