@@ -18,7 +18,7 @@ from tests.support.documents import blocks, section
 from tests.support.project import copy_of, merge, run, stages_run
 from tests.support.served import IMAGE, TRIMAP, ask, huge_header, png_text, records
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 GUIDES = ROOT / "docs/guides"
 
 

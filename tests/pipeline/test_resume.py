@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from erkd.io.files import sha256
 from erkd.students.student import save_student
-from tests.support import ROOT
 from tests.support.project import start, write_params
 from tests.support.students import small_student
 
@@ -49,7 +47,7 @@ def kill_after(count: int, process: subprocess.Popen, root: Path) -> None:
     process.wait()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_stages_go_on_to_the_same_bytes(tmp_path):
     calm, rough = write_params(tmp_path / "calm"), write_params(tmp_path / "rough")
     for root in (calm, rough):
@@ -68,21 +66,3 @@ def test_killed_stages_go_on_to_the_same_bytes(tmp_path):
         assert list((rough / ".erkd").iterdir()) == []
     for name in ("metrics.json", "per_image.csv"):
         assert sha256(rough / "reports" / name) == sha256(calm / "reports" / name)
-
-
-@pytest.mark.slow
-def test_a_second_run_at_once_is_refused_in_one_line(tmp_path):
-    root = write_params(tmp_path / "project")
-    first = start("library", root)
-    while not records(root):
-        time.sleep(0.002)
-    second = subprocess.run(
-        [sys.executable, "-m", "pipeline.library", "--root", root],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert second.returncode == 2
-    assert f"process {first.pid} on" in second.stderr
-    assert len(second.stderr.strip().splitlines()) == 1
-    assert first.wait() == 0

@@ -95,6 +95,13 @@ def stages_run(output: str) -> list[str]:
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
 
 
+def hashes(folder: Path) -> dict[str, str]:
+    """DVC's hash of every output but the page, which names the folder."""
+    lock = YAML(typ="safe").load((folder / "dvc.lock").read_text())
+    outs = [out for stage in lock["stages"].values() for out in stage["outs"]]
+    return {out["path"]: out["md5"] for out in outs if not out["path"].endswith(".html")}
+
+
 def start(stage: str, root: Path) -> subprocess.Popen:
     """A stage on `root`, in a process of its own."""
     return subprocess.Popen(
