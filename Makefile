@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 READY := $(VENV)/.ready
 
-.PHONY: help setup repro test test-fast test-faults test-all mutants lint audit ui mlflow-sync verify-release clean
+.PHONY: help setup repro test test-fast test-all mutants lint audit ui mlflow-sync verify-release clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,17 +30,15 @@ $(READY): pyproject.toml constraints.txt
 repro: setup ## run the whole pipeline (`dvc repro`)
 	dvc repro
 
-test: setup lint ## lint, types and every test but those of test-faults
-	pytest
+PYTEST := pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+test: setup lint ## lint, types and every test that a change can break: ten minutes on two cores
+	$(PYTEST)
 
-test-fast: setup ## the tests that take seconds
-	pytest -m 'not slow'
+test-fast: setup ## the tests that take seconds: two minutes
+	$(PYTEST) -m 'not slow and not nightly'
 
-test-faults: setup ## the long tier, an hour: kills, fuzzed files, load
-	pytest -m faults
-
-test-all: lint ## every test, the long tier too
-	pytest -m ''
+test-all: test ## `make test`, then kills, fuzzing, load, whole pipelines, guides in fresh clones: what runs at night
+	pytest -m nightly
 
 mutants: setup ## the share of small faults in metrics, losses and compositing that the tests find, an hour
 	mutmut run

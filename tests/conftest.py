@@ -1,7 +1,8 @@
-"""Fixtures that several tests share."""
+"""Fixtures that several tests share, and the guard of how long a test may take."""
 
 import os
 import signal
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny tensors only wait for one another on more
 
@@ -11,6 +12,40 @@ import pytest
 from tests.support import ROOT
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit it as ignored
+
+MAY_BE_SLOW: dict[str, str] = {}  # tests that are let off the limit, and why
+
+
+def pytest_addoption(parser):
+    parser.addini("slowest", "seconds by the clock that a test may take, its fixtures apart", default="20")
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first, so that the processes of pytest-xdist end together."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Fail a test that passed but took too long; those that run at night may take any time."""
+    report = yield
+    limit = float(item.config.getini("slowest"))
+    let_off = item.get_closest_marker("nightly") or item.originalname in MAY_BE_SLOW
+    if report.when == "call" and report.passed and report.duration > limit and not let_off:
+        report.outcome = "failed"
+        report.longrepr = (
+            f"{item.nodeid}: {report.duration:.1f} seconds, at most {limit:g} are allowed in `make test`"
+        )
+    return report
+
+
+@pytest.fixture(autouse=True)
+def own_code():
+    """MLflow puts the part of erkd that lies beside a model it loads before ours, for processes started later."""
+    before = sys.path[:]
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture

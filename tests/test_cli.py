@@ -13,15 +13,10 @@ from erkd.evaluation.folders import match_files, parse_folders
 from erkd.evaluation.metrics.official import score
 from erkd.io.files import InputError
 from erkd.io.images import load_alpha, load_trimap, save_image, save_trimap
+from tests.support.command import erkd, erkd_process
 from tests.support.small_set import HEIGHT, WIDTH, soft_disc
 
 NAMES = ["sad", "mse", "grad", "conn", "sad_whole", "mse_whole"]
-
-
-def erkd(*arguments):
-    """Run `erkd` with arguments; the result has returncode, stdout and stderr."""
-    command = [sys.executable, "-m", "erkd.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture
@@ -36,7 +31,8 @@ def folders(tmp_path):
 
 
 def test_scores_as_table_json_and_csv(folders, tmp_path):
-    run = erkd("evaluate", *folders, "--json", tmp_path / "out/scores.json", "--csv", tmp_path / "scores.csv")
+    outputs = ["--json", tmp_path / "out/scores.json", "--csv", tmp_path / "scores.csv"]
+    run = erkd_process("evaluate", *folders, *outputs)
     assert (run.returncode, run.stderr.count("Traceback")) == (0, 0), run.stderr
     for word in ("Mean over 3 images", "unknown region", "whole image", "10³ px", "10⁻³"):
         assert word in run.stdout

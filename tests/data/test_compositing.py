@@ -20,6 +20,7 @@ from erkd.io.files import InputError, sha256
 from erkd.io.images import load_alpha, load_image, save_image, to_bytes
 from erkd.io.tables import CompositeRow, LayerRow, read_table, write_table
 from erkd.params import CompositeParams, Splits
+from tests.support.rows import layer_row
 
 PLAIN = CompositeParams(per_foreground=Splits(train=2, validation=1, test=1), effects=0.0)
 
@@ -186,21 +187,8 @@ def test_shifted_backgrounds_approach_the_foreground():
 
 
 def layer(layer_id, kind, split, size, alpha=""):
-    height, width = size
-    return LayerRow(
-        layer_id=layer_id,
-        kind=kind,
-        split=split,
-        source="procedural",
-        licence=f"licence of {kind}",
-        material="fur",
-        image=f"{layer_id}.png",
-        alpha=alpha,
-        height=height,
-        width=width,
-        seed=0,
-        caption=f"a {layer_id}",
-    )
+    names = {"licence": f"licence of {kind}", "caption": f"a {layer_id}", "alpha": alpha}
+    return layer_row(layer_id, kind, split, height=size[0], width=size[1], **names)
 
 
 @pytest.fixture

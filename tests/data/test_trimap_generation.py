@@ -17,8 +17,9 @@ from erkd.data.trimap_generation import (
 from erkd.data.trimaps import write_trimaps
 from erkd.io.files import InputError
 from erkd.io.images import load_trimap, save_image
-from erkd.io.tables import CompositeRow, TrimapRow, read_table, write_table
+from erkd.io.tables import TrimapRow, read_table, write_table
 from erkd.params import TrimapParams
+from tests.support.rows import composite_row
 
 PARAMS = TrimapParams(min_radius=2, max_radius=60, whole_object=0.25)
 
@@ -164,28 +165,11 @@ def test_an_image_is_never_almost_all_unknown(rng):
     assert (trimap == 0.5).mean() < 0.9
 
 
-def composite_row(sample_id, split):
-    return CompositeRow(
-        sample_id=sample_id,
-        split=split,
-        source="procedural",
-        licence="CC0-1.0",
-        foreground_id="f",
-        background_id="b",
-        material="fur",
-        image="images/x.png",
-        alpha=f"alphas/{sample_id}.png",
-        height=96,
-        width=96,
-        seed=1,
-        caption="c",
-        foreground_phrase="f",
-        background_phrase="b",
-    )
-
-
 def test_the_stage_writes_every_trimap_and_then_the_table(tmp_path):
-    rows = [composite_row(f"s{index}", "train" if index else "test") for index in range(3)]
+    rows = [
+        composite_row(f"s{index}", "train" if index else "test", alpha=f"alphas/s{index}.png")
+        for index in range(3)
+    ]
     for row in rows:
         save_image(disc(), tmp_path / "composites" / row.alpha)
     write_table(rows, tmp_path / "composites/manifest.csv")
@@ -205,7 +189,7 @@ def test_the_stage_writes_every_trimap_and_then_the_table(tmp_path):
 
 def test_an_alpha_without_an_edge_is_named(tmp_path):
     save_image(np.ones((32, 32), np.float32), tmp_path / "alphas/flat.png")
-    write_table([composite_row("flat", "train")], tmp_path / "manifest.csv")
+    write_table([composite_row("flat", alpha="alphas/flat.png")], tmp_path / "manifest.csv")
     with pytest.raises(InputError, match=r"flat\.png.*no edge"):
         write_trimaps(tmp_path, tmp_path / "trimaps", PARAMS, 0)
     assert not (tmp_path / "trimaps/trimaps.csv").exists()

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from erkd.io.files import InputError, read_json
-from erkd.params import DistillParams, KdParams
+from erkd.params import KdParams
 from erkd.students.student import save_student
 from erkd.training.loop import fit
 from tests.support.students import (
@@ -18,21 +18,10 @@ from tests.support.students import (
     small_student,
     vertical_edge,
 )
+from tests.support.training_set import CPU, distill
 
-METHODS = {
-    "erkd": ["erkd"],
-    "layered": ["erkd"],
-    "bcd": ["bcd"],
-    "frskd": ["frskd"],
-    "ffcl": ["ffcl"],
-    "fb": ["fb"],
-    "matting": ["matting"],
-}
-DISTILL = DistillParams(
-    init_from=None, compositing="live", second_foreground=0.5, linear_light=0.5, highlights=0.5, steps=2,
-    batch_size=2, crop=64, learning_rate=1e-3,
-    weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=2, laplacian=0.2,
-)  # fmt: skip
+METHODS = {name: [name] for name in ("erkd", "bcd", "frskd", "ffcl", "fb", "matting")} | {"layered": ["erkd"]}
+DISTILL = distill(steps=2, batch_size=2, validate_every=2)
 
 
 @pytest.fixture(scope="module")
@@ -137,10 +126,7 @@ def test_the_saved_student_is_of_the_same_keys_shapes_and_size(build, monkeypatc
     for name in ("plain", "taught"):
         student = small_student()
         methods = build(student) if name == "taught" else nn.ModuleDict()
-        fitted = fit(
-            student, methods, None, DISTILL, lambda _: 1.0, lambda student: {"sad": 1.0},
-            torch.device("cpu"), 0,
-        )  # fmt: skip
+        fitted = fit(student, methods, None, DISTILL, lambda _: 1.0, lambda _: {"sad": 1.0}, CPU, 0)
         save_student(fitted.student, tmp_path / name, {})
         weights = load_file(tmp_path / name / "student.safetensors")
         shapes.append({key: value.shape for key, value in weights.items()})

@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 
+import pytest
 import yaml
 
 from tests.support import ROOT
@@ -31,11 +32,23 @@ def test_the_base_image_is_an_argument():
     assert DOCKERFILE.index("ARG BASE=python:3.1") < DOCKERFILE.index("FROM ${BASE}")
 
 
-def test_the_workflow_runs_what_ci_runs_on_every_supported_python():
-    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+@pytest.mark.parametrize(
+    ("name", "events", "command"),
+    [("ci", {"push", "pull_request"}, ".ci/run"),
+     ("nightly", {"schedule", "workflow_dispatch"}, ".ci/run test-all")],
+)  # fmt: skip
+def test_a_workflow_runs_what_make_runs(name, events, command):
+    workflow = yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text())
     job = workflow["jobs"]["test"]
-    assert [step["run"] for step in job["steps"] if "run" in step][-1] == ".ci/run"
+    assert [step["run"] for step in job["steps"] if "run" in step][-1] == command
+    assert set(workflow[True]) == events  # YAML reads `on` as true
+    target = command.partition(" ")[2] or "test"
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert 'make "${1:-test}"' in (ROOT / ".ci/run").read_text(encoding="utf-8")
     assert os.access(ROOT / ".ci/run", os.X_OK)
-    assert set(workflow[True]) == {"push", "pull_request"}  # YAML reads `on` as true
+
+
+def test_every_supported_python_is_tested_and_named():
+    job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert all(python in readme for python in job["strategy"]["matrix"]["python"])

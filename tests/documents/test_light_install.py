@@ -15,7 +15,7 @@ from erkd.io.images import load_alpha
 from tests.support import ROOT
 from tests.support.documents import blocks
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 IMAGE = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
 TRIMAP = np.repeat(np.uint8([0, 128, 255]), 30)[:, None].repeat(120, 1)
 INSTALL, *COMMANDS = blocks(ROOT / "docs/guides/photographer.md", "sh")

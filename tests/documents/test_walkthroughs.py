@@ -13,13 +13,12 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from tests.inference.test_served_model import IMAGE, TRIMAP, huge_header, png_text
 from tests.support import ROOT
 from tests.support.documents import blocks, section
 from tests.support.project import copy_of, merge, run, stages_run
-from tests.support.served import ask, records
+from tests.support.served import IMAGE, TRIMAP, ask, huge_header, png_text, records
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 GUIDES = ROOT / "docs/guides"
 
 

@@ -15,7 +15,7 @@ from tests.support import ROOT
 from tests.support.documents import commands
 from tests.support.project import TINY, clone, merge, run, stages_run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 TRIALS = ["none-full", "erkd-full", "matting-full", "none-longer", "none-base"]
 RUN_ALL, RUN_ONE = commands(ROOT / "docs/guides/ablation.md")
 STEPS = {"distill": {"steps": 5}}

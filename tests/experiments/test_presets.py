@@ -48,7 +48,7 @@ def test_mistakes_are_named(root):
         apply_preset(root, "old", root, root)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", NAMES)
 def test_a_tiny_benchmark_goes_through_the_whole_pipeline(tmp_path, name):
     data = getattr(official_trees, name)(tmp_path / "data", np.random.default_rng(0), size=96)

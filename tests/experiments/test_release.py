@@ -17,8 +17,8 @@ from erkd.io.tables import LayerRow, read_results, write_table
 from erkd.params import load_params
 from erkd.students.student import save_student
 from pipeline import release
-from tests.inference.test_matter import photo
 from tests.support import ROOT
+from tests.support.photo import photo
 from tests.support.students import small_student
 
 SIZES = sorted(folder.name for folder in WEIGHTS.glob("*/"))

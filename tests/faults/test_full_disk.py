@@ -9,11 +9,11 @@ import sys
 import pytest
 
 from erkd.io.files import sha256
-from tests.pipeline.test_resume import params, start
 from tests.support import ROOT
+from tests.support.project import start, write_params
 
 UNSHARE = ["unshare", "--map-root-user", "--mount", "bash", "-euc"]
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def small_disk(tmp_path):
         return subprocess.run(
             [*UNSHARE, f"{resize}\n{script}"],
             cwd=ROOT,
-            env=environment | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+            env=environment | {"PYTHONPATH": f"{ROOT}"},
             capture_output=True,
             text=True,
         )
@@ -39,7 +39,7 @@ def small_disk(tmp_path):
 
 @pytest.mark.parametrize("full", [".erkd", "data"])
 def test_a_stage_goes_on_when_there_is_room(small_disk, tmp_path, full):
-    calm, rough = params(tmp_path / "calm"), params(tmp_path / "rough")
+    calm, rough = write_params(tmp_path / "calm"), write_params(tmp_path / "rough")
     assert start("library", calm).wait() == 0
     stage = f"{sys.executable} -m pipeline.library --root {rough}"
     script = f"""
@@ -60,7 +60,7 @@ def test_a_stage_goes_on_when_there_is_room(small_disk, tmp_path, full):
 
 @pytest.mark.parametrize(
     "writes",
-    ["from students import small_student; from erkd.students.student import save_student;"
+    ["from tests.support.students import small_student; from erkd.students.student import save_student;"
      "save_student(small_student(), folder, {})",
      "from erkd.features.precompute import _new_map; _new_map(folder / 'maps.npy', (9, 99, 99, 9))[:] = 1",
      "import numpy; from erkd.features.precompute import _save; _save(numpy.zeros(99999), folder / 'text.npy')",

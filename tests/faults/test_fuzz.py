@@ -307,8 +307,7 @@ def test_damaged_files_are_read_or_refused(kind: str, reader: Reader, made: Path
     check_kind(kind, SHORT, reader, made, tmp_path)
 
 
-@pytest.mark.slow
-@pytest.mark.faults
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_damaged_files_are_read_or_refused(
     kind: str, reader: Reader, made: Path, tmp_path: Path

@@ -7,20 +7,12 @@ import subprocess
 import time
 
 import pytest
-import yaml
 
 from erkd.io.files import read_json
-from tests.support.project import TINY, clone, command_environment, run
+from tests.support.project import TINY, clone, command_environment, hashes, run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 LOCKS = {"store.lock", "registry.lock"}  # of MLflow's store; they hold nothing
-
-
-def hashes(folder):
-    """DVC's hash of every output but the page, which names the folder."""
-    lock = yaml.safe_load((folder / "dvc.lock").read_text())
-    outs = [out for stage in lock["stages"].values() for out in stage["outs"]]
-    return {out["path"]: out["md5"] for out in outs if not out["path"].endswith(".html")}
 
 
 def killed(folder, command, after, alone):
@@ -66,17 +58,6 @@ def no_waiting(folder):
     checkpoint.write_text(text.replace("SECONDS = 60", "SECONDS = 0"))
 
 
-@pytest.mark.faults
-def test_three_kills(project, tmp_path):
-    folder = clone(tmp_path / "rough", TINY)
-    disturb(folder, "dvc repro trimap", 3, longest=8, seed=0)
-    expected, found = hashes(project), hashes(folder)
-    assert len(found) == 3
-    assert found == {path: expected[path] for path in found}
-    assert_clean(folder)
-
-
-@pytest.mark.faults
 @pytest.mark.timeout(7200)
 def test_twenty_kills(project, tmp_path):
     folder = clone(tmp_path / "rough", TINY)

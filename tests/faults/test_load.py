@@ -79,8 +79,7 @@ def test_a_few_requests_at_once_are_answered_by_the_page(site: Site) -> None:
     burst(FEW, *page_requests(site))
 
 
-@pytest.mark.slow
-@pytest.mark.faults
+@pytest.mark.nightly
 def test_many_requests_at_once_are_answered_by_the_page(site: Site) -> None:
     two_bursts(MANY, site.process, *page_requests(site))
 
@@ -88,13 +87,11 @@ def test_many_requests_at_once_are_answered_by_the_page(site: Site) -> None:
 @contextmanager
 def served_model(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The address and the process of `mlflow models serve` with a registered student."""
-    from erkd.tracking.candidate import Candidate
     from erkd.tracking.registry import register
-    from tests.tracking.test_registry import NAME, RECORD, _scores
+    from tests.support.registered import NAME, candidate_of
 
-    onnx = write_student(folder / "student.onnx", layers_count=False)
-    metrics = {"validation": {"n": 1, "student": _scores(5)}}
-    register(folder, NAME, Candidate(onnx, "a" * 64, "d" * 64, metrics, (), RECORD), False, True)
+    onnx = write_student(folder / "student.onnx", prior_count=False)
+    register(folder, NAME, candidate_of(onnx), False, True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -130,8 +127,7 @@ def served_model(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             server.wait()
 
 
-@pytest.mark.slow
-@pytest.mark.faults
+@pytest.mark.nightly
 def test_many_requests_at_once_are_answered_by_the_served_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from erkd.features.cache import images_digest, open_features
 from erkd.features.images import TeacherImages
@@ -18,33 +17,12 @@ from erkd.features.precompute import write_features
 from erkd.features.space import CentredSpace
 from erkd.io.files import InputError, sha256, write_json, write_record
 from erkd.io.images import save_image
-from erkd.io.tables import CompositeRow, LayerRow, write_table
+from erkd.io.tables import write_table
 from erkd.params import FeaturesParams
+from tests.support.rows import composite_row, layer_row
+from tests.support.teachers import GRID, WIDTH, ColourTeacher
 
-SIDE, GRID, WIDTH = 32, 8, 3
 PARAMS = FeaturesParams(kinds=["composites"], levels=1, pca=None, online=False, batch_size=2)
-
-
-class ColourTeacher:
-    """A teacher whose features are the mean colours of the cells, plus one, so that no cell is zero."""
-
-    def __init__(self, name="colours"):
-        self.identity = {"model": name, "weights": "0"}
-        self.prompts = ["a photo of red", "a photo of green"]
-        self.ground = (0.25, 0.5, 0.75)
-
-    def prepare(self, image):
-        pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
-        return F.interpolate(pixels, (SIDE, SIDE), mode="area")[0]
-
-    def levels(self, images, count):
-        return [F.adaptive_avg_pool2d(images, side) + 1 for side in (GRID, 2 * GRID)[:count]]
-
-    def patches(self, images):
-        return self.levels(images, 1)[0]
-
-    def text(self, phrases):
-        return torch.eye(WIDTH)[: len(phrases)]
 
 
 @pytest.fixture
@@ -55,25 +33,7 @@ def composites(tmp_path, rng):
         height, width = 32 + 8 * i, 48
         name = f"images/{i}.png"
         save_image(rng.random((height, width, 3), dtype=np.float32), table.parent / name)
-        rows.append(
-            CompositeRow(
-                f"s{i}",
-                "train",
-                "t",
-                "CC0",
-                f"f{i}",
-                f"b{i}",
-                "net",
-                name,
-                name,
-                height,
-                width,
-                i,
-                "",
-                "",
-                "",
-            )
-        )
+        rows.append(composite_row(f"s{i}", image=name, height=height, width=width))
     write_table(rows, table)
     return TeacherImages(table, rows)
 
@@ -87,7 +47,7 @@ def layers(tmp_path, rng):
     save_image(alpha, table.parent / "fg.alpha.png")
     for name, kind, file in (("fg", "foreground", "fg.alpha.png"), ("bg", "background", "")):
         save_image(rng.random((32, 48, 3), dtype=np.float32), table.parent / f"{name}.png")
-        rows.append(LayerRow(name, kind, "train", "t", "CC0", "net", f"{name}.png", file, 32, 48, 0, ""))
+        rows.append(layer_row(name, kind, alpha=file, height=32, width=48))
     write_table(rows, table)
     return TeacherImages(table, rows)
 

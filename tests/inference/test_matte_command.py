@@ -14,9 +14,9 @@ from erkd.inference.matte_files import choose_finish, find_jobs
 from erkd.io.files import InputError
 from erkd.io.image_files import open_image
 from erkd.io.images import load_alpha, load_image, save_image
-from tests.inference.test_matter import photo
+from tests.support.command import erkd
 from tests.support.onnx_student import write_student
-from tests.test_cli import erkd
+from tests.support.photo import photo
 
 
 @pytest.fixture

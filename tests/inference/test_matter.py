@@ -11,19 +11,12 @@ from erkd import Matter
 from erkd.inference.matter import check_image, check_trimap
 from erkd.io.files import InputError
 from tests.support.onnx_student import write_student
+from tests.support.photo import photo
 
 
 @pytest.fixture(scope="module")
 def matter(tmp_path_factory):
     return Matter.load(write_student(tmp_path_factory.mktemp("student") / "student.onnx"), "cpu")
-
-
-def photo(height=70, width=100, seed=0):
-    """A photo of noise, and a trimap with an unknown ring."""
-    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    rows, columns = np.ogrid[:height, :width]
-    radius = np.hypot(rows - height / 2, columns - width / 2) / height
-    return image, np.select([radius < 0.2, radius > 0.35], [255, 0], 128).astype(np.uint8)
 
 
 def test_known_pixels_come_back_and_the_rest_is_in_range(matter):

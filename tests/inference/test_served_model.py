@@ -1,10 +1,8 @@
 """What the registered model answers to good and bad requests."""
 
 import base64
-import io
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -12,35 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from erkd.tracking.registry import copy_code
-from tests.export.test_onnx import AlphaOnly, export_onnx, make_student
+from tests.support.onnx_student import write_student
+from tests.support.served import IMAGE, TRIMAP, huge_header, png_text, read_png_text
 
 if TYPE_CHECKING:
     from erkd.inference.served_model import MattingModel
 
-IMAGE = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
-TRIMAP = np.repeat(np.uint8([0, 128, 128, 128, 255]), 10)[:, None].repeat(70, 1)
-
-
-def png_text(values: np.ndarray, file_format: str = "PNG") -> str:
-    stream = io.BytesIO()
-    Image.fromarray(values).save(stream, file_format)
-    return base64.b64encode(stream.getvalue()).decode()
-
-
-def read_png_text(text: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> "MattingModel":
-    onnx = tmp_path_factory.mktemp("onnx") / "student.onnx"
-    export_onnx(AlphaOnly(make_student()), onnx, opset=18)
     from erkd.inference.served_model import MattingModel
 
     model = MattingModel()
+    onnx = write_student(tmp_path_factory.mktemp("onnx") / "student.onnx")
     model.load_context(SimpleNamespace(artifacts={"onnx": onnx}, model_config=None))
     return model
 
@@ -85,14 +69,6 @@ def test_sixteen_bits_are_scaled_not_clipped(model: "MattingModel") -> None:
     np.testing.assert_array_equal(
         _ask(model, deep, png_text(TRIMAP)), _ask(model, png_text(grey), png_text(TRIMAP))
     )
-
-
-def huge_header() -> str:
-    """The image's bytes with a header that promises 9000 x 9000 pixels."""
-    png = bytearray(base64.b64decode(png_text(IMAGE)))
-    png[16:24] = (9000).to_bytes(4, "big") * 2
-    png[29:33] = zlib.crc32(bytes(png[12:29])).to_bytes(4, "big")
-    return base64.b64encode(bytes(png)).decode()
 
 
 BAD = {

@@ -25,8 +25,8 @@ from erkd.students import PRIOR_STRIDES
 from erkd.students.prior.closed_form import apply_line
 from erkd.students.prior.propagation import propagate
 from erkd.students.student import save_student
-from tests.inference.test_matter import photo
 from tests.support.onnx_student import write_student
+from tests.support.photo import photo
 from tests.support.students import small_student
 
 

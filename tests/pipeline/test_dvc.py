@@ -3,10 +3,25 @@
 import re
 from pathlib import Path
 
+import grimp
 import pytest
 import yaml
 
-from tests.support.imports import ROOT, local_files
+from tests.support import ROOT
+
+GRAPH = grimp.build_graph("erkd", "pipeline", exclude_type_checking_imports=True, cache_dir=None)
+
+
+def local_files(module: str) -> set[Path]:
+    """The files of this project that importing `module` runs, every `__init__.py` on the way among them."""
+    found, waiting = set(), {module}
+    while waiting:
+        name = waiting.pop()
+        parents = {name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)}
+        found.add(name)
+        waiting |= (parents | GRAPH.find_modules_directly_imported_by(name)) - found
+    files = (Path(*name.split(".")) for name in found)
+    return {file / "__init__.py" if (ROOT / file).is_dir() else file.with_suffix(".py") for file in files}
 
 
 def stages_of(folder: str) -> dict:

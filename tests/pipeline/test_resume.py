@@ -3,34 +3,20 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from erkd.io.files import sha256
 from erkd.students.student import save_student
-from tests.support import ROOT
-from tests.support.project import TINY, merge
+from tests.support.project import start, write_params
 from tests.support.students import small_student
 
 STAGES = {
     "library": "data/library", "composite": "data/composites", "trimap": "data/trimaps",
     "baselines": "data/baselines/test", "evaluate": "data/predictions/test",
 }  # fmt: skip
-
-
-def start(stage: str, root: Path) -> subprocess.Popen:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", f"pipeline.{stage}", "--root", root],
-        cwd=ROOT,
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
 
 
 def made(root: Path) -> dict[str, int]:
@@ -61,20 +47,9 @@ def kill_after(count: int, process: subprocess.Popen, root: Path) -> None:
     process.wait()
 
 
-def params(root: Path) -> Path:
-    yaml = YAML()
-    settings = yaml.load(ROOT / "params.yaml")
-    merge(settings, TINY)
-    layers = {"size": 160, "foregrounds": {"train": 20}, "backgrounds": {"train": 10}}
-    merge(settings, {"data": layers, "composite": {"per_foreground": {"train": 2}}})
-    root.mkdir()
-    yaml.dump(settings, root / "params.yaml")
-    return root
-
-
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_stages_go_on_to_the_same_bytes(tmp_path):
-    calm, rough = params(tmp_path / "calm"), params(tmp_path / "rough")
+    calm, rough = write_params(tmp_path / "calm"), write_params(tmp_path / "rough")
     for root in (calm, rough):
         save_student(small_student(), root / "models/student", {})
     for stage, folder in STAGES.items():
@@ -91,21 +66,3 @@ def test_killed_stages_go_on_to_the_same_bytes(tmp_path):
         assert list((rough / ".erkd").iterdir()) == []
     for name in ("metrics.json", "per_image.csv"):
         assert sha256(rough / "reports" / name) == sha256(calm / "reports" / name)
-
-
-@pytest.mark.slow
-def test_a_second_run_at_once_is_refused_in_one_line(tmp_path):
-    root = params(tmp_path / "project")
-    first = start("library", root)
-    while not records(root):
-        time.sleep(0.002)
-    second = subprocess.run(
-        [sys.executable, "-m", "pipeline.library", "--root", root],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert second.returncode == 2
-    assert f"process {first.pid} on" in second.stderr
-    assert len(second.stderr.strip().splitlines()) == 1
-    assert first.wait() == 0

@@ -86,7 +86,7 @@ def test_a_killed_process_leaves_its_work_and_no_lock(tmp_path, holder, end):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A small tree that stands for code and root at once."""
-    (tmp_path / "erkd").mkdir()
+    (tmp_path / "erkd/data").mkdir(parents=True)
     (tmp_path / "data/library").mkdir(parents=True)
     (tmp_path / "erkd/data/compositing.py").write_text("code")
     (tmp_path / "data/library/library.csv").write_text("table")

@@ -1,7 +1,6 @@
-"""The whole pipeline as its user runs it, in a clone with tiny parameters. Tests build on one another, in order."""
+"""The whole pipeline as its user runs it, in a clone with tiny parameters that every test leaves as it found it."""
 
 import json
-import re
 import shutil
 import socket
 import subprocess
@@ -9,39 +8,42 @@ import time
 import urllib.request
 
 import pytest
-import yaml
+from PIL import Image
+from ruamel.yaml import YAML
 
+from erkd.experiments.trials import read_trials
 from erkd.io.images import load_trimap
+from erkd.params import load_params
+from pipeline.ablation import table, trial
 from tests.support import ROOT
 from tests.support.documents import blocks, commands
-from tests.support.project import TINY, clone, run, stages_run
+from tests.support.project import TINY, clone, hashes, merge, run, stages_run
 
-pytestmark = pytest.mark.slow
+slow, nightly = pytest.mark.slow, pytest.mark.nightly
 STAGES = [
-    "library", "composite", "trimap", "validate", "baselines", "teacher", "similarity", "features", "distill",
+    "library", "composite", "trimap", "validate", "baselines", "teacher", "teacher_similarity", "features", "distill",
     "evaluate", "export", "register", "report", "wrong_trimaps", "robustness",
 ]  # fmt: skip
 SCORING = ROOT / "docs/guides/scoring.md"
 FROM_DISTILL = {"distill", "evaluate", "robustness", "export", "register", "report"}
 
 
-def hashes(folder):
-    """DVC's hash of every output, by path."""
-    lock = yaml.safe_load((folder / "dvc.lock").read_text())
-    return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
-
-
-def query(folder, code, **environment):
+def query(folder, code):
     """What a snippet of Python prints about the MLflow store of the project in `folder`."""
-    start = "from pathlib import Path\nfrom erkd.tracking.store import store_uri\nimport mlflow"
-    script = f"{start}\nmlflow.set_tracking_uri(store_uri(Path('.')))\n{code}"
-    (folder / "query.py").write_text(script)
+    start = "from pathlib import Path; from erkd.tracking.store import store_uri; import mlflow"
+    lines = [start, "mlflow.set_tracking_uri(store_uri(Path('.')))", "client = mlflow.MlflowClient()", code]
+    (folder / "query.py").write_text("\n".join(lines))
     try:
-        return run("PYTHONPATH=. python -W ignore query.py", folder, **environment).strip().splitlines()[-1]
+        return run("PYTHONPATH=. python -W ignore query.py", folder).strip().splitlines()[-1]
     finally:
         (folder / "query.py").unlink()
 
 
+def restore(project):
+    run("git checkout -q . && dvc checkout", project)
+
+
+@slow
 def test_one_command_runs_every_stage(project):
     assert sorted(stages_run((project / "output.txt").read_text())) == sorted(STAGES)
     for path in ("models/student/student.safetensors", "models/onnx/student.onnx", "reports/index.html"):
@@ -52,57 +54,158 @@ def test_one_command_runs_every_stage(project):
     assert not list(project.glob("[!.]*/**/.*.tmp*"))
 
 
+@slow
 def test_a_second_run_does_nothing(project):
     assert stages_run(run("dvc repro", project)) == []
 
 
-def test_the_champion_loads_without_pickle_and_predicts(project):
-    sample = next((project / "data/composites/images").iterdir()).name
-    code = f"""
-import base64, io, pandas, PIL.Image, warnings
-model = mlflow.pyfunc.load_model("models:/erkd-student@champion")
-files = [Path("data/composites/images/{sample}"), Path("data/trimaps/trimaps/{sample}")]
-image, trimap = (base64.b64encode(file.read_bytes()).decode() for file in files)
-result = model.predict(pandas.DataFrame({{"image": [image], "trimap": [trimap]}}))
-alpha = PIL.Image.open(io.BytesIO(base64.b64decode(result.iloc[0, 0])))
-print(alpha.size == PIL.Image.open(files[0]).size, alpha.mode)
-"""
-    assert query(project, code, MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false") == "True L"
-
-
-def test_an_experiment_reruns_distillation_and_below(project):
+@slow
+def test_an_experiment_reruns_distillation_and_below_and_is_no_champion(project):
     assert set(stages_run(run("dvc exp run -S kd.weight=0.5", project))) == FROM_DISTILL
-    assert yaml.safe_load((project / "params.yaml").read_text())["kd"]["weight"] == 0.5
+    assert load_params(project / "params.yaml").kd.weight == 0.5
     history = (project / "reports/history.csv").read_text()
-    run("git checkout -q . && dvc checkout", project)
+    restore(project)
     assert history != (project / "reports/history.csv").read_text()
+    code = "print(client.get_registered_model('erkd-student').aliases)"
+    assert query(project, code) == "{'candidate': 2, 'champion': 1}"
 
 
+@nightly
 def test_a_temporary_experiment_leaves_the_workspace_alone_and_logs_to_the_same_store(project):
-    output = run("dvc exp run --temp -S kd.weight=0.25", project)
-    assert set(stages_run(output)) == FROM_DISTILL
+    assert set(stages_run(run("dvc exp run --temp -S kd.weight=0.25", project))) == FROM_DISTILL
     assert run("git status --porcelain", project) == ""
-    names = query(
-        project,
-        "print(sorted(run.data.tags.get('DVC_EXP_NAME', '-') + ' ' + run.data.params['kd.weight']"
-        " for run in mlflow.search_runs(search_all_experiments=True, output_format='list')))",
+    runs = "mlflow.search_runs(search_all_experiments=True, output_format='list')"
+    tags = "run.data.tags.get('DVC_EXP_NAME', '-') != '-'"
+    printed = query(project, f"print(sorted((run.data.params['kd.weight'], {tags}) for run in {runs}))")
+    assert "('0.25', True)" in printed
+    assert "('1.0', False)" in printed
+
+
+@slow
+def test_a_run_that_mlflow_missed_is_logged_afterwards(project, tmp_path):
+    uri = f"sqlite:///{tmp_path / 'other.db'}"
+    assert "logged the run" in run("make mlflow-sync", project, MLFLOW_TRACKING_URI=uri)
+    assert "nothing to do" in run("make mlflow-sync", project, MLFLOW_TRACKING_URI=uri)
+
+
+@slow
+def test_damaged_data_stops_everything_downstream(project):
+    alpha = sorted((project / "data/composites/alphas").iterdir())[0]
+    original = alpha.read_bytes()
+    alpha.unlink()  # a hard link into DVC's cache otherwise
+    Image.new("L", (7, 5)).save(alpha)
+    output = run("python -m pipeline.validate", project, expect=2)
+    alpha.unlink()
+    alpha.write_bytes(original)
+    run("git checkout -q .", project)
+    assert alpha.stem in output
+    assert "Traceback" not in output
+
+
+@slow
+def test_predictions_of_any_program_are_scored(project):
+    scoring = [line for line in commands(SCORING) if line.startswith("erkd evaluate")]
+    printed = [run(command, project) for command in scoring]
+    assert all("SAD" in text for text in printed)
+    assert "closed_form" in printed[1]
+
+
+@slow
+def test_photographs_and_predictions_made_elsewhere_are_scored_beside_the_rest(project, tmp_path):
+    """The settings of both commands of the guide in one experiment."""
+    photos, others = (
+        next(line for line in commands(SCORING) if part in line)
+        for part in ("sets.photos", "baselines.folders")
     )
-    assert len(re.findall(r"'[\w-]+ [\d.]+'", names)) == 3
-    assert " 0.25'" in names
-    assert "- 1.0'" in names
+    sources = {
+        "input_training_lowres": "data/composites/images", "gt_training_lowres": "data/composites/alphas",
+        "trimap_training_lowres/Trimap1": "data/trimaps/trimaps",
+        "trimap_training_lowres/Trimap2": "data/trimaps/trimaps",
+    }  # fmt: skip
+    samples = sorted(path.name for path in (project / "data/predictions/test").iterdir())
+    for folder, source in sources.items():
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        for number, name in enumerate(samples[:2]):
+            shutil.copy(project / source / name, tmp_path / f"photos/{folder}/GT{number:02}.png")
+    shutil.copytree(project / "data/baselines/test/interpolation", tmp_path / "predictions")
+    command = f"{photos} {others.removeprefix('dvc exp run ')}"
+    places = {"PHOTOS": str(tmp_path / "photos"), "PREDICTIONS": str(tmp_path / "predictions")}
+    ran = stages_run(run(command, project, **places))
+    assert {"baselines_folder@other_network", "evaluate", "report"} <= {*ran}
+    assert {"baselines_set@photos", "evaluate_set@photos"} <= {*ran}
+    assert "distill" not in ran
+    metrics = json.loads((project / "reports/metrics.json").read_text())["test"]
+    scores = json.loads((project / "reports/sets/photos/metrics.json").read_text())
+    page = (project / "reports/index.html").read_text()
+    restore(project)
+    assert metrics["other_network"]["sad"] == metrics["interpolation"]["sad"]
+    assert scores["Trimap1"]["n"] == scores["Trimap2"]["n"] == 2
+    assert "other network" in page
+    assert "photos" in page
 
 
-def test_experiments_never_become_champion(project):
-    code = """
-client = mlflow.MlflowClient()
-alias = lambda name: client.get_model_version_by_alias("erkd-student", name)
-versions = client.search_model_versions("name='erkd-student'")
-print(alias("champion").version, alias("candidate").version, len(versions))
-"""
-    champion, candidate, versions = query(project, code).split()
-    assert (champion, candidate, versions) == ("1", "3", "3")
+@slow
+@pytest.mark.parametrize(
+    ("use", "written"),
+    [("erkd matte", {"alpha.png", "beach.png", "champion.png", "cutouts/a.png", "cutouts/b.png"}),
+     ("erkd export", {"models/onnx/student.onnx", "models/onnx/student.fp16.onnx", "models/onnx/onnx.json"}),
+     ("erkd doctor", set())],
+)  # fmt: skip
+def test_the_uses_of_the_readme_work(project, tmp_path, use, written):
+    """In a folder that holds what they name."""
+    for name, image in zip("ab", sorted((project / "data/composites/images").iterdir()), strict=False):
+        for folder, source in (("photos", image), ("trimaps", project / "data/trimaps/trimaps" / image.name)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            shutil.copy(source, tmp_path / f"{folder}/{name}.png")
+    copies = {"photo.jpg": "photos/a.png", "beach.jpg": "photos/b.png", "trimap.png": "trimaps/a.png"}
+    for name, source in copies.items():  # the suffix does not matter to the reader
+        shutil.copy(tmp_path / source, tmp_path / name)
+    shutil.copytree(project / "models/student", tmp_path / "models/student")
+    (tmp_path / ".dvc").mkdir()  # by which a project is known
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    used = [command for command in commands(ROOT / "README.md") if command.startswith(use)]
+    assert used
+    for command in used:
+        run(command, tmp_path, PYTHONPATH=str(project), MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db")
+    after = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert {path.relative_to(tmp_path).as_posix() for path in after - before} == written
 
 
+@slow
+def test_the_pythons_of_the_readme_work(project, tmp_path):
+    code = blocks(ROOT / "README.md", "python")[0]
+    image = next((project / "data/composites/images").iterdir())
+    trimap = project / "data/trimaps/trimaps" / image.name
+    for name, path in {"photo.jpg": image, "trimap.png": trimap}.items():
+        assert f'"{name}"' in code
+        code = code.replace(f'"{name}"', f'"{path}"')
+    (tmp_path / "use.py").write_text(code + "print(alpha.shape, alpha.min() >= 0, alpha.max() <= 1)\n")
+    printed = run(f"PYTHONPATH=. python {tmp_path / 'use.py'}", project)
+    assert printed == f"{load_trimap(trimap).shape} True True\n"
+
+
+@slow
+def test_a_trial_of_the_ablation_is_trained_scored_and_compared(project, tmp_path, monkeypatch):
+    """In this process, on the data of the project; tests/experiments/test_ablation.py runs the pipeline of trials."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/mlflow.db")
+    shutil.copytree(project / "ablation", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "data").symlink_to(project / "data")
+    yaml, names = YAML(), ["none-full", "erkd-full"]
+    for name, changes in (("params", TINY), ("trials", {"seeds": [1], "names": names})):
+        settings = yaml.load(tmp_path / f"{name}.yaml")
+        merge(settings, changes)
+        yaml.dump(settings, tmp_path / f"{name}.yaml")
+    params = load_params(tmp_path / "params.yaml")
+    for name in names:
+        assert name in read_trials(tmp_path)["trials"]
+        trial.main(tmp_path, params, name, "1")
+    table.main(tmp_path, params)
+    assert (tmp_path / "table.csv").read_text().count("\n") == 1 + len(names)
+    assert (tmp_path / "table.md").read_text().startswith("On the test composites, distillation by ERKD")
+    assert (tmp_path / "trade_off.png").stat().st_size > 10_000
+
+
+@nightly
 def test_queued_experiments(project):
     run("dvc exp run --queue -S kd.weight=0.0", project)
     run("dvc exp run --queue -S distill.learning_rate=1e-4", project)
@@ -125,26 +228,14 @@ def test_queued_experiments(project):
     assert all(title in shown for title in ("Training losses", "Validation SAD", "SAD per image"))
 
 
-def test_a_run_that_mlflow_missed_is_logged_afterwards(project, tmp_path):
-    uri = f"sqlite:///{tmp_path / 'other.db'}"
-    assert "logged" in run("make mlflow-sync", project, MLFLOW_TRACKING_URI=uri).lower()
-    assert (
-        query(project, "print(len(mlflow.search_runs(search_all_experiments=True)))", MLFLOW_TRACKING_URI=uri)
-        == "1"
-    )
-    run("make mlflow-sync", project, MLFLOW_TRACKING_URI=uri)
-    assert (
-        query(project, "print(len(mlflow.search_runs(search_all_experiments=True)))", MLFLOW_TRACKING_URI=uri)
-        == "1"
-    )
-
-
+@nightly
 def test_training_goes_on_without_a_store(project):
     output = run("python -m pipeline.distill", project, MLFLOW_TRACKING_URI="sqlite:////dev/null/all.db")
     assert "make mlflow-sync" in output
     assert run("git status --porcelain reports/history.csv", project) == ""
 
 
+@nightly
 def test_another_path_gives_the_same_bytes(project, tmp_path_factory):
     other = clone(tmp_path_factory.mktemp("second") / "a longer path" / "copy", TINY)
     run("dvc repro", other)
@@ -153,67 +244,7 @@ def test_another_path_gives_the_same_bytes(project, tmp_path_factory):
     assert [path for path in ours if ours[path] != theirs[path] and not path.endswith(".html")] == []
 
 
-def test_damaged_data_stops_everything_downstream(project):
-    from PIL import Image
-
-    alpha = sorted((project / "data/composites/alphas").iterdir())[0]
-    original = alpha.read_bytes()
-    alpha.unlink()  # a hard link into DVC's cache otherwise
-    Image.new("L", (7, 5)).save(alpha)
-    output = run("python -m pipeline.validate", project, expect=2)
-    assert alpha.stem in output
-    assert "Traceback" not in output
-    alpha.unlink()
-    alpha.write_bytes(original)
-    run("python -m pipeline.validate", project)
-
-
-def test_mistakes_in_params_are_named_together(project):
-    original = (project / "params.yaml").read_text()
-    text = original.replace("seed: 0", "sede: 0").replace("device: auto", "device: tpu")
-    (project / "params.yaml").write_text(text)
-    output = run("python -m pipeline.distill", project, expect=2)
-    (project / "params.yaml").write_text(original)
-    assert "Traceback" not in output
-    assert all(part in output for part in ("seed: missing", "sede: unknown key", "device: expected"))
-
-
-def test_predictions_of_any_program_are_scored(project):
-    scoring = [line for line in commands(SCORING) if line.startswith("erkd evaluate")]
-    printed = [run(command, project) for command in scoring]
-    assert all("SAD" in text for text in printed)
-    assert "closed_form" in printed[1]
-
-
-def test_predictions_made_elsewhere_become_a_baseline(project, tmp_path):
-    command = next(line for line in commands(SCORING) if "baselines.folders" in line)
-    shutil.copytree(project / "data/baselines/test/interpolation", tmp_path / "predictions")
-    ran = stages_run(run(command, project, PREDICTIONS=str(tmp_path / "predictions")))
-    assert {"baselines_folder@other_network", "evaluate", "report"} <= set(ran)
-    assert "distill" not in ran
-    metrics = json.loads((project / "reports/metrics.json").read_text())["test"]
-    assert metrics["other_network"]["sad"] == metrics["interpolation"]["sad"]
-    assert "other network" in (project / "reports/index.html").read_text()
-    run("git checkout -q . && dvc checkout", project)
-
-
-def test_photographs_are_scored_beside_the_test_set(project, realdata):
-    command = next(line for line in commands(SCORING) if "evaluate.sets.photos" in line)
-    # two of the nine: closed form takes seconds on each
-    photos = project.parent / "photos"
-    folders = ("input_training_lowres", "gt_training_lowres")
-    for folder in (*folders, "trimap_training_lowres/Trimap1", "trimap_training_lowres/Trimap2"):
-        (photos / folder).mkdir(parents=True)
-        for name in ("GT09.png", "GT12.png"):
-            (photos / folder / name).symlink_to(realdata / "alphamatting" / folder / name)
-    ran = stages_run(run(command, project, PHOTOS=str(photos)))
-    assert {"baselines_set@photos", "evaluate_set@photos"} <= set(ran)
-    metrics = json.loads((project / "reports/sets/photos/metrics.json").read_text())
-    assert metrics["Trimap1"]["n"] == metrics["Trimap2"]["n"] == 2
-    assert "photos" in (project / "reports/index.html").read_text()
-    run("git checkout -q . && dvc checkout", project)
-
-
+@nightly
 def test_the_user_interface_answers(project):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -236,44 +267,3 @@ def test_the_user_interface_answers(project):
     finally:
         run(f"kill -- -{server.pid}", project)
         server.wait()
-
-
-def test_the_uses_of_the_readme_work(project, tmp_path):
-    """Its `erkd matte`, `erkd export` and `erkd doctor`, in a folder that holds what they name."""
-    images = sorted((project / "data/composites/images").iterdir())[:2]
-    for image in images:
-        for folder, source in (("photos", image), ("trimaps", project / "data/trimaps/trimaps" / image.name)):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            shutil.copy(source, tmp_path / folder / image.name)
-    shutil.copy(images[0], tmp_path / "photo.jpg")  # the suffix does not matter to the reader
-    shutil.copy(images[1], tmp_path / "beach.jpg")
-    shutil.copy(tmp_path / "trimaps" / images[0].name, tmp_path / "trimap.png")
-    shutil.copytree(project / "models", tmp_path / "models")
-    (tmp_path / ".dvc").mkdir()  # by which a project is known
-    uses = "erkd matte", "erkd export", "erkd doctor"
-    used = [command for command in commands(ROOT / "README.md") if command.startswith(uses)]
-    assert len(used) >= 6
-    for command in used:
-        run(command, tmp_path, PYTHONPATH=str(project), MLFLOW_TRACKING_URI=f"sqlite:///{project}/mlflow.db")
-    written = {path.name for path in tmp_path.glob("*.png")} | {
-        path.name for path in tmp_path.glob("cutouts/*")
-    }
-    assert written == {
-        "trimap.png",
-        "alpha.png",
-        "beach.png",
-        "champion.png",
-        *(image.name for image in images),
-    }
-
-
-def test_the_pythons_of_the_readme_work(project, tmp_path):
-    code = blocks(ROOT / "README.md", "python")[0]
-    image = next((project / "data/composites/images").iterdir())
-    trimap = project / "data/trimaps/trimaps" / image.name
-    for name, path in {"photo.jpg": image, "trimap.png": trimap}.items():
-        assert f'"{name}"' in code
-        code = code.replace(f'"{name}"', f'"{path}"')
-    (tmp_path / "use.py").write_text(code + "print(alpha.shape, alpha.min() >= 0, alpha.max() <= 1)\n")
-    printed = run(f"PYTHONPATH=. python {tmp_path / 'use.py'}", project)
-    assert printed == f"{load_trimap(trimap).shape} True True\n"

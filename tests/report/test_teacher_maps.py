@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from erkd.io.images import load_image, save_image
-from erkd.io.tables import CompositeRow, Sample, write_table
+from erkd.io.tables import Sample, write_table
 from erkd.report.galleries import similarity_tiles
 from erkd.report.teacher_maps import (
     best_prompts,
@@ -16,6 +16,7 @@ from erkd.report.teacher_maps import (
     similarity_maps,
 )
 from erkd.teachers.dense import TeacherFeatures
+from tests.support.rows import composite_row
 
 
 class ColourTeacher:
@@ -72,8 +73,8 @@ def shown(tmp_path):
     rows = []
     for number, split in enumerate(("test", "train", "test")):
         save_image(half_red_half_blue(), table.parent / f"{number}.png")
-        names = "procedural", "CC0-1.0", "f", "b", "net", f"{number}.png", f"{number}.png"
-        rows.append(CompositeRow(f"s{number}", split, *names, 32, 48, 0, "red on blue", "red", "blue"))
+        names = {"image": f"{number}.png", "foreground_phrase": "red", "background_phrase": "blue"}
+        rows.append(composite_row(f"s{number}", split, **names))
     write_table(rows, table)
     photo = tmp_path / "photo.png"
     save_image(half_red_half_blue(), photo)

@@ -9,50 +9,35 @@ from erkd.io.files import InputError
 from erkd.runtime import distributed as processes
 from tests.support import ROOT
 from tests.support.project import run
-from tests.support.shared_training import train
+from tests.support.shared_training import SETTINGS, train
 from tests.support.training_set import live_batches, stored_batches
 
-METHODS = [
-    "none",
-    "erkd",
-    "bcd",
-    "ffcl",
-    "fb",
-]  # FRSKD's training makes much of any rounding (docs/decisions/033)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """What one process made, and what two."""
-    folder = tmp_path_factory.mktemp("trained")
-    for name, command in (("one", "python"), ("two", "torchrun --nproc-per-node 2")):
-        run(
-            f"{command} tests/support/shared_training.py {folder / name} {' '.join(METHODS)}",
-            ROOT, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1",
-        )  # fmt: skip
-    return folder / "one", folder / "two"
+METHODS = "erkd", "bcd", "ffcl", "fb"  # FRSKD's training makes much of any rounding (docs/decisions/033)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
-def test_two_processes_train_as_one_does(trained, method):
-    one, two = (load_file(folder / f"{method}.safetensors") for folder in trained)
-    assert one.keys() == two.keys()
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=0, atol=1e-5, msg=name)
-    first, second = (pd.read_csv(folder / f"{method}.csv") for folder in trained)
-    assert len(first) == 20
-    pd.testing.assert_frame_equal(first, second, rtol=1e-5)
+def test_two_processes_train_as_one_does(tmp_path):
+    """With every method at once; the history has a column for each loss."""
+    run(
+        f"torchrun --nproc-per-node 2 tests/support/shared_training.py {tmp_path} {' '.join(METHODS)}",
+        ROOT, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    alone = train(live_batches(tmp_path / "data", **SETTINGS), *METHODS)
+    two = load_file(tmp_path / "student.safetensors")
+    torch.testing.assert_close(two, dict(alone.student.state_dict()), rtol=0, atol=1e-5)
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert len(history) == SETTINGS["steps"]
+    assert {column.partition("_")[0] for column in history} >= {*METHODS}
+    pd.testing.assert_frame_equal(
+        history, pd.DataFrame(alone.history)[[*history]], rtol=1e-5, check_dtype=False
+    )
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_another_number_of_threads_changes_losses_and_alphas_little(tmp_path):
     """The tolerance that docs/resuming.md states."""
-    batches, threads = (
-        live_batches(tmp_path, steps=20, batch_size=4, validate_every=20),
-        torch.get_num_threads(),
-    )
-    fitted = []
+    batches = live_batches(tmp_path, steps=20, batch_size=4, validate_every=20)
+    fitted, threads = [], torch.get_num_threads()
     for count in (1, 2):
         torch.set_num_threads(count)
         fitted.append(train(batches, "erkd", double=False))
@@ -80,7 +65,7 @@ def test_a_process_makes_its_own_crops_as_one_alone_makes_them(tmp_path, make, r
     half = make(tmp_path)[1]
     for name in ("image", "trimap", "alpha"):
         assert torch.equal(getattr(half, name), getattr(whole, name)[2:]), name
-    for ours, theirs in zip(half.views, whole.views, strict=True):
+    for ours, theirs in zip(half.crops, whole.crops, strict=True):
         assert torch.equal(ours.theta, theirs.theta[2:])
 
 

@@ -22,11 +22,10 @@ from erkd.students.student import load_student, save_student
 from erkd.teachers.bootstrap.tune import build, model_config
 from erkd.teachers.teacher import load_teacher, save_teacher
 from erkd.tracking.fetch import fetch
-from tests.export.test_onnx import make_student
-from tests.features.test_cache import ColourTeacher
+from tests.support.exported import make_student
 from tests.support.sound_tables import make_sound_tables, table_paths
 from tests.support.students import small_student
-from tests.teachers.test_teacher import PARAMS as TEACHER_PARAMS
+from tests.support.teachers import TEACHER_PARAMS, ColourTeacher
 
 FLIPS = 12  # places in a file, its first and last byte among them
 
@@ -162,15 +161,13 @@ def test_a_record_survives_another_layout_and_no_other_content(tmp_path: Path) -
 def test_a_registered_file_that_was_damaged_is_neither_fetched_nor_served(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from erkd.tracking.candidate import Candidate
     from erkd.tracking.registry import register
-    from tests.tracking.test_registry import NAME, RECORD, _scores
+    from tests.support.registered import NAME, candidate_of
 
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    metrics = {"validation": {"n": 1, "student": _scores(5)}}
     onnx = made / "onnx/student.onnx"
-    register(tmp_path, NAME, Candidate(onnx, "a" * 64, "d" * 64, metrics, (), RECORD), False, True)
+    register(tmp_path, NAME, candidate_of(onnx), False, True)
     address = f"models:/{NAME}@champion"
     assert fetch(address, tmp_path).read_bytes() == onnx.read_bytes()
     mlflow.pyfunc.load_model(address)
@@ -180,5 +177,5 @@ def test_a_registered_file_that_was_damaged_is_neither_fetched_nor_served(
     stored.write_bytes(content)
     with pytest.raises(InputError, match=r"student\.onnx: truncated or changed .* `dvc repro register`"):
         fetch(address, tmp_path)
-    with pytest.raises(mlflow.MlflowException, match="truncated or changed since it was registered"):
+    with pytest.raises(mlflow.MlflowException, match="truncated or changed since it was written"):
         mlflow.pyfunc.load_model(address)

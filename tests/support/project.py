@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -92,3 +93,33 @@ def run(command: str, folder: Path, expect: int = 0, **environment: str) -> str:
 def stages_run(output: str) -> list[str]:
     """The stages that DVC says it ran, in order."""
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """DVC's hash of every output but the page, which names the folder."""
+    lock = YAML(typ="safe").load((folder / "dvc.lock").read_text())
+    outs = [out for stage in lock["stages"].values() for out in stage["outs"]]
+    return {out["path"]: out["md5"] for out in outs if not out["path"].endswith(".html")}
+
+
+def start(stage: str, root: Path) -> subprocess.Popen:
+    """A stage on `root`, in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", f"pipeline.{stage}", "--root", root],
+        cwd=ROOT,
+        env=command_environment() | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def write_params(root: Path) -> Path:
+    """A new folder with parameters that give a stage a second or two to be killed in."""
+    yaml = YAML()
+    settings = yaml.load(ROOT / "params.yaml")
+    merge(settings, TINY)
+    layers = {"size": 160, "foregrounds": {"train": 20}, "backgrounds": {"train": 10}}
+    merge(settings, {"data": layers, "composite": {"per_foreground": {"train": 2}}})
+    root.mkdir()
+    yaml.dump(settings, root / "params.yaml")
+    return root

@@ -1,4 +1,4 @@
-"""Train 20 steps in as many processes as `torchrun` started and save what came of it: OUT METHOD ...
+"""Train in as many processes as `torchrun` started and save what came of it: OUT METHOD ...
 
 In double precision, where rounding is too small for Adam and for ReLU's kink to make much of it.
 """
@@ -20,6 +20,8 @@ from erkd.training.train import write_history
 from tests.support.students import random_cache, small_methods, small_student
 from tests.support.training_set import CPU, live_batches
 
+SETTINGS = {"steps": 8, "batch_size": 4, "validate_every": 8}
+
 
 class Doubles(Dataset):
     """Batches in double precision."""
@@ -35,17 +37,18 @@ class Doubles(Dataset):
         doubles = {
             name: value.double() for name, value in vars(batch).items() if isinstance(value, torch.Tensor)
         }
-        views = tuple(replace(view, share=view.share.double()) for view in batch.views)
-        return replace(batch, **doubles, views=views)
+        crops = tuple(replace(view, share=view.share.double()) for view in batch.crops)
+        return replace(batch, **doubles, crops=crops)
 
 
-def train(batches, method, double=True):
+def train(batches, *names, double=True):
+    """A small student taught by all the methods at once."""
     torch.manual_seed(0)
     cache = random_cache()
     cache = replace(cache, features=np.concatenate([cache.features] * 2))
     student = small_student()
     load_imagenet(student.encoder, student.config.backbone)
-    methods = small_methods(student, *([] if method == "none" else [method]), cache=cache)
+    methods = small_methods(student, *names, cache=cache)
     settings = batches.distill
     if double:
         batches = Doubles(batches)
@@ -57,15 +60,11 @@ def train(batches, method, double=True):
 def main(out: Path, *names: str) -> None:
     torch.set_num_threads(1)
     with joined(CPU):
-        data = out / f"data{os.environ.get('RANK', '')}"
-        data.mkdir(parents=True)
-        batches = live_batches(data, steps=20, batch_size=4, validate_every=20)
-        for method in names:
-            fitted = train(batches, method)
-            if first():
-                weights = {name: value.contiguous() for name, value in fitted.student.state_dict().items()}
-                save_file(weights, out / f"{method}.safetensors")
-                write_history(fitted.history, out / f"{method}.csv")
+        fitted = train(live_batches(out / f"data{os.environ['RANK']}", **SETTINGS), *names)
+        if first():
+            weights = {name: value.contiguous() for name, value in fitted.student.state_dict().items()}
+            save_file(weights, out / "student.safetensors")
+            write_history(fitted.history, out / "history.csv")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from erkd.features.space import CentredSpace
 from erkd.io.files import InputError, sha256, write_record
 from erkd.io.images import load_image, save_image, save_trimap
 from erkd.io.tables import CompositeRow, TrimapRow, write_table
-from erkd.params import FeaturesParams, TeacherParams
+from erkd.params import FeaturesParams
 from erkd.teachers import open_clip_models
 from erkd.teachers.assess import auc, patch_scores, recalls, unknown_cells
 from erkd.teachers.bootstrap import tune as bootstrap
@@ -43,20 +43,8 @@ from erkd.teachers.teacher import (
     preprocessing_of,
     save_teacher,
 )
-
-PARAMS = TeacherParams(
-    source="bootstrap",
-    model="ViT-B-16",
-    pretrained=None,
-    image_size=64,
-    output_stride=16,
-    embed_dim=16,
-    steps=2,
-    batch_size=2,
-    learning_rate=1e-3,
-    region_weight=1.0,
-    cell_weight=4.0,
-)
+from tests.support.rows import composite_row
+from tests.support.teachers import TEACHER_PARAMS
 
 
 def random_images(side: int, seed: int = 0) -> torch.Tensor:
@@ -139,7 +127,7 @@ def test_a_convolutional_tower_has_a_map_on_a_grid_twice_as_fine(name, channels)
 
 def test_a_vit_has_one_level_and_says_so(tmp_path):
     assert dense_features(vit(), random_images(64)).shallow is None
-    model = bootstrap.build(PARAMS, seed=0)
+    model = bootstrap.build(TEACHER_PARAMS, seed=0)
     model.visual = vit()
     open_clip.model.set_model_preprocess_cfg(
         model, {"size": 64, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"}
@@ -302,24 +290,9 @@ def test_unknown_cells_ignore_what_is_known():
     assert inside[0, 0].item() == pytest.approx(0.5)
 
 
-def row(material: str, backdrop: str) -> CompositeRow:
-    return CompositeRow(
-        "s",
-        "train",
-        "t",
-        "CC0",
-        "f",
-        "b",
-        material,
-        "i.png",
-        "a.png",
-        8,
-        8,
-        0,
-        "c",
-        f"a {material}",
-        backdrop,
-    )
+def row(material: str, backdrop: str, **changes: str) -> CompositeRow:
+    words = {"material": material, "foreground_phrase": f"a {material}", "background_phrase": backdrop}
+    return composite_row(**words | changes)
 
 
 def test_prompts_are_one_per_material_and_the_commonest_backdrops():
@@ -328,12 +301,12 @@ def test_prompts_are_one_per_material_and_the_commonest_backdrops():
 
 
 def test_a_teacher_survives_saving(tmp_path):
-    model = bootstrap.build(PARAMS, seed=0)
+    model = bootstrap.build(TEACHER_PARAMS, seed=0)
     images = torch.rand(2, 3, 64, 64)
     settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["a photo of hair"]}
     expected = dense_features(model.visual, (images - 0.5) / 0.5)
     for folder in ("one", "two"):
-        save_teacher(tmp_path / folder, model, bootstrap.model_config(PARAMS), settings)
+        save_teacher(tmp_path / folder, model, bootstrap.model_config(TEACHER_PARAMS), settings)
     teacher = load_teacher(tmp_path / "one")
     found = teacher(images)
     assert found.patches.shape == (2, 16, 4, 4)
@@ -348,9 +321,9 @@ def test_a_teacher_survives_saving(tmp_path):
 
 def test_cached_features_are_the_live_ones(composites, tmp_path):
     """Through the file, float16 and `grid_sample`: the same directions, centred, as the teacher gives live."""
-    model = bootstrap.build(PARAMS, seed=0)
+    model = bootstrap.build(TEACHER_PARAMS, seed=0)
     settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["a photo of hair"]}
-    save_teacher(tmp_path / "teacher", model, bootstrap.model_config(PARAMS), settings)
+    save_teacher(tmp_path / "teacher", model, bootstrap.model_config(TEACHER_PARAMS), settings)
     teacher = load_teacher(tmp_path / "teacher")
     params = FeaturesParams(kinds=["composites"], levels=1, pca=None, online=False, batch_size=3)
     kinds = {"composites": TeacherImages(*composites)}
@@ -374,14 +347,14 @@ def composites(tmp_path, rng):
         save_image(np.tile(np.linspace(0, 1, 64, dtype=np.float32), (48, 1)), table.parent / f"{i}a.png")
         material, backdrop = ("net", "hair")[i % 2], ("a wall", "a lawn")[i // 2]
         names = {"sample_id": f"s{i}", "image": f"{i}.png", "alpha": f"{i}a.png"}
-        rows.append(replace(row(material, backdrop), **names, caption=f"a {material} in front of {backdrop}"))
+        rows.append(row(material, backdrop, **names, caption=f"a {material} in front of {backdrop}"))
     write_table(rows, table)
     return table, rows
 
 
 def test_a_readout_written_into_the_tower_is_what_the_tower_gives(composites):
     """The last block and the head carry standardised features through their ReLU6s, and nothing else."""
-    model = bootstrap.build(PARAMS, seed=0).requires_grad_(False)
+    model = bootstrap.build(TEACHER_PARAMS, seed=0).requires_grad_(False)
     images = torch.stack(
         [preprocessing_of(model).prepare(load_image(p)) for p in composites[0].parent.glob("?.png")]
     )
@@ -397,7 +370,7 @@ def test_a_readout_written_into_the_tower_is_what_the_tower_gives(composites):
 
 
 def test_views_are_what_the_frozen_blocks_give(composites):
-    model = bootstrap.build(PARAMS, seed=0).requires_grad_(False)
+    model = bootstrap.build(TEACHER_PARAMS, seed=0).requires_grad_(False)
     views = frozen_views(model, *composites, 0, "cpu")
     assert len(views.maps) == len(views.alphas) == VIEWS * 4
     image = preprocessing_of(model).prepare(load_image(composites[0].parent / "2.png"))
@@ -440,7 +413,7 @@ def test_everything_that_is_said_of_a_batch_is_said_once(rng):
 
 
 def test_tuning_learns_and_gives_the_same_bytes_twice(composites, tmp_path):
-    params = PARAMS.model_copy(update={"steps": 12, "batch_size": 4})
+    params = TEACHER_PARAMS.model_copy(update={"steps": 12, "batch_size": 4})
     curves = [make_teacher(params, *composites, tmp_path / name, 0, "cpu") for name in ("one", "two")]
     assert curves[0] == curves[1]
     assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
@@ -461,7 +434,7 @@ def test_one_material_is_reported_as_such(composites, tmp_path):
         TrimapRow(found.sample_id, found.split, f"{found.sample_id}.png", 1, 1, 0.5, 0) for found in rows
     ]
     write_table(written, trimaps)
-    params = PARAMS.model_copy(update={"steps": 1})
+    params = TEACHER_PARAMS.model_copy(update={"steps": 1})
     history = make_teacher(params, table, rows[:2], tmp_path / "teacher", 0, "cpu")
     report = report_teacher(tmp_path / "teacher", params, history, table, rows, trimaps, "cpu")
     assert report["materials"] == 1
@@ -475,7 +448,7 @@ def test_one_material_is_reported_as_such(composites, tmp_path):
 
 def test_no_training_composites_is_an_input_error(composites, tmp_path):
     with pytest.raises(InputError, match="no composites of the split `train`"):
-        make_teacher(PARAMS, composites[0], [], tmp_path / "teacher", 0, "cpu")
+        make_teacher(TEACHER_PARAMS, composites[0], [], tmp_path / "teacher", 0, "cpu")
 
 
 def test_an_incomplete_teacher_is_named(tmp_path):
@@ -493,7 +466,9 @@ def test_an_incomplete_teacher_is_named(tmp_path):
     ],
 )
 def test_a_teacher_that_is_not_there_is_refused_before_any_download(model, pretrained, message):
-    params = PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": pretrained})
+    params = TEACHER_PARAMS.model_copy(
+        update={"source": "open_clip", "model": model, "pretrained": pretrained}
+    )
     with pytest.raises(InputError, match=message):
         open_model(params)
 
@@ -504,7 +479,7 @@ def test_without_network_one_line_says_what_to_put_where(model, tag, monkeypatch
         raise RuntimeError("connection refused\nand much more")
 
     monkeypatch.setattr(open_clip, "create_model", refuse)
-    params = PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": tag})
+    params = TEACHER_PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": tag})
     with pytest.raises(InputError, match=r"connection refused\).*local-dir:FOLDER") as error:
         open_model(params)
     assert "\n" not in str(error.value)
@@ -518,7 +493,7 @@ def test_an_unreachable_hub_is_given_up_at_once_and_quietly(model, tag, monkeypa
     monkeypatch.setattr(open_clip_models, "getproxies", dict)
     monkeypatch.setattr(open_clip_models.constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(open_clip_models.constants, "HF_HUB_CACHE", str(tmp_path))
-    params = PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": tag})
+    params = TEACHER_PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": tag})
     start = time.monotonic()
     with pytest.raises(InputError, match="local-dir:FOLDER") as error:
         open_model(params)
@@ -548,7 +523,9 @@ def test_a_local_folder_is_a_teacher_at_another_size(tmp_path):
         model, {"size": 32, "mean": [0.1] * 3, "std": [0.2] * 3, "interpolation": "bilinear"}
     )
     save_teacher(tmp_path / "given", model, config, settings)
-    params = PARAMS.model_copy(update={"source": "open_clip", "model": f"local-dir:{tmp_path / 'given'}"})
+    params = TEACHER_PARAMS.model_copy(
+        update={"source": "open_clip", "model": f"local-dir:{tmp_path / 'given'}"}
+    )
     opened, stored = open_model(params)
     save_teacher(tmp_path / "made", opened, stored, {**settings, "output_stride": 16})
     teacher = load_teacher(tmp_path / "made")

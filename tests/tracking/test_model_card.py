@@ -7,19 +7,13 @@ from erkd.params import load_params
 from erkd.tracking.candidate import group_licences
 from erkd.tracking.model_card import model_card
 from tests.support import ROOT
+from tests.support.registered import training_record
 
 LONGEST = 5000  # characters of a description, in MLflow's tables
 METRICS = {
     "test": {"n": 32, "student": {"sad": 5.4321, "mse": 0.0213, "grad": 1.5, "conn": 2.5}},
     "validation": {"n": 24, "closed_form": {"sad": 7.0, "mse": 0.03, "grad": 2.0, "conn": 3.0}},
 }
-
-
-def training_record(**changes: Any) -> dict[str, Any]:
-    """What `student.json` says of its training, by the default parameters."""
-    params = load_params(ROOT / "params.yaml")
-    sections = {name: getattr(params, name).model_dump() for name in ("data", "student", "kd", "distill")}
-    return {"seed": 3, **sections, "init_from_sha256": None, **changes}
 
 
 def card(licences: tuple[str, ...] = ("CC0-1.0",), **changes: Any) -> str:

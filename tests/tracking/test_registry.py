@@ -15,34 +15,15 @@ from erkd.tracking.registry import register
 from erkd.tracking.runs import find_runs
 from erkd.tracking.store import connect
 from pipeline.register import main
-from tests.export.test_onnx import AlphaOnly, export_onnx, make_student
-from tests.inference.test_served_model import IMAGE, TRIMAP, png_text, read_png_text
 from tests.support import ROOT
-from tests.tracking.test_model_card import training_record
-
-NAME = "erkd-student"
-RECORD = {"parameters": 1_250_000, "training": training_record()}
-
-
-def _scores(sad: float) -> dict[str, float]:
-    return {"sad": sad, "sad_low": sad - 1, "sad_high": sad + 1, "mse": 0.02, "grad": 1.5, "conn": 2.5}
+from tests.support.onnx_student import write_student
+from tests.support.registered import NAME, RECORD, candidate_of, scores
+from tests.support.served import IMAGE, TRIMAP, png_text, read_png_text
 
 
 @pytest.fixture(scope="module")
 def candidate(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
-    onnx = tmp_path_factory.mktemp("onnx") / "student.onnx"
-    export_onnx(AlphaOnly(make_student()), onnx, opset=18)
-    return Candidate(
-        onnx=onnx,
-        student_sha256="a" * 64,
-        data_sha256="d" * 64,
-        metrics={
-            "test": {"n": 2, "student": _scores(7.25), "closed_form": _scores(8)},
-            "validation": {"n": 2, "student": _scores(5)},
-        },
-        licences=("CC0-1.0", "MIT"),
-        record=RECORD,
-    )
+    return candidate_of(write_student(tmp_path_factory.mktemp("onnx") / "student.onnx"))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +40,7 @@ def _own_store(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _better(candidate: Candidate, weights: str, sad: float, data: str = "d") -> Candidate:
-    metrics = {**candidate.metrics, "validation": {"n": 2, "student": _scores(sad)}}
+    metrics = {**candidate.metrics, "validation": {"n": 2, "student": scores(sad)}}
     return replace(candidate, student_sha256=weights * 64, data_sha256=data * 64, metrics=metrics)
 
 
@@ -119,9 +100,9 @@ def test_the_champion_loads_without_pickle_and_predicts(project: Path, candidate
     import mlflow
     import pandas as pd
 
-    register(project, NAME, candidate, experiment=False, rival=True)
+    register(project, "another", candidate, experiment=False, rival=True)
     mlflow.set_tracking_uri(f"sqlite:///{project}/mlflow.db")
-    model = mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
+    model = mlflow.pyfunc.load_model("models:/another@champion")
     image, trimap = png_text(IMAGE), png_text(TRIMAP)
     answer = model.predict(pd.DataFrame({"image": [image], "trimap": [trimap]}))
     alpha = read_png_text(answer.alpha[0])

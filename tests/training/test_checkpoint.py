@@ -76,9 +76,15 @@ def same(first, second):
     return all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@pytest.fixture
-def batches(tmp_path):
-    return stored_batches(tmp_path / "data", **SETTINGS)
+@pytest.fixture(scope="module")
+def batches(tmp_path_factory):
+    return stored_batches(tmp_path_factory.mktemp("data"), **SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def calm(batches):
+    """What a training that nobody disturbs ends with."""
+    return train(batches, None)
 
 
 @pytest.fixture
@@ -86,7 +92,7 @@ def every_step(monkeypatch):
     monkeypatch.setattr(module, "SECONDS", 0)
 
 
-@pytest.mark.parametrize(("make", "lasts"), [(live_batches, (2, 3, 4, 5, 7)), (stored_batches, (5,))])
+@pytest.mark.parametrize(("make", "lasts"), [(live_batches, (2, 5)), (stored_batches, (7,))])
 def test_resumed_weights_are_those_of_an_undisturbed_training(make, lasts, every_step, tmp_path):
     batches = make(tmp_path / "data", **SETTINGS)
     calm = train(batches, None)
@@ -102,9 +108,7 @@ def test_resumed_weights_are_those_of_an_undisturbed_training(make, lasts, every
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_the_step_end(batches, tmp_path, number):
-    calm = train(batches, None)
-
+def test_a_signal_lets_the_step_end(batches, calm, tmp_path, number):
     def send(step, record):
         if step == 3:
             os.kill(os.getpid(), number)
@@ -120,8 +124,7 @@ def test_a_signal_lets_the_step_end(batches, tmp_path, number):
     assert logged == [4, 5, 6, 7]
 
 
-def test_minutes_pass_and_training_goes_on_another_time(batches, tmp_path):
-    calm = train(batches, None)
+def test_minutes_pass_and_training_goes_on_another_time(batches, calm, tmp_path):
     for step in (1, 2):
         with pytest.raises(OutOfTime, match=rf"stopped after step {step} of 7"):
             train(batches, tmp_path, minutes=0)
@@ -133,7 +136,7 @@ def test_without_a_folder_nothing_is_written_and_signals_act_at_once(batches, tm
     monkeypatch.chdir(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         train(batches, None, log=lambda step, record: os.kill(os.getpid(), signal.SIGINT))
-    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_damage_and_other_settings_are_named(batches, every_step, tmp_path):
@@ -158,8 +161,9 @@ def test_damage_and_other_settings_are_named(batches, every_step, tmp_path):
         train(batches, folder)
 
 
-def test_a_kill_while_saving_leaves_the_checkpoint_before(batches, every_step, tmp_path, monkeypatch):
+def test_a_kill_while_saving_leaves_the_checkpoint_before(every_step, tmp_path, monkeypatch):
     """At each file that is written, as if the process ended there."""
+    batches = stored_batches(tmp_path / "data", **SETTINGS | {"steps": 4})
     calm = train(batches, None)
     for name in ("save", "write_text", "write_json"):
         folder, original, calls = tmp_path / name, getattr(module, name), []

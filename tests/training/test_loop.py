@@ -5,16 +5,12 @@ import torch
 from torch import nn
 
 from erkd.io.files import InputError
-from erkd.params import DistillParams
 from erkd.training import loop as fit_module
 from erkd.training.loop import fit, total_loss, update_average
 from tests.support.students import edge_batch, small_student
+from tests.support.training_set import CPU, distill
 
-PARAMS = DistillParams(
-    init_from=None, compositing="stored", second_foreground=0.5, linear_light=0.5, highlights=0.5, steps=12,
-    batch_size=2, crop=64, learning_rate=3e-3,
-    weight_decay=0.0, warmup=0.1, ema_decay=0.5, validate_every=4, laplacian=0.2,
-)  # fmt: skip
+PARAMS = distill(compositing="stored", steps=12, batch_size=2, learning_rate=3e-3)
 
 
 @pytest.fixture
@@ -25,18 +21,20 @@ def one_batch(monkeypatch):
     )
 
 
-def run(validate=lambda student: {"sad": 1.0}, seed=0, log=lambda step, record: None):
-    return fit(
-        small_student(seed),
-        nn.ModuleDict(),
-        None,
-        PARAMS,
-        lambda _: 1.0,
-        validate,
-        torch.device("cpu"),
-        0,
-        log,
-    )
+def run(
+    validate=lambda _: {"sad": 1.0},
+    seed=0,
+    log=lambda *_: None,
+    methods=(),
+    kd_weight=lambda _: 1.0,
+    **changes,
+):
+    student, params = small_student(seed), PARAMS.model_copy(update=changes)
+    return fit(student, nn.ModuleDict(methods), None, params, kd_weight, validate, CPU, 0, log)
+
+
+def weights(fitted):
+    return torch.cat([p.flatten() for p in fitted.student.parameters()])
 
 
 def test_the_loss_falls_and_every_step_is_recorded(one_batch):
@@ -50,12 +48,9 @@ def test_the_loss_falls_and_every_step_is_recorded(one_batch):
 
 
 def test_the_same_seed_gives_the_same_weights(one_batch):
-    first, second, other = run(), run(), run(seed=1)
-    weights = [
-        torch.cat([p.flatten() for p in fitted.student.parameters()]) for fitted in (first, second, other)
-    ]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
+    first, second, other = (weights(run(steps=3, seed=seed)) for seed in (0, 0, 1))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
 
 
 def test_a_loss_that_is_no_number_ends_the_training(monkeypatch):
@@ -111,11 +106,8 @@ def test_methods_are_told_how_far_training_is_and_weighed_accordingly(one_batch)
             told.append(progress)
             return {"part": matte.alpha.mean() * 0 + 1.0}
 
-    fitted = fit(
-        small_student(), nn.ModuleDict({"told": Told()}), None, PARAMS, lambda progress: 1 - progress,
-        lambda student: {"sad": 1.0}, torch.device("cpu"), 0,
-    )  # fmt: skip
-    assert told == [step / 12 for step in range(12)]
+    fitted = run(methods={"told": Told()}, kd_weight=lambda progress: 1 - progress, steps=4)
+    assert told == [0, 0.25, 0.5, 0.75]
     assert [record["told_part"] for record in fitted.history] == pytest.approx([1 - p for p in told])
 
 
@@ -128,11 +120,5 @@ def test_what_a_method_learns_does_not_shorten_the_students_steps(one_batch):
         def forward(self, matte, batch, progress):
             return {"part": 1e4 * self.weight.sum()}
 
-    def weights(methods):
-        fitted = fit(
-            small_student(), nn.ModuleDict(methods), None, PARAMS, lambda _: 1.0,
-            lambda student: {"sad": 1.0}, torch.device("cpu"), 0,
-        )  # fmt: skip
-        return torch.cat([p.flatten() for p in fitted.student.parameters()])
-
-    assert torch.equal(weights({}), weights({"steep": Steep()}))
+    alone, beside = run(steps=3), run(steps=3, methods={"steep": Steep()})
+    assert torch.equal(weights(alone), weights(beside))
