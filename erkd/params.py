@@ -1,4 +1,4 @@
-"""`params.yaml` as frozen, strictly checked dataclass-like models: one section per stage, no defaults in code."""
+"""`params.yaml` as frozen, strict pydantic models: one section per stage, no defaults in code."""
 
 import reprlib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from erkd.io.files import InputError
 
-SHORT = reprlib.Repr()  # of what may be nested without an end
+SHORT = reprlib.Repr()  # for messages, as values may be nested deeply
 SHORT.maxlevel, SHORT.maxstring = 2, 120
 
 Count = Annotated[int, Field(ge=1)]
@@ -29,7 +29,7 @@ class Section(BaseModel):
 
 
 class Splits(Section):
-    """A count for each split."""
+    """A count per split."""
 
     train: Count
     validation: Count
@@ -37,7 +37,7 @@ class Splits(Section):
 
 
 class DataParams(Section):
-    """Where foregrounds and backgrounds come from. `size` is the longer side of a procedural layer, pixels.
+    """The source of foregrounds and backgrounds; `size` is the longer side of a procedural layer, pixels.
 
     `photographs` is a folder whose pictures the procedural source uses as well, for backgrounds and textures.
     """
@@ -52,14 +52,17 @@ class DataParams(Section):
 
 
 class CompositeParams(Section):
-    """How many composites each foreground of a split is placed in; the share that gets camera effects."""
+    """Composites per foreground of each split, and the share with camera effects."""
 
     per_foreground: Splits
     effects: Fraction
 
 
 class TrimapParams(Section):
-    """Radii in pixels of an image whose longer side is 800, drawn log-uniformly, each side by itself."""
+    """Erosion radii, drawn log-uniformly for foreground and background, in pixels at a longer side of 800.
+
+    `whole_object` is the share of trimaps whose porous parts are unknown as a whole.
+    """
 
     min_radius: Annotated[int, Field(ge=1, le=200)]
     max_radius: Annotated[int, Field(ge=1, le=200)]
@@ -74,22 +77,27 @@ class ValidateParams(Section):
 
 
 class BaselinesParams(Section):
-    """Methods to run beside the student, PyMatting's and distance interpolation; and folders of predictions
-    made elsewhere, by name: a file per sample of the test set, or such a folder for each set."""
+    """Classical methods to run (PyMatting's, and distance interpolation); folders of external predictions by name.
+
+    Such a folder holds a file per test sample, or a folder of such files per set.
+    """
 
     methods: Annotated[list[Baseline], Field(min_length=1)]
     folders: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], str]
 
 
 class WrongTrimapsParams(Section):
-    """Wrong trimaps: on how many test images they are tried, and with which methods beside the student."""
+    """Robustness to wrong trimaps: how many test images, and which methods besides the student."""
 
     images: Natural
     methods: Annotated[list[Baseline], Field(min_length=1)]
 
 
 class TeacherParams(Section):
-    """`bootstrap` tunes a small CLIP here; `open_clip` loads `model` with `pretrained` (tag, file or null)."""
+    """The teacher: `bootstrap` trains a small CLIP-style model, `open_clip` loads `model` with `pretrained`.
+
+    `region_weight` and `cell_weight` weigh the bootstrap's contrastive losses on regions and on cells.
+    """
 
     source: Literal["bootstrap", "open_clip"]
     model: str
@@ -105,9 +113,9 @@ class TeacherParams(Section):
 
 
 class FeaturesParams(Section):
-    """Dense teacher features, computed once per image of each of `kinds`, on one or two `levels`.
+    """The cache of dense teacher features: `kinds` of images, number of `levels`, principal components kept by `pca`.
 
-    `pca` is how many channels are kept, null for all. With `online` the teacher runs while the student trains.
+    With `online` the teacher runs in every training step instead, as a control.
     """
 
     kinds: Annotated[list[Literal["composites", "layers"]], Field(min_length=1)]
@@ -118,9 +126,7 @@ class FeaturesParams(Section):
 
 
 class StudentParams(Section):
-    """`backbone` is any timm feature network, `size` how much of it is used and how wide the rest is
-    (`erkd/students/sizes.py`); `dictionary` is what MFFM attends to.
-    """
+    """The student: timm `backbone`, `size` (`erkd/students/sizes.py`) and the `dictionary` that MFFM attends to."""
 
     backbone: str
     pretrained: bool
@@ -130,9 +136,9 @@ class StudentParams(Section):
 
 
 class ErkdParams(Section):
-    """Weights of ERKD's parts: feature cosine, patch-text KL, edges; and the gain of unknown cells.
+    """Weights of ERKD's losses (feature cosine, patch-text KL, edge L1), and of cells that touch the unknown region.
 
-    `target` says whether CLIP speaks of the crop, as mixed from its layers, or of each layer by itself.
+    `target` chooses CLIP's features of the crop, mixed from its layers', or of each layer separately.
     """
 
     weight: NonNegative
@@ -144,7 +150,7 @@ class ErkdParams(Section):
 
 
 class BcdParams(Section):
-    """Weights of boundaries and of context, and the temperature of the latter's softmax."""
+    """Weights of BCD's boundary and context losses, and the temperature of the context's softmax."""
 
     weight: NonNegative
     boundary: NonNegative
@@ -153,7 +159,7 @@ class BcdParams(Section):
 
 
 class FrskdParams(Section):
-    """Weights of the self-teacher's alpha and attention, which rise from the share `start` of all steps on."""
+    """Weights of FRSKD's response and attention losses, which ramp up from the share `start` of all steps on."""
 
     weight: NonNegative
     response: NonNegative
@@ -162,7 +168,7 @@ class FrskdParams(Section):
 
 
 class FfclParams(Section):
-    """Weight of what peers and fusion teach each other, in full force after the share `ramp` of all steps."""
+    """Weight of FFCL's mutual loss, which ramps up over the first share `ramp` of all steps."""
 
     weight: NonNegative
     mutual: NonNegative
@@ -170,15 +176,15 @@ class FfclParams(Section):
 
 
 class FbParams(Section):
-    """The gain of unknown cells, as in `erkd`."""
+    """The control `fb`, regression of the layers' colours; `unknown_gain` as in `erkd`."""
 
     weight: NonNegative
     unknown_gain: Annotated[float, Field(ge=1)]
 
 
 class MattingParams(Section):
-    """A matting teacher: the folder of a trained student, and the radius of its narrower trimap in pixels of a
-    crop (null: the pupil's trimap); weights of similarities at stride 8 and of its alpha.
+    """A matting teacher: the folder of a trained student, the radius of its narrower trimap in crop pixels (null: the
+    student's trimap), and the weights of the losses on pairwise similarities at stride 8 and on alpha.
     """
 
     weight: NonNegative
@@ -189,9 +195,9 @@ class MattingParams(Section):
 
 
 class KdParams(Section):
-    """Distillation: the methods (none is plain training), and the global weight over all of them.
+    """Distillation: the methods (an empty list is plain training) and their global weight.
 
-    It rises over the share `warmup` of all steps and falls to 0 over the last share `ramp_down`.
+    It ramps up over the first share `warmup` of all steps and down over the last share `ramp_down`.
     """
 
     methods: list[Literal["erkd", "bcd", "frskd", "ffcl", "fb", "matting"]]
@@ -207,12 +213,12 @@ class KdParams(Section):
 
 
 class DistillParams(Section):
-    """Optimisation of the student.
+    """Training of the student.
 
-    `init_from` is the folder of a given student to fine-tune, seen from the root. `compositing` says whether
-    training batches are composited live from the library's layers, `second_foreground` of them with a
-    second foreground, `linear_light` of them mixed in linear light (`photometry.mix`) and `highlights` of them with
-    highlights on the foreground (`photometry.highlights`), or cut from the stored composites.
+    `init_from` is the folder of a student to fine-tune. `compositing` chooses batches composited live from the
+    library's layers, or cut from stored composites. Shares of live composites: `second_foreground` with two
+    foregrounds, `linear_light` composited in linear light (`photometry.mix`), `highlights` with highlights on the
+    foreground.
     """
 
     init_from: str | None
@@ -232,21 +238,21 @@ class DistillParams(Section):
 
 
 class EvaluationSet(Section):
-    """A further set to score: its layout and the folder it lies in."""
+    """A further test set: its layout and folder."""
 
     layout: Literal["alphamatting"]
     root: str
 
 
 class EvaluateParams(Section):
-    """Further sets beside the test split, by name; and how many bootstrap samples the intervals rest on."""
+    """Test sets by name in addition to the test split, and the number of bootstrap samples for intervals."""
 
     sets: dict[str, EvaluationSet]
     bootstrap: Count
 
 
 class ExportParams(Section):
-    """ONNX opset, and the largest absolute difference from PyTorch that is accepted."""
+    """ONNX opset, and the largest accepted difference of alpha from PyTorch."""
 
     opset: Annotated[int, Field(ge=18, le=23)]
     tolerance: Positive
@@ -259,14 +265,14 @@ class RegisterParams(Section):
 
 
 class ReportParams(Section):
-    """How many cases of each kind, and how many gallery tiles."""
+    """Numbers of cases of each kind and of gallery tiles in the report."""
 
     cases: Count
     gallery: Count
 
 
 class LaunchParams(Section):
-    """What starts a stage: `python -m`, or e.g. `accelerate launch --num_processes 2 -m`."""
+    """Launchers of stages: `python -m`, or e.g. `accelerate launch --num_processes 2 -m`."""
 
     distill: str = "python -m"
 
@@ -302,13 +308,8 @@ def load_params(path: Path) -> Params:
         content = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run from the project's root or pass --root") from None
-    except (
-        YAMLError,
-        OSError,
-        ValueError,
-        OverflowError,
-        RecursionError,
-    ) as error:  # dates and numbers that are none
+    # some bad dates and numbers raise ValueError or OverflowError
+    except (YAMLError, OSError, ValueError, OverflowError, RecursionError) as error:
         raise InputError(f"{path}: not valid YAML: {error}") from None
     try:
         return Params.model_validate(content)
@@ -318,7 +319,7 @@ def load_params(path: Path) -> Params:
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of nested settings by dotted key, as `kd.erkd.weight`; an empty mapping is a value."""
+    """Flatten nested settings to dotted keys, as `kd.erkd.weight`; an empty mapping is a value."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
         if isinstance(value, Mapping) and value:
@@ -336,7 +337,7 @@ def in_words(value: Any) -> str:
 
 
 def _describe(mistake: Any) -> str:
-    """One line: the key's path, what is allowed, what was found."""
+    """One pydantic error as a line: the key's path, what is allowed, what was found."""
     where = ".".join(str(part) for part in mistake["loc"]) or "the whole file"
     found = mistake["input"]
     if mistake["type"] == "extra_forbidden":

@@ -1,1 +1,1 @@
-"""Training batches: live composites of the library's layers, or stored ones."""
+"""Training batches: composited live from the library's layers, or cut from stored composites."""

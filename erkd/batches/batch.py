@@ -1,7 +1,6 @@
-"""Training batches, fixed by (seed, step, position) alone.
+"""The training batch. Every crop is a function of (seed, step, position in the batch) only.
 
-A batch does not depend on what was drawn before it, so training can resume at any step and be shared out
-among processes.
+So training can resume at any step, and processes can share a batch.
 """
 
 from collections.abc import Iterator
@@ -14,11 +13,13 @@ from torch.utils.data import DataLoader, Dataset
 
 @dataclass(frozen=True)
 class Crops:
-    """Where a batch's crops lie in cached images, and how much of what the crop shows comes from them.
+    """One layer's crops of a batch, as the feature cache needs them.
 
-    `index` B: each crop's image among the cached ones; `theta` B x 2 x 3: from the crop's normalised
-    coordinates to the whole image's, as `torch.nn.functional.affine_grid` reads it; `share` B x 1 x S x S in
-    [0, 1]. The shares of a batch add up to 1.
+    Attributes:
+        index: Rows of the cache, B.
+        theta: Affine maps from the crop's to the whole image's normalised coordinates, as
+            `torch.nn.functional.affine_grid` takes them, B x 2 x 3.
+        share: The layer's contribution to each pixel, B x 1 x S x S in [0, 1]; over all layers it sums to 1.
     """
 
     index: Tensor
@@ -28,11 +29,14 @@ class Crops:
 
 @dataclass(frozen=True)
 class Batch:
-    """B crops of S x S pixels.
+    """B training crops of S x S pixels.
 
-    `image` B x 3 x S x S in [0, 1]; `trimap` B x 1 x S x S of 0, 0.5, 1; `alpha` B x 1 x S x S in [0, 1];
-    `crops` has one entry for a stored composite, and one for each layer of a live one, the background last;
-    `foreground` and `background` B x 3 x S x S in [0, 1] are known for live composites alone.
+    Attributes:
+        image: B x 3 x S x S in [0, 1].
+        trimap: B x 1 x S x S of 0, 0.5, 1.
+        alpha: B x 1 x S x S in [0, 1].
+        crops: One entry for stored composites; one per layer, the background last, for live ones.
+        foreground: B x 3 x S x S in [0, 1], as `background`; None for stored composites.
     """
 
     image: Tensor
@@ -44,7 +48,7 @@ class Batch:
 
     @property
     def unknown(self) -> Tensor:
-        """1 in the unknown region, B x 1 x S x S."""
+        """1 in the unknown region, else 0, B x 1 x S x S."""
         return (self.trimap == 0.5).to(self.image.dtype)
 
     def to(self, device: torch.device) -> "Batch":
@@ -65,6 +69,6 @@ class Batch:
 
 
 def training_batches(batches: Dataset[Batch], steps: range, workers: int) -> Iterator[Batch]:
-    """The batches of `steps` in their order, made ahead by `workers` processes; their number changes nothing."""
-    own = torch.Generator()  # the loader's seed for its workers, which draw nothing from it
+    """Iterate over the batches of `steps`, prefetched by `workers` processes (their number does not change them)."""
+    own = torch.Generator()  # else the loader draws its workers' seed from the global generator
     return iter(DataLoader(batches, batch_size=None, sampler=steps, num_workers=workers, generator=own))

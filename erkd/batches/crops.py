@@ -1,4 +1,4 @@
-"""The geometry of training crops: which part of an image a crop shows, at which size, turned how."""
+"""Geometry of training crops: random affine maps, in pixels and in normalised coordinates."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,13 @@ Matrix = NDArray[np.float64]
 def random_affine(
     rng: np.random.Generator, focus: tuple[int, int], size: tuple[int, int], crop: int
 ) -> Matrix:
-    """A 2 x 3 matrix from crop pixels to image pixels: zoom, rotation, flip, around the pixel `focus`.
+    """Draw a 2 x 3 matrix from crop to image pixels (integer pixel centres, as in OpenCV): zoom, rotation, flip.
 
-    `focus` is (row, column), `size` the image's (height, width). Pixel centres have whole coordinates, as in
-    OpenCV. The crop lies inside the image where it fits.
+    Args:
+        rng: Source of randomness.
+        focus: Pixel (row, column) that the crop should contain.
+        size: Height and width of the image; the crop lies inside it where it fits.
+        crop: Side of the crop, pixels.
     """
     height, width = size
     span = crop / np.exp(rng.uniform(*np.log(ZOOM)))
@@ -31,14 +34,14 @@ def random_affine(
 
 
 def zoom_of(to_image: Matrix) -> float:
-    """Crop pixels per image pixel of a matrix of `random_affine`."""
+    """Crop pixels per image pixel of a `random_affine` matrix."""
     return float(1 / np.sqrt(abs(np.linalg.det(to_image[:, :2]))))
 
 
 def normalised(to_image: Matrix, crop: int, height: int, width: int) -> Array:
-    """A crop-to-image pixel matrix in the [-1, 1] coordinates of `affine_grid` with align_corners=False."""
+    """Convert a crop-to-image pixel matrix to the [-1, 1] coordinates of `affine_grid` with align_corners=False."""
     linear, offset = to_image[:, :2], to_image[:, 2]
     size = np.array([width, height], float)
-    centre = linear @ np.full(2, (crop - 1) / 2) + offset  # pixel at the crop's centre
+    centre = linear @ np.full(2, (crop - 1) / 2) + offset  # image pixel at the crop's centre
     scaled = linear * crop / size[:, None]
     return np.hstack([scaled, ((2 * centre + 1) / size - 1)[:, None]]).astype(np.float32)

@@ -1,8 +1,8 @@
-"""Training batches composited live from the library's layers: no two steps see the same picture.
+"""Training batches composited live from the library's layers.
 
-The recipe follows GCA-Matting's (Li & Lu, AAAI 2020): half of the foregrounds are merged with a second one,
-crops of several sizes lie around edges, turned and mirrored, colours are changed per layer, the trimap is
-drawn anew; camera effects come last. Everything runs in torch on the device where the layers lie.
+Augmentation after GCA-Matting (Li & Lu, AAAI 2020): a second foreground with some probability, random affine crops
+around edges, photometric changes per layer, a new trimap, then camera effects. It runs in torch on the layers'
+device.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,19 +28,27 @@ from erkd.io.tables import LayerRow, read_table, resolve
 from erkd.params import DistillParams, TrimapParams
 from erkd.runtime.distributed import own_positions
 
-LONGEST = 1280  # larger layers are reduced to this side
-KEPT = 1024  # layers kept in memory
-POINTS = 4096  # edge pixels remembered per layer
-BLURRED_BACKGROUNDS = 0.3
-FINE = 0.6  # crop pixels per layer pixel, below which a layer is halved first
-SHADED = 0.5  # of the layers lie in uneven light
-GAMMAS = (1.2, 2.4)  # of cameras, whose pictures are mixed in linear light and stored by a curve
+LONGEST = 1280  # larger layers are downscaled to this longer side, pixels
+KEPT = 1024  # size of the LRU cache, layers
+POINTS = 4096  # edge pixels kept per layer
+BLURRED_BACKGROUNDS = 0.3  # share of backgrounds out of focus
+FINE = 0.6  # zoom below which a layer is average-pooled first, against aliasing
+SHADED = 0.5  # share of layers under uneven light
+GAMMAS = (1.2, 2.4)  # range of encoding gammas for mixing in linear light
 
 Generators = Sequence[np.random.Generator]
 
 
 class LiveBatches(Dataset[Batch]):
-    """Batch number `step` is item `step`. On CUDA the layers stay in its memory, and there are no workers."""
+    """Item `step` is the batch of that step; of several processes each gets its own positions.
+
+    Args:
+        table: `library.csv`; the training layers are used.
+        trimap: How trimaps are drawn.
+        distill: Batch size, crop size and the probabilities of the augmentation.
+        seed: Seed of all batches.
+        device: Where layers are kept and composited; on CUDA use no worker processes.
+    """
 
     def __init__(
         self, table: Path, trimap: TrimapParams, distill: DistillParams, seed: int, device: torch.device
@@ -60,25 +68,25 @@ class LiveBatches(Dataset[Batch]):
         return self.distill.steps
 
     def __getitem__(self, step: int) -> Batch:
-        """The batch of one step."""
+        """Make the batch of one step."""
         rngs = [np.random.default_rng([self.seed, step, position]) for position in self.positions]
-        first, first_alpha, first_crops, sides = self._cut(rngs, self.foregrounds)
-        second, second_alpha, second_crops, _ = self._cut(rngs, self.foregrounds)
-        background, _, background_crops, _ = self._cut(rngs, self.backgrounds)
-        merged = self._choose(rngs, self.distill.second_foreground)[:, None, None, None]
+        first, first_alpha, first_crops, sides = self._draw_crops(rngs, self.foregrounds)
+        second, second_alpha, second_crops, _ = self._draw_crops(rngs, self.foregrounds)
+        background, _, background_crops, _ = self._draw_crops(rngs, self.backgrounds)
+        merged = self._draw_flag(rngs, self.distill.second_foreground)[:, None, None, None]
         shares = over(first_alpha, second_alpha * merged)
         alpha = shares[0] + shares[1]
         of_first = torch.where(alpha > 0, shares[0] / alpha.clamp(min=1e-6), 1)
         gamma = torch.where(
-            self._choose(rngs, self.distill.linear_light) > 0,
+            self._draw_flag(rngs, self.distill.linear_light) > 0,
             self._draw(rngs, lambda rng: rng.uniform(*GAMMAS)),
             1,
         )
         foreground = photometry.mix(first, of_first, second, gamma)
         if self.distill.highlights:
-            foreground = self._polish(rngs, foreground)
-        background = self._relate(rngs, background, foreground, alpha)
-        image = self._camera(rngs, photometry.mix(foreground, alpha, background, gamma))
+            foreground = self._add_highlights(rngs, foreground)
+        background = self._vary_background(rngs, background, foreground, alpha)
+        image = self._camera_effects(rngs, photometry.mix(foreground, alpha, background, gamma))
         trimap = draw_trimaps(alpha, self.trimap, rngs, sides)
         crops = tuple(
             Crops(index, theta, share)
@@ -89,7 +97,7 @@ class LiveBatches(Dataset[Batch]):
         return Batch(image, trimap, alpha, crops, foreground, background)
 
     def _load(self, index: int) -> tuple[Tensor, NDArray[np.int32]]:
-        """A layer as bytes, 4 x H x W (RGB and alpha), on the device, and pixels (row, column) on its edges."""
+        """Load a layer: RGBA, uint8 4 x H x W on the device, and up to `POINTS` edge pixels (row, column)."""
         row = self.rows[index]
         image = load_image(resolve(self.table, row.image))
         alpha = load_alpha(resolve(self.table, row.alpha)) if row.alpha else np.ones_like(image[:, :, 0])
@@ -103,10 +111,10 @@ class LiveBatches(Dataset[Batch]):
         points = np.random.default_rng(index).choice(points, min(POINTS, len(points)), replace=False)
         return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().to(self.device), points
 
-    def _cut(
+    def _draw_crops(
         self, rngs: Generators, indices: Sequence[int]
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor], list[float]]:
-        """A random crop per generator: colours, alpha, (index, theta), and the layer's longer side in crop pixels."""
+        """Draw a crop per generator: colours, alpha, (index, theta), and the layer's longer side in crop pixels."""
         crop, chosen, thetas, sides, pieces = self.distill.crop, [], [], [], []
         for rng in rngs:
             index = indices[int(rng.integers(len(indices)))]
@@ -117,7 +125,7 @@ class LiveBatches(Dataset[Batch]):
             theta = torch.from_numpy(normalised(to_image, crop, height, width)).to(self.device)
             zoom = zoom_of(to_image)
             source = layer[None].float()
-            if zoom < FINE:  # else pixels between the samples would be skipped
+            if zoom < FINE:
                 source = avg_pool2d(source, 2)
             grid = affine_grid(theta[None], [1, 4, crop, crop], align_corners=False)
             pieces.append(
@@ -129,55 +137,58 @@ class LiveBatches(Dataset[Batch]):
         pixels = torch.cat(pieces) / 255
         gain = self._draw(rngs, lambda rng: rng.uniform(0.7, 1.3) * rng.uniform(0.9, 1.1, 3))
         colours = photometry.tone(pixels[:, :3], gain, self._draw(rngs, lambda rng: rng.uniform(0.75, 1.33)))
-        strength = self._some(rngs, SHADED, 0.1, 0.5)
+        strength = self._draw_strength(rngs, SHADED, 0.1, 0.5)
         cells = self._draw(rngs, lambda rng: round(np.exp(rng.uniform(np.log(2), np.log(crop / 8)))))
-        colours = photometry.shade(colours, strength, cells, self._corner(rngs))
+        colours = photometry.shade(colours, strength, cells, self._draw_corner(rngs))
         crops = torch.tensor(chosen, device=self.device), torch.stack(thetas)
         return colours, pixels[:, 3:], crops, sides
 
-    def _polish(self, rngs: Generators, foreground: Tensor) -> Tensor:
-        """Highlights on some foregrounds, from the width of a hair to that of a lock."""
-        strength = self._some(rngs, self.distill.highlights, 0.5, 2.5)
+    def _add_highlights(self, rngs: Generators, foreground: Tensor) -> Tensor:
+        """Add highlights to some foregrounds, from the scale of a hair to that of a lock."""
+        strength = self._draw_strength(rngs, self.distill.highlights, 0.5, 2.5)
         crop = self.distill.crop
         cells = self._draw(rngs, lambda rng: round(np.exp(rng.uniform(np.log(crop / 24), np.log(crop / 3)))))
-        return photometry.highlights(foreground, strength, cells, self._corner(rngs))
+        return photometry.highlights(foreground, strength, cells, self._draw_corner(rngs))
 
-    def _relate(self, rngs: Generators, background: Tensor, foreground: Tensor, alpha: Tensor) -> Tensor:
-        """Some backgrounds out of focus, some in about the foreground's colours."""
-        sigma = self._some(rngs, BLURRED_BACKGROUNDS, 1, 6)
+    def _vary_background(
+        self, rngs: Generators, background: Tensor, foreground: Tensor, alpha: Tensor
+    ) -> Tensor:
+        """Blur some backgrounds, and shift the mean colour of some towards the foreground's."""
+        sigma = self._draw_strength(rngs, BLURRED_BACKGROUNDS, 1, 6)
         background = photometry.blur(background, sigma)
-        strength = self._some(rngs, SHIFTED, 0.3, 0.95)
+        strength = self._draw_strength(rngs, SHIFTED, 0.3, 0.95)
         target = (foreground * alpha).sum((2, 3)) / alpha.sum((2, 3)).clamp(min=1e-6)
         shift = strength[:, None] * (target - background.mean((2, 3)))
         return (background + shift[:, :, None, None]).clamp(0, 1)
 
-    def _camera(self, rngs: Generators, image: Tensor) -> Tensor:
-        """Blur, tone, noise and JPEG, each on some pictures."""
-        image = photometry.blur(image, self._some(rngs, 0.2, 0.3, 0.8))
+    def _camera_effects(self, rngs: Generators, image: Tensor) -> Tensor:
+        """Apply blur, gain and gamma, sharpening, noise and JPEG, most of them to a part of the images."""
+        image = photometry.blur(image, self._draw_strength(rngs, 0.2, 0.3, 0.8))
         gain = self._draw(rngs, lambda rng: rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3))
         image = photometry.tone(image, gain, self._draw(rngs, lambda rng: rng.uniform(0.85, 1.18)))
-        image = photometry.sharpen(image, self._some(rngs, 0.2, 0.2, 0.8))
-        sigma = self._some(rngs, 0.4, 0.003, 0.03)
-        image = photometry.add_noise(image, sigma, self._corner(rngs))
-        quality = self._choose(rngs, 0.25) * self._draw(rngs, lambda rng: rng.integers(60, 97))
+        image = photometry.sharpen(image, self._draw_strength(rngs, 0.2, 0.2, 0.8))
+        sigma = self._draw_strength(rngs, 0.4, 0.003, 0.03)
+        image = photometry.add_noise(image, sigma, self._draw_corner(rngs))
+        quality = self._draw_flag(rngs, 0.25) * self._draw(rngs, lambda rng: rng.integers(60, 97))
         return photometry.compress(image, quality)
 
     def _draw(self, rngs: Generators, one: Callable[[np.random.Generator], Any]) -> Tensor:
-        """One float32 draw per generator, B or B x 3."""
+        """One draw per generator as float32, B or B x 3."""
         return torch.tensor(np.stack([one(rng) for rng in rngs]), dtype=torch.float32, device=self.device)
 
-    def _some(self, rngs: Generators, probability: float, low: float, high: float) -> Tensor:
-        """A strength between `low` and `high` with this probability, else 0; one per generator."""
-        return self._choose(rngs, probability) * self._draw(rngs, lambda rng: rng.uniform(low, high))
+    def _draw_strength(self, rngs: Generators, probability: float, low: float, high: float) -> Tensor:
+        """One strength per generator: uniform in [`low`, `high`] with this probability, else 0."""
+        return self._draw_flag(rngs, probability) * self._draw(rngs, lambda rng: rng.uniform(low, high))
 
-    def _corner(self, rngs: Generators) -> Tensor:
-        """Where to take noise from the stored piece, B x 2."""
+    def _draw_corner(self, rngs: Generators) -> Tensor:
+        """Corners of the pieces of stored noise, B x 2."""
         return torch.from_numpy(np.stack([rng.integers(photometry.GRAIN_SIDE, size=2) for rng in rngs]))
 
-    def _choose(self, rngs: Generators, probability: float) -> Tensor:
+    def _draw_flag(self, rngs: Generators, probability: float) -> Tensor:
+        """1 with this probability, else 0, per generator."""
         return self._draw(rngs, lambda rng: rng.random() < probability)
 
 
 def over(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """What two foregrounds' alphas, the first in front, contribute: a1 and (1 - a1) a2."""
+    """Contributions a1 and (1 - a1) a2 of two foregrounds, the first in front (Porter-Duff over)."""
     return first, (1 - first) * second

@@ -1,6 +1,6 @@
-"""What a camera and the light do to a batch of pictures, in torch: on whatever device the pictures are.
+"""Photometric augmentation of image batches in torch, on any device.
 
-TeacherImages are B x 3 x S x S in [0, 1]; strengths are one number per picture, drawn by the caller.
+Images are B x 3 x S x S in [0, 1]; strengths are one number per image, drawn by the caller.
 """
 
 from functools import lru_cache
@@ -14,25 +14,29 @@ GRAIN_SIDE = 1024
 
 
 def tone(images: Tensor, gain: Tensor, gamma: Tensor) -> Tensor:
-    """(image x gain) ^ gamma; `gain` B x 3, `gamma` B."""
+    """(image x gain)^gamma, with `gain` B x 3 and `gamma` B."""
     return (images * gain[:, :, None, None]).clamp(1e-4, 1) ** gamma[:, None, None, None]
 
 
 def shade(images: Tensor, strength: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
-    """Light and shadow: pictures times exp(`strength` x smooth noise), clipped to [0, 1].
+    """Uneven light: images times exp(strength x smooth noise), clipped to [0, 1].
 
-    The noise has `cells` B (whole numbers) along a picture's side, and is taken at `corner` B x 2 of a stored piece.
+    Args:
+        images: B x 3 x S x S in [0, 1].
+        strength: B; about the standard deviation of the log brightness.
+        cells: Cells of noise along an image's side, whole numbers, B.
+        corner: Where the noise is taken from the stored grain, B x 2.
     """
     return (images * (strength[:, None, None, None] * _smooth(images, cells, corner)).exp()).clamp(0, 1)
 
 
 def highlights(images: Tensor, strength: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
-    """Highlights: as `shade`, where the noise is positive; elsewhere nothing changes."""
+    """Brighten as `shade` where the noise is positive; leave the rest unchanged."""
     return (images * (strength[:, None, None, None] * relu(_smooth(images, cells, corner))).exp()).clamp(0, 1)
 
 
 def _smooth(images: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
-    """Smooth noise B x 1 x S x S of variance about 1."""
+    """Bicubically upsampled noise, B x 1 x S x S, of variance about 1."""
     fields = []
     for place, count in zip(corner, cells.tolist(), strict=True):
         piece = _piece(images.device, place, int(count) + 3)[None, :1]
@@ -41,25 +45,25 @@ def _smooth(images: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
 
 
 def sharpen(images: Tensor, strength: Tensor) -> Tensor:
-    """Unsharp masking by `strength` B (0 leaves a picture as it is), clipped."""
+    """Unsharp masking by `strength` B (0: unchanged), clipped to [0, 1]."""
     soft = blur(images, (strength > 0).to(images))
     return (images + strength[:, None, None, None] * (images - soft)).clamp(0, 1)
 
 
 def mix(foreground: Tensor, alpha: Tensor, background: Tensor, gamma: Tensor) -> Tensor:
-    """What a camera stores where light of both falls on a pixel: (alpha F^gamma + (1 - alpha) B^gamma)^(1 / gamma).
+    """Composite in light linearised by `gamma`: (alpha F^gamma + (1 - alpha) B^gamma)^(1 / gamma).
 
-    `alpha` B x 1 x S x S; `gamma` B, 1 for the compositing equation on the stored values.
+    `alpha` is B x 1 x S x S; `gamma` B, 1 for the compositing equation on the stored values.
     """
     gamma = gamma[:, None, None, None]
     light = alpha * foreground**gamma + (1 - alpha) * background**gamma
-    return light.clamp(min=0) ** (1 / gamma)  # rounding
+    return light.clamp(min=0) ** (1 / gamma)  # rounding may leave values below 0
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur by `sigma` B (pixels; 0 leaves a picture as it is), borders repeated.
+    """Gaussian blur by `sigma` B (pixels; 0: unchanged), borders replicated.
 
-    One by one: a picture is the same to the last bit, whatever pictures stand beside it.
+    Image by image, so that a result does not depend on the rest of the batch to the last bit.
     """
     return torch.stack([_blur(image, wide) for image, wide in zip(images, sigma.tolist(), strict=True)])
 
@@ -77,27 +81,26 @@ def _blur(image: Tensor, sigma: float) -> Tensor:
 
 @lru_cache(maxsize=2)
 def _grain(device: torch.device) -> Tensor:
-    """Gaussian noise to take pieces from: the same numbers on every device."""
+    """Stored Gaussian noise that pieces are taken from, equal on every device."""
     return torch.randn(3, GRAIN_SIDE, GRAIN_SIDE, generator=torch.Generator().manual_seed(1)).to(device)
 
 
 def _piece(device: torch.device, corner: Tensor, side: int) -> Tensor:
-    """3 x side x side of it."""
     y, x = (int(place) % (GRAIN_SIDE - side + 1) for place in corner)
     return _grain(device)[:, y : y + side, x : x + side]
 
 
 def add_noise(images: Tensor, sigma: Tensor, corner: Tensor) -> Tensor:
-    """Add noise of standard deviation `sigma` B, taken at `corner` B x 2 of one stored piece; clipped."""
+    """Add Gaussian noise of standard deviation `sigma` B, taken from the grain at `corner` B x 2; clipped."""
     pieces = [_piece(images.device, place, images.shape[-1]) for place in corner]
     return (images + sigma.to(images)[:, None, None, None] * torch.stack(pieces)).clamp(0, 1)
 
 
 def compress(images: Tensor, quality: Tensor) -> Tensor:
-    """JPEG with `quality` B (1..100; 0 leaves a picture as it is)."""
+    """JPEG compression with `quality` B (1..100; 0: unchanged)."""
     result = list(images)
     for i, level in enumerate(quality.tolist()):
-        if level:  # on the host: there is no JPEG coder that every device has
+        if level:  # on the CPU, as not every device has a JPEG codec
             pixels = (images[i] * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
             _, packed = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(level)])
             decoded = torch.from_numpy(cv2.imdecode(packed, cv2.IMREAD_COLOR_RGB))

@@ -1,4 +1,4 @@
-"""Training batches cut from stored composites."""
+"""Training batches cut from stored composites, on the CPU."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from erkd.runtime.distributed import own_positions
 
 
 class StoredBatches(Dataset[Batch]):
-    """Batch number `step` is item `step`."""
+    """Item `step` is the batch of that step; arguments as of `LiveBatches`, `table` being `manifest.csv`."""
 
     def __init__(self, table: Path, trimap: TrimapParams, distill: DistillParams, seed: int) -> None:
         self.table = table
@@ -32,7 +32,7 @@ class StoredBatches(Dataset[Batch]):
         return self.distill.steps
 
     def __getitem__(self, step: int) -> Batch:
-        """The batch of one step."""
+        """Make the batch of one step."""
         items = [self._crop(step, position) for position in self.positions]
         image, trimap, alpha, index, theta = (
             torch.from_numpy(np.stack(part)) for part in zip(*items, strict=True)
@@ -58,14 +58,17 @@ class StoredBatches(Dataset[Batch]):
 
 
 def cut(whole: Array, to_image: Matrix, crop: int, interpolation: int) -> Array:
-    """The crop that `to_image` describes; beyond the image its border repeats."""
+    """Warp H x W (x 3) to a square crop by the crop-to-image matrix `to_image`, borders replicated.
+
+    `crop` is its side in pixels, `interpolation` an OpenCV flag.
+    """
     flags = interpolation | cv2.WARP_INVERSE_MAP
     piece = cv2.warpAffine(whole, to_image, (crop, crop), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(piece, np.float32)
 
 
 def jitter(image: Array, rng: np.random.Generator) -> Array:
-    """Change exposure, contrast, colour balance and gamma a little; leaves alpha and features as they are."""
+    """Jitter exposure, colour balance and gamma of an image H x W x 3, and add noise to some."""
     gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
     gamma = np.exp(rng.uniform(-0.25, 0.25))
     noise = rng.normal(0, rng.uniform(0, 0.02), image.shape) if rng.random() < 0.3 else 0.0

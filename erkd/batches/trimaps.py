@@ -1,4 +1,4 @@
-"""Trimaps of a batch of crops: `erkd.data.trimap_generation`'s rule on the CPU, and the same in torch on a GPU."""
+"""Trimaps of training crops, by the rule of `erkd.data.trimap_generation`: with OpenCV on the CPU, else in torch."""
 
 import math
 from collections.abc import Sequence
@@ -19,17 +19,21 @@ from erkd.data.trimap_generation import (
 )
 from erkd.params import TrimapParams
 
-DOUBTED = 0.5  # of the crops
+STROKED = 0.5  # share of crops with unknown strokes in known regions
 MOST_STROKES = 6
-STROKE, WIDTHS = 20, (6, 40)  # deviation of a stroke's ends, and its width, in pixels of the reference size
+STROKE, WIDTHS = 20, (6, 40)  # a stroke's extent (standard deviation) and width, pixels at reference size
 
 
 def draw_trimaps(
     alpha: Tensor, params: TrimapParams, rngs: Sequence[np.random.Generator], sides: Sequence[float]
 ) -> Tensor:
-    """A trimap of 0, 0.5 and 1 per crop: B x 1 x S x S like `alpha`.
+    """Draw trimaps B x 1 x S x S of 0, 0.5, 1.
 
-    `sides` are the whole images' longer sides, in crop pixels: radii are scaled by them.
+    Args:
+        alpha: B x 1 x S x S in [0, 1].
+        params: Range of radii, at the reference size.
+        rngs: One generator per crop.
+        sides: Longer side of each whole image in crop pixels, which radii scale with.
     """
     radii = [draw_radii(params, rng, side / REFERENCE_SIDE) for rng, side in zip(rngs, sides, strict=True)]
     if alpha.device.type == "cpu":
@@ -37,19 +41,22 @@ def draw_trimaps(
         trimaps = torch.from_numpy(np.stack(drawn))
     else:
         trimaps = torch.stack([trimap_in_torch(one, r) for one, r in zip(alpha[:, 0], radii, strict=True)])
-    doubted = np.stack(
+    strokes = np.stack(
         [
-            draw_doubts(rng, alpha.shape[-1], side / REFERENCE_SIDE)
+            draw_strokes(rng, alpha.shape[-1], side / REFERENCE_SIDE)
             for rng, side in zip(rngs, sides, strict=True)
         ]
     )
-    return torch.where(torch.from_numpy(doubted).to(alpha.device), 0.5, trimaps)[:, None]
+    return torch.where(torch.from_numpy(strokes).to(alpha.device), 0.5, trimaps)[:, None]
 
 
-def draw_doubts(rng: np.random.Generator, size: int, scale: float) -> Region:
-    """Where people mark as unknown what is all foreground or all background: a few strokes, S x S, on some crops."""
+def draw_strokes(rng: np.random.Generator, size: int, scale: float) -> Region:
+    """Draw strokes of unknown pixels, S x S, as users paint them over known regions too; none on some crops.
+
+    `size` is S, and `scale` the image's size relative to the reference.
+    """
     canvas = np.zeros((size, size), np.uint8)
-    if rng.random() < DOUBTED:
+    if rng.random() < STROKED:
         for _ in range(int(rng.integers(1, MOST_STROKES + 1))):
             start = rng.uniform(0, size, 2)
             end = start + rng.normal(0, STROKE * scale, 2)
@@ -59,7 +66,7 @@ def draw_doubts(rng: np.random.Generator, size: int, scale: float) -> Region:
 
 
 def trimap_in_torch(alpha: Tensor, radii: Radii) -> Tensor:
-    """`erkd.data.trimap_generation.trimap_from_radii` of alpha S x S, wherever it lies."""
+    """`erkd.data.trimap_generation.trimap_from_radii` for alpha S x S on any device."""
     levels = (alpha * 255).round()
     while True:
         solid, empty = levels >= 254, levels <= 1
@@ -75,9 +82,9 @@ def trimap_in_torch(alpha: Tensor, radii: Radii) -> Tensor:
 
 
 def erode(region: Tensor, radius: int) -> Tensor:
-    """The pixels of `region` (booleans, S x S) farther than `radius` from any pixel outside it."""
+    """Erode a boolean `region` S x S: keep pixels farther than `radius` from any pixel outside it."""
     outside = torch.where(region, torch.inf, 0.0)
-    for axis in (0, 1):  # Euclidean distance is separable: the least of f(j) + (i - j)^2 along each axis
+    for axis in (0, 1):  # separable squared distance transform: min over j of f(j) + (i - j)^2
         nearest, size = outside.clone(), region.shape[axis]
         for step in range(1, min(radius + 1, size)):
             near, far = outside.narrow(axis, 0, size - step), outside.narrow(axis, step, size - step)

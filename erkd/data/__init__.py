@@ -1,1 +1,1 @@
-"""Stored data sets: layers, composites, trimaps."""
+"""Stored data sets: layers (foregrounds and backgrounds), composites, trimaps."""

@@ -1,7 +1,4 @@
-"""The stored composites: how each planned pair of layers becomes an image, an alpha and a row.
-
-Benchmarks' pairs are composited by the official rule; all others by chance, from a seed of their own.
-"""
+"""Write the stored composites: benchmarks' pairs by the official rule, all others with random augmentation."""
 
 import shutil
 from dataclasses import dataclass
@@ -29,7 +26,7 @@ from erkd.runtime.parallel import map_rows
 
 @dataclass(frozen=True)
 class _Make:
-    """Makes one composite, writes its image and alpha, and returns its row."""
+    """Make one composite, write image and alpha, return its row (picklable for workers)."""
 
     table: Path
     out_dir: Path
@@ -73,7 +70,7 @@ class _Make:
 
 @lru_cache(maxsize=2)
 def _cached(path: Path, _: int, mode: Literal["RGB", "L"]) -> Bytes:
-    """A foreground's file or its alpha's, read once for its twenty composites."""
+    """Read a foreground or its alpha once for all of its composites; the second argument is its time stamp."""
     return load_bytes(path, mode)
 
 
@@ -108,11 +105,17 @@ def _row(plan: Plan, height: int, width: int) -> CompositeRow:
 def write_composites(
     library_dir: Path, out_dir: Path, params: CompositeParams, seed: int, done: Path | None = None
 ) -> list[CompositeRow]:
-    """Make every composite of a library into `out_dir`, in parallel; the table is written last.
+    """Make all composites of a library, in parallel; `manifest.csv` is written last.
 
-    The alpha written is the 8-bit alpha the composite was made with. With the folder `done`, composites that
-    it records are not made again. Raises InputError for a split without layers and for an alpha of another
-    size than its foreground.
+    Args:
+        library_dir: Folder of `library.csv`.
+        out_dir: Where images, alphas and the table go.
+        params: The section `composite`.
+        seed: Seed of pairs and augmentation.
+        done: Folder that records finished rows, for resuming.
+
+    Raises:
+        InputError: For a split without layers, and an alpha that differs in size from its foreground.
     """
     table = library_dir / "library.csv"
     plans = make_plans(read_table(table, LayerRow), params, seed)

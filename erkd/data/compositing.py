@@ -1,4 +1,4 @@
-"""Compositing: the equation, the official rule of Composition-1k, and what a camera adds."""
+"""Compositing: the equation, Composition-1k's official rule, and augmentation of background and result."""
 
 import math
 
@@ -8,14 +8,11 @@ from PIL import Image
 
 from erkd.io.images import Array, Bytes, to_bytes
 
-SHIFTED = 0.25  # of the composites get a background in about the foreground's colours
+SHIFTED = 0.25  # share of composites whose background is shifted towards the foreground's mean colour
 
 
 def composite(foreground: Array, alpha: Array, background: Array) -> Array:
-    """I = alpha F + (1 - alpha) B: H x W x 3 from colours (H x W x 3) and alpha (H x W), all in [0, 1].
-
-    Raises ValueError when the sizes differ.
-    """
+    """I = alpha F + (1 - alpha) B, all in [0, 1]; colours H x W x 3, alpha H x W. ValueError if sizes differ."""
     if foreground.shape != background.shape or foreground.shape[:2] != alpha.shape:
         raise ValueError(f"sizes differ: {foreground.shape}, {alpha.shape}, {background.shape}")
     share = alpha[:, :, None]
@@ -23,11 +20,11 @@ def composite(foreground: Array, alpha: Array, background: Array) -> Array:
 
 
 def composite_official(foreground: Bytes, alpha: Bytes, background: Bytes) -> Bytes:
-    """Composite 8-bit layers exactly as Composition-1k and Distinctions-646 were made.
+    """Composite 8-bit layers exactly as the scripts of Composition-1k (Xu et al., 2017) and Distinctions-646 do.
 
-    `foreground` is H x W x 3, `alpha` H x W, `background` any size x 3. A background that is too small is
-    enlarged to cover (PIL bicubic, sizes rounded up), never shrunk; its top-left corner is used. The sum is
-    taken in float64 and truncated; alpha 255 copies the foreground. Xu et al., "Deep image matting", 2017.
+    `foreground` is H x W x 3, `alpha` H x W, `background` any size x 3. A background that is too small is upscaled
+    (PIL bicubic, sizes rounded up) to cover, never downscaled; its top-left corner is used. The sum is truncated from
+    float64; alpha 255 copies the foreground.
     """
     height, width = alpha.shape
     if foreground.shape != (height, width, 3):
@@ -39,14 +36,14 @@ def composite_official(foreground: Bytes, alpha: Bytes, background: Bytes) -> By
         background = np.asarray(Image.fromarray(background).resize(size, Image.Resampling.BICUBIC))
     background = background[:height, :width]
     result = np.where(alpha[:, :, None] == 255, foreground, background)
-    mixed = (alpha > 0) & (alpha < 255)  # elsewhere the sum is one of the two, exactly
+    mixed = (alpha > 0) & (alpha < 255)  # elsewhere the sum equals one of the two
     share = alpha[mixed, None] / 255.0
     result[mixed] = (share * foreground[mixed] + (1 - share) * background[mixed]).astype(np.uint8)
     return result
 
 
 def place_background(background: Array, height: int, width: int, rng: np.random.Generator) -> Array:
-    """Resize a background to cover height x width, or up to 1.3 times more; crop it, mirror half of them."""
+    """Resize a background to cover `height` x `width` times up to 1.3, crop it randomly, and flip half of them."""
     rows, columns = background.shape[:2]
     ratio = max(height / rows, width / columns) * rng.uniform(1.0, 1.3)
     size = (max(width, math.ceil(columns * ratio)), max(height, math.ceil(rows * ratio)))
@@ -58,14 +55,14 @@ def place_background(background: Array, height: int, width: int, rng: np.random.
 
 
 def shift_mean_colour(background: Array, foreground: Array, alpha: Array, strength: float) -> Array:
-    """Move a background's mean colour towards the foreground's by `strength` in [0, 1]; contrast stays."""
+    """Shift the background's mean colour towards the foreground's by `strength` in [0, 1]."""
     weight = alpha[:, :, None]
     target = (foreground * weight).sum(axis=(0, 1)) / max(float(weight.sum()), 1e-6)
     return np.clip(background + strength * (target - background.mean(axis=(0, 1))), 0, 1).astype(np.float32)
 
 
 def camera_effects(image: Array, rng: np.random.Generator) -> Array:
-    """What a camera does to a picture, mildly, each effect on some: blur, gamma, noise, JPEG. H x W x 3."""
+    """Apply mild blur, gamma, noise and JPEG to H x W x 3, each with some probability."""
     if rng.random() < 0.3:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.6)).astype(np.float32)
     if rng.random() < 0.4:

@@ -1,4 +1,4 @@
-"""The library of layers: the source that `data.source` chooses, rendered into files and a table."""
+"""The library of layers: the source that `data.source` names, rendered to files and `library.csv`."""
 
 import shutil
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ SOURCES: dict[str, ModuleType] = {
 
 @dataclass(frozen=True)
 class _Write:
-    """Renders one layer into the library folder and returns its row."""
+    """Render one layer into the library folder and return its row (picklable for workers)."""
 
     out_dir: Path
 
@@ -35,7 +35,7 @@ class _Write:
         height, width = rendered.image.shape[:2]
         copied = layer.kind == "background" and layer.image is not None and is_plain_jpeg(layer.image)
         image = f"{layer.kind}s/{layer.layer_id}{'.jpg' if copied else '.png'}"
-        if copied:  # a fifth of the PNG's size
+        if copied:  # a fifth of a PNG's size
             assert layer.image is not None
             with atomic(self.out_dir / image) as temporary:
                 shutil.copyfile(layer.image, temporary)
@@ -66,7 +66,7 @@ class _Write:
 
 
 def list_layers(data: DataParams, seed: int) -> list[Layer]:
-    """Every layer of the chosen source. Raises InputError when its folders are missing or incomplete."""
+    """List all layers of the chosen source. Raises InputError when its folders are missing or incomplete."""
     source = SOURCES[data.source]
     return [*source.list_foregrounds(data, seed), *source.list_backgrounds(data, seed)]
 
@@ -80,8 +80,7 @@ def source_files(layers: Sequence[Layer]) -> list[Path]:
 def write_library(layers: Sequence[Layer], out_dir: Path, done: Path | None = None) -> list[LayerRow]:
     """Render `layers` into `out_dir`, in parallel; the table is written last.
 
-    With the folder `done`, layers that it records are not rendered again. Raises InputError that names a file
-    that cannot be read.
+    The folder `done` records finished rows, for resuming. Raises InputError that names an unreadable file.
     """
     rows = map_rows(_Write(out_dir), layers, "Rendering layers", done, LayerRow)
     write_table(rows, out_dir / "library.csv")

@@ -1,4 +1,4 @@
-"""Which layers meet: by chance from the seed, or by a benchmark's official lists."""
+"""Pair foregrounds with backgrounds: randomly from the seed, or by a benchmark's official lists."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ BENCHMARKS = ("composition1k", "distinctions646")  # sources with official pairs
 
 @dataclass(frozen=True)
 class Plan:
-    """One composite before it is made; an official one draws nothing from its seed."""
+    """One planned composite; an official one uses no randomness."""
 
     sample_id: str
     foreground: LayerRow
@@ -25,7 +25,7 @@ class Plan:
 def _pair_randomly(
     foregrounds: list[LayerRow], backgrounds: list[LayerRow], copies: int, seed: int, part: int
 ) -> list[Plan]:
-    """Give every foreground its backgrounds: all of a split's before one comes again."""
+    """Pair each foreground with `copies` backgrounds, using each of them once before any a second time."""
     rng = np.random.default_rng([seed, 17, part])
     plans: list[Plan] = []
     order: list[int] = []
@@ -44,11 +44,7 @@ def _pair_randomly(
 
 
 def _pair_officially(foregrounds: list[LayerRow], backgrounds: list[LayerRow], copies: int) -> list[Plan]:
-    """The first `copies` pairs of every foreground, in the order and with the names of the official lists.
-
-    As `erkd.data.sources.official` lists them: a foreground's backgrounds bear its `seed`, and the composite's name
-    before `-bg`.
-    """
+    """Take the first `copies` official pairs of each foreground (`erkd.data.sources.official` explains the ids)."""
     own: dict[int, list[LayerRow]] = {row.seed: [] for row in foregrounds}
     for background in backgrounds:
         own.setdefault(background.seed, []).append(background)
@@ -69,7 +65,7 @@ def _pair_officially(foregrounds: list[LayerRow], backgrounds: list[LayerRow], c
 
 
 def make_plans(layers: list[LayerRow], params: CompositeParams, seed: int) -> list[Plan]:
-    """Every composite of a library. Raises InputError for a split without layers, or with too few for a pair."""
+    """Plan all composites of a library. Raises InputError for a split without layers, or with too few of them."""
     plans = []
     for part, split in enumerate(SPLITS):
         foregrounds = [row for row in layers if row.kind == "foreground" and row.split == split]

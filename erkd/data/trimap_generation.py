@@ -1,4 +1,4 @@
-"""Trimaps: drawn from alpha as people draw them, and taken apart again."""
+"""Trimaps generated from alpha by erosion with random radii."""
 
 import math
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from erkd.io.images import Array
 
-if TYPE_CHECKING:  # the web page draws its samples where the pipeline's packages are missing
+if TYPE_CHECKING:  # the web page generates samples without pydantic
     from erkd.params import TrimapParams
 
-REFERENCE_SIDE = 800  # radii are given in pixels of an image whose longer side is this
-MOST_UNKNOWN = 0.9  # a drawn trimap is narrowed until less than this is unknown
+REFERENCE_SIDE = 800  # longer side of an image that radii refer to, pixels
+MOST_UNKNOWN = 0.9  # upper bound on the unknown share of a generated trimap
 Region = NDArray[np.bool_]
 
 
@@ -24,11 +24,11 @@ def split_trimap(trimap: Array) -> tuple[Region, Region, Region]:
 
 
 def _erode(region: Region, radius: float) -> Region:
-    """The pixels of `region` farther than `radius` from any pixel outside it; the frame is no outside."""
+    """Keep the pixels of `region` farther than `radius` from any pixel outside it; image borders do not count."""
     if radius <= 0 or region.all():
         return region
     distance = cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(distance > radius + 0.01)  # the precise transform is off by some 1e-5
+    return np.asarray(distance > radius + 0.01)  # OpenCV's precise transform has errors of about 1e-5
 
 
 def _dilate(region: Region, radius: float) -> Region:
@@ -36,9 +36,9 @@ def _dilate(region: Region, radius: float) -> Region:
 
 
 def trimap_from_alpha(alpha: Array, foreground_radius: float, background_radius: float) -> Array:
-    """Erode definite foreground (alpha >= 254/255) and background (alpha <= 1/255), each by its own radius.
+    """Erode definite foreground (alpha >= 254/255) and background (alpha <= 1/255); the rest is unknown.
 
-    `alpha` is H x W in [0, 1], radii are in pixels (Euclidean; 0 erodes nothing); gives 0, 0.5, 1, H x W.
+    `alpha` is H x W in [0, 1]; radii are Euclidean, in pixels. Returns H x W of 0, 0.5, 1.
     """
     levels = np.rint(alpha * 255)
     foreground = _erode(levels >= 254, foreground_radius)
@@ -47,10 +47,9 @@ def trimap_from_alpha(alpha: Array, foreground_radius: float, background_radius:
 
 
 def whole_object_trimap(alpha: Array, radius: float, background_radius: float) -> Array:
-    """A trimap whose porous parts are unknown as a whole: holes and gaps up to 2 `radius` wide are closed.
+    """A trimap whose porous parts are unknown as a whole, by a morphological closing with `radius` before erosion.
 
-    Only foreground deeper than `radius` inside the closed shape stays known, so a net is unknown altogether
-    and a solid body keeps its core.
+    Foreground deeper than `radius` stays known: a net becomes unknown altogether, a solid body keeps its core.
     """
     levels = np.rint(alpha * 255)
     closed = _erode(_dilate(levels > 1, radius), radius) | (levels > 1)
@@ -61,7 +60,7 @@ def whole_object_trimap(alpha: Array, radius: float, background_radius: float) -
 
 @dataclass(frozen=True)
 class Radii:
-    """How a trimap is drawn, in pixels; with `whole`, porous parts are unknown altogether."""
+    """Erosion radii of a trimap, pixels; with `whole` it is a `whole_object_trimap`."""
 
     foreground: int
     background: int
@@ -69,14 +68,14 @@ class Radii:
 
     @property
     def narrowest(self) -> bool:
-        """Whether there is nothing left to halve."""
+        """Whether neither radius can be halved."""
         return self.foreground <= 1 and self.background <= 1
 
 
 def draw_radii(params: "TrimapParams", rng: np.random.Generator, scale: float) -> Radii:
-    """Radii drawn log-uniformly, in pixels of a picture `scale` times the reference of 800 pixels.
+    """Draw log-uniform radii for an image `scale` times the reference size.
 
-    With probability `params.whole_object` the porous parts will be unknown as a whole.
+    With probability `params.whole_object` they are those of a `whole_object_trimap`.
     """
     low, high = math.log(params.min_radius), math.log(params.max_radius)
     foreground, background = (max(1, round(math.exp(rng.uniform(low, high)) * scale)) for _ in range(2))
@@ -86,12 +85,12 @@ def draw_radii(params: "TrimapParams", rng: np.random.Generator, scale: float) -
 
 
 def narrow(radii: Radii) -> Radii:
-    """Half the radii, at least 1."""
+    """Halve the radii, to at least 1."""
     return Radii(max(1, radii.foreground // 2), max(1, radii.background // 2), radii.whole)
 
 
 def trimap_from_radii(alpha: Array, radii: Radii) -> tuple[Array, Radii]:
-    """The trimap of these radii, which are halved until less than MOST_UNKNOWN of it is unknown."""
+    """The trimap of these radii, halved until its unknown share is below `MOST_UNKNOWN`, and the radii used."""
     draw = whole_object_trimap if radii.whole else trimap_from_alpha
     while True:
         trimap = draw(alpha, radii.foreground, radii.background)
@@ -101,5 +100,5 @@ def trimap_from_radii(alpha: Array, radii: Radii) -> tuple[Array, Radii]:
 
 
 def draw_trimap(alpha: Array, params: "TrimapParams", rng: np.random.Generator) -> tuple[Array, Radii]:
-    """A trimap of a whole image as people draw them, H x W of 0, 0.5 and 1, and the radii used."""
+    """Generate a trimap of a whole image with random radii: H x W of 0, 0.5, 1, and the radii used."""
     return trimap_from_radii(alpha, draw_radii(params, rng, max(alpha.shape) / REFERENCE_SIDE))

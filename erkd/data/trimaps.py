@@ -1,4 +1,4 @@
-"""The stored trimaps: drawn for every composite, or taken as a benchmark gives them."""
+"""Write the stored trimaps: generated for every composite, or as a benchmark supplies them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from erkd.io.tables import CompositeRow, TrimapRow, read_table, resolve, row_see
 from erkd.params import TrimapParams
 from erkd.runtime.parallel import map_rows
 
-Given = Path | tuple[int, int]  # a trimap's file, or its two radii in pixels of the image
+Given = Path | tuple[int, int]  # a trimap file, or radii of foreground and background, pixels
 
 
 @dataclass(frozen=True)
 class _Draw:
-    """Writes the trimap of one composite and returns its row."""
+    """Write the trimap of one composite and return its row (picklable for workers)."""
 
     table: Path
     out_dir: Path
@@ -61,11 +61,18 @@ def write_trimaps(
     given: Mapping[str, Given] | None = None,
     done: Path | None = None,
 ) -> list[TrimapRow]:
-    """Write a trimap for every composite into `out_dir`, in parallel; the table is written last.
+    """Write a trimap for every composite, in parallel; `trimaps.csv` is written last.
 
-    Samples named in `given` take that file as it is, or those radii; files have radii 0 in the table. With
-    the folder `done`, trimaps that it records are not drawn again. Raises InputError that names an alpha
-    without any edge, and a given trimap without unknown pixels or of another size.
+    Args:
+        composites_dir: Folder of `manifest.csv`.
+        out_dir: Where trimaps and table go.
+        params: The section `trimap`.
+        seed: Seed of the radii.
+        given: Supplied files (radii 0 in the table) or radii, by sample.
+        done: Folder that records finished rows, for resuming.
+
+    Raises:
+        InputError: Names an alpha without an edge, or a supplied trimap without unknown pixels or of another size.
     """
     table = composites_dir / "manifest.csv"
     tasks = [(row, (given or {}).get(row.sample_id)) for row in read_table(table, CompositeRow)]
@@ -75,10 +82,7 @@ def write_trimaps(
 
 
 def set_hash(trimaps_dir: Path, split: str) -> str:
-    """The SHA-256 over names, sizes and values of a split's trimaps: equal where two sets are the same.
-
-    It rests on pixels alone, so that PNGs packed otherwise have the same hash.
-    """
+    """SHA-256 over names, sizes and pixel values of a split's trimaps, whatever the PNGs' compression."""
     table, digest = trimaps_dir / "trimaps.csv", hashlib.sha256()
     for row in sorted(read_table(table, TrimapRow, split), key=lambda row: row.sample_id):
         levels = np.rint(load_trimap(resolve(table, row.trimap)) * 2).astype(np.uint8)

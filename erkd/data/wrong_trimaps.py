@@ -1,7 +1,4 @@
-"""Wrong trimaps of a set: too narrow, too wide, and wrong in places.
-
-A variant of a set has the same images and alphas, trimaps of its own, and predictions made with these.
-"""
+"""Variants of a set with wrong trimaps (too narrow, too wide, wrong in places), to measure robustness."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,18 +13,21 @@ from erkd.runtime.parallel import map_rows
 
 TRIMAPS = "trimaps"
 VARIANTS = ("narrow", "wide", "wrong")
-FAINT = 0.1
-WIDE_RADIUS = 40
-WRONG_SHARE = 0.01
+FAINT = 0.1  # alpha that a narrow trimap takes for background
+WIDE_RADIUS = 40  # of a wide trimap's erosion, pixels at reference size
+WRONG_SHARE = 0.01  # share of known pixels that a wrong trimap flips
 
 
 def vary_trimap(variant: str, alpha: Array, trimap: Array, rng: np.random.Generator) -> Array:
-    """A trimap H x W that is wrong in the way of one of `VARIANTS`; `alpha` is the truth.
+    """Generate a wrong trimap H x W; `trimap` itself where nothing would be unknown.
 
-    narrow: unknown is only where alpha lies between 0.1 and 0.9, so that faint parts are cut off.
-    wide: both known regions are eroded by 40 pixels of an image whose longer side is 800; by less where
-    hardly anything would stay known. wrong: as given, but a hundredth of the known pixels, drawn at random,
-    say foreground for background or the reverse. Where this leaves nothing unknown, `trimap` is returned.
+    Args:
+        variant: "narrow" (unknown only where alpha is between 0.1 and 0.9), "wide" (erosion by 40 pixels at a longer
+            side of 800, less where almost nothing would stay known) or "wrong" (1 % of known pixels flipped at
+            random).
+        alpha: True alpha, H x W.
+        trimap: The right trimap, H x W.
+        rng: Source of randomness.
     """
     if variant == "narrow":
         varied = np.select(
@@ -49,7 +49,7 @@ def vary_trimap(variant: str, alpha: Array, trimap: Array, rng: np.random.Genera
 
 @dataclass(frozen=True)
 class _Vary:
-    """Writes one sample's trimap of a variant."""
+    """Write one sample's trimap of a variant (picklable for workers)."""
 
     variant: str
     folder: Path
@@ -63,19 +63,19 @@ class _Vary:
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """At most `count` samples, evenly spread over all."""
+    """Pick at most `count` evenly spaced samples."""
     positions = np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int)
     return [samples[position] for position in positions]
 
 
 def write_variant(samples: Sequence[Sample], variant: str, folder: Path, seed: int) -> list[Sample]:
-    """Write a variant's trimaps under `folder` and return its samples; their group is the variant."""
+    """Write the trimaps of a variant under `folder` and return its samples, with the variant as their group."""
     map_rows(_Vary(variant, folder, seed), samples, f"{variant} trimaps")
     return list_variant(samples, variant, folder)
 
 
 def list_variant(samples: Sequence[Sample], variant: str, folder: Path) -> list[Sample]:
-    """Those of `samples` that have a trimap in the folder of a variant, with that trimap."""
+    """The samples that have a trimap in a variant's folder, with that trimap."""
     trimaps = {path.stem: path for path in (folder / TRIMAPS).glob("*.png")}
     return [
         replace(sample, trimap=trimaps[sample.sample_id], group=variant)

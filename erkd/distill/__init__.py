@@ -1,1 +1,1 @@
-"""Distillation methods, one per file; `methods.py` chooses among them."""
+"""Distillation methods, one per file; `methods.py` builds those that `kd.methods` names."""

@@ -1,16 +1,12 @@
-"""ERKD: CLIP's features, CLIP's patch-text distribution, and reserved edges.
+"""Edge-Reserved Knowledge Distillation (ERKD) from CLIP's dense features, patch-text distributions and alpha's edges.
 
-Three losses on one student:
-- `feature`: 1 - cosine between the student's projected features at two strides and the cached, centred CLIP
-  patches, cells that touch the unknown region weighing more;
-- `text`: KL divergence between the teacher's and the student's distributions over the prompts, per cell;
-  the student's comes from the teacher's text, whatever dictionary MFFM reads from, so that its controls are
-  supervised alike;
+- `feature`: 1 - cosine between the student's projected features at two strides and the cached, mean-centred CLIP
+  patches; cells that touch the unknown region weigh more (per cell as in Theia and UNIC);
+- `text`: KL divergence between the teacher's and the student's distributions over the prompts, per cell (as in
+  CLIP-KD); both use the teacher's text embeddings, so that controls with another dictionary are supervised alike;
 - `edge`: L1 between ERM's edge maps and the true alpha's signed gradient at sigma 1.4.
-Of the paper only the abstract could be found (an Edge-Reserved Module, a Multimodal Feature Fusion Module, CLIP
-as feature-level teacher): its losses and weights are unknown, and these are a reading of it. Cosine per cell
-follows the practice of dense CLIP distillation (Theia, UNIC); KL over prompts that of CLIP-KD. `layered.py` is the
-same on layers.
+Only the paper's abstract could be found, so losses and weights are this project's reading of it. `erkd_layered.py`
+applies the same to foreground and background separately.
 """
 
 import torch
@@ -18,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, normalize
 
 from erkd.batches.batch import Batch
-from erkd.distill.targets import both_levels, mixed_target
+from erkd.distill.targets import both_levels, crop_targets
 from erkd.features.cache import FeatureCache
 from erkd.features.space import CentredSpace
 from erkd.params import ErkdParams
@@ -29,25 +25,25 @@ from erkd.students.student import Matte, Student
 
 
 def text_logits(features: Tensor, text: Tensor) -> Tensor:
-    """Logits over prompts of features B x D x h x w, with `text` K x D of unit-length rows: B x K x h x w."""
+    """Patch-text logits B x K x h x w of `features` B x D x h x w and unit-length prompt embeddings `text` K x D."""
     return torch.einsum("bdhw,kd->bkhw", normalize(features, dim=1), text) / TEMPERATURE
 
 
 def text_divergence(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """KL(teacher || student) over dim 1 of B x K x h x w logits; B x 1 x h x w, at least 0."""
+    """KL(teacher || student) over the prompts (dim 1) of logits B x K x h x w: B x 1 x h x w, >= 0."""
     teacher = teacher_logits.log_softmax(1)
     return (teacher.exp() * (teacher - student_logits.log_softmax(1))).sum(1, keepdim=True)
 
 
 def alpha_gradient(alpha: Tensor, stride: int) -> Tensor:
-    """Signed derivative-of-Gaussian gradient of alpha at sigma 1.4, averaged per cell: B x 2 x H/s x W/s."""
+    """Signed derivative-of-Gaussian gradient of alpha (sigma 1.4), pooled by `stride` s: B x 2 x H/s x W/s."""
     kernels = gradient_kernels(1.4, 4).to(alpha)
     padded = nn.functional.pad(alpha, (4, 4, 4, 4), mode="replicate")
     return avg_pool2d(conv2d(padded, kernels), stride)
 
 
 class Erkd(nn.Module):
-    """The ERKD losses of one batch. Holds the projector of the shallower level, which is not saved."""
+    """The ERKD losses of one batch. Its projection head for the shallower stride is not saved with the student."""
 
     text: Tensor
 
@@ -61,32 +57,32 @@ class Erkd(nn.Module):
         self.projector = nn.Conv2d(student.encoder.channels[-2], len(self.shallow_cache.mean), 1)
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Losses by name, scaled by their weights; gradients reach the student and the projector alone."""
+        """Return the weighted losses by name; gradients reach the student and the projection head."""
         losses = {}
         for stride, features in matte.features.items():
             shallow = stride == self.shallow_stride
             cache, space = (self.shallow_cache, self.shallow_space) if shallow else (self.cache, self.space)
             if shallow:
                 features = self.projector(features)
-            target = mixed_target(cache, batch, features.shape[-1]).to(features)
+            target = crop_targets(cache, batch, features.shape[-1]).to(features)
             weight = unknown_weight(batch, stride, self.params.unknown_gain)
             distance = space.distance(features, target)
             losses[f"feature_{stride}"] = 0.5 * self.params.feature * masked_mean(distance, weight)
-            if not shallow:  # where the logits live
-                theirs = text_logits(space.direction(target), self.text)
-                divergence = text_divergence(text_logits(features, self.text), theirs)
+            if not shallow:  # the deepest features are in the joint image-text space
+                teacher_logits = text_logits(space.direction(target), self.text)
+                divergence = text_divergence(text_logits(features, self.text), teacher_logits)
                 losses["text"] = self.params.text * masked_mean(divergence, weight)
         losses["edge"] = self.params.edge * edge_l1(matte.edges, batch)
         return {name: self.params.weight * loss for name, loss in losses.items()}
 
 
 def unknown_weight(batch: Batch, stride: int, gain: float) -> Tensor:
-    """1 per cell, `gain` where it touches the unknown region: B x 1 x H/s x W/s."""
+    """Loss weights of cells, `gain` where a cell touches the unknown region, else 1: B x 1 x H/s x W/s."""
     return 1 + (gain - 1) * max_pool2d(batch.unknown, stride)
 
 
 def edge_l1(edges: dict[int, Tensor], batch: Batch) -> Tensor:
-    """Mean over strides of the L1 between predicted and true edge maps, where a cell touches the unknown."""
+    """L1 between predicted and true edge maps over cells that touch the unknown region, averaged over strides."""
     total = torch.zeros((), device=batch.alpha.device)
     for stride, predicted in edges.items():
         touched = max_pool2d(batch.unknown, stride)

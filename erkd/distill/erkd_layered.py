@@ -1,13 +1,11 @@
-"""ERKD on layers: what CLIP says of the foreground and of the background, each by itself.
+"""ERKD on layers: CLIP's features of foreground and background separately, a proposal of this project.
 
-A composite's pixels hide what lies behind hair or glass; its layers' features do not. Two 1 x 1 heads at each of
-the two deepest strides regress teacher(F) and teacher(B), weighted per cell by the mean of alpha and of
-1 - alpha:
-- `feature`: 0.9 (1 - cosine) + 0.1 smooth L1 (Theia's mixture), on centred targets of about unit variance;
-- `text`: KL divergence between the distributions over the prompts, of each layer's head at the deepest stride,
-  and of the student's embedding to the mixture of both layers;
+Unlike a composite's features, its layers' also describe what lies behind hair or glass. Two projection heads (1 x 1)
+at each of the two deepest strides regress teacher(F) and teacher(B), with cells weighted by mean alpha and 1 - alpha:
+- `feature`: 0.9 (1 - cosine) + 0.1 smooth L1 (as in Theia), on mean-centred targets of about unit variance;
+- `text`: KL divergence over the prompts, between teacher and head for each layer at the deepest stride, and between
+  the mixture of both layers and the student's embedding;
 - `edge`: as in `erkd.py`.
-A proposal of this project, from no paper.
 """
 
 import math
@@ -25,17 +23,17 @@ from erkd.params import ErkdParams
 from erkd.students.losses import masked_mean
 from erkd.students.student import Matte, Student
 
-SHARE = 0.9  # of the cosine
+SHARE = 0.9  # weight of the cosine distance against smooth L1
 
 
 def regression_distance(predicted: Tensor, target: Tensor) -> Tensor:
-    """0.9 (1 - cosine) + 0.1 mean smooth L1 over the channels; both B x D x h x w, result B x 1 x h x w."""
+    """0.9 (1 - cosine) + 0.1 smooth L1, averaged over channels; both B x D x h x w, result B x 1 x h x w."""
     cosine = 1 - cosine_similarity(predicted, target, dim=1)[:, None]
     return SHARE * cosine + (1 - SHARE) * smooth_l1_loss(predicted, target, reduction="none").mean(1, True)
 
 
 class LayeredErkd(nn.Module):
-    """The ERKD losses of one live batch. Holds two heads per stride, which are not saved."""
+    """The layered ERKD losses of one live batch. Its projection heads are not saved with the student."""
 
     text: Tensor
 
@@ -54,10 +52,7 @@ class LayeredErkd(nn.Module):
         )
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Losses by name, scaled by their weights; gradients reach the student and the heads alone.
-
-        Raises InputError for stored composites.
-        """
+        """Return the weighted losses by name. Raises InputError for stored composites, whose layers are unknown."""
         losses = {}
         spaces = self.shallow_space, self.space
         for stride, head, cache, space in zip(self.strides, self.heads, self.caches, spaces, strict=True):
@@ -72,12 +67,12 @@ class LayeredErkd(nn.Module):
             ]
             losses[f"feature_{stride}"] = 0.25 * self.params.feature * torch.stack(distances).sum()
             if stride == self.strides[-1]:
-                said = [text_logits(space.direction(target), self.text) for target in targets]
+                teacher_logits = [text_logits(space.direction(target), self.text) for target in targets]
                 divergences = [
                     masked_mean(text_divergence(self.logits(ours), theirs), weight)
-                    for (ours, _, weight), theirs in zip(layers, said, strict=True)
+                    for (ours, _, weight), theirs in zip(layers, teacher_logits, strict=True)
                 ]
-                mixture = mixture_logits(alpha, *said)
+                mixture = mixture_logits(alpha, *teacher_logits)
                 embedding = text_logits(matte.features[stride].float(), self.text)
                 divergences.append(masked_mean(text_divergence(embedding, mixture), unknown))
                 losses["text"] = self.params.text * torch.stack(divergences).mean()
@@ -85,19 +80,16 @@ class LayeredErkd(nn.Module):
         return {name: self.params.weight * loss for name, loss in losses.items()}
 
     def logits(self, predicted: Tensor) -> Tensor:
-        """Logits over the prompts of a deep head's output, B x C x h x w, which is scaled and centred."""
+        """Patch-text logits of the deepest heads' output, B x C x h x w, which has unit variance and is centred."""
         return text_logits(self.space.restore(predicted / math.sqrt(predicted.shape[1])), self.text)
 
 
 def unit_variance(features: Tensor) -> Tensor:
-    """Vectors of about unit length, B x C x h x w, scaled to about unit variance of each channel."""
+    """Scale vectors of about unit length, B x C x h x w, to channels of about unit variance."""
     return features * math.sqrt(features.shape[1])
 
 
 def mixture_logits(alpha: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
-    """Log of the distribution that takes the foreground's for `alpha` and else the background's.
-
-    `alpha` B x 1 x h x w; logits and result B x K x h x w.
-    """
+    """Logits B x K x h x w of the mixture of both layers' distributions, with weights `alpha` B x 1 x h x w."""
     mixture = alpha * foreground.softmax(1) + (1 - alpha) * background.softmax(1)
     return mixture.clamp(min=1e-12).log()

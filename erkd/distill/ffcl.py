@@ -1,21 +1,20 @@
-"""Feature-fusion collaborative learning (FFCL): two students that teach each other, and a fusion that teaches both.
+"""Feature-fusion collaborative learning (FFCL): online mutual distillation of two students and their fused features.
 
-Of FFCL (10.1177/15501477211057037) the losses and weights could not be found: response- and feature-based knowledge
-of online peers with concatenated features. This follows FFL (arXiv 1904.09058; Jangho-Kim/FFL-pytorch), with
-cross-entropy replaced by the alpha losses and KL at T = 3 by the Charbonnier distance on unknown pixels:
-  sum of alpha losses of student, peer and fusion
-  + r [d(fusion -> student) + d(fusion -> peer) + d(mean of both -> fusion)],
-targets detached, r = exp(-5 (1 - t)^2) over the first part of training. FFL's nets share a trunk up to stage 2; here
-the peer is a whole student of other initial weights, so that the saved one is an ordinary student. (Of
-`distill.init_from` both have the same: then the fusion alone, which weighs them unequally, parts them.) The student's
-own alpha loss is the training loop's.
+Losses and weights of FFCL (10.1177/15501477211057037) could not be found; this follows FFL (arXiv 1904.09058;
+Jangho-Kim/FFL-pytorch), with cross-entropy replaced by the alpha losses and KL at T = 3 by the Charbonnier distance
+on unknown pixels:
+  alpha losses of student (by the training loop), peer and fusion
+  + r [d(student, sg(fusion)) + d(peer, sg(fusion)) + d(fusion, sg(mean of student and peer))],
+sg being the stop-gradient and r = exp(-5 (1 - t)^2) a ramp-up. FFL's networks share a trunk; here the peer is a whole
+student with other initial weights, so that the saved student is an ordinary one. (With `distill.init_from` both start
+alike, and only the fusion, which weighs them unequally, lets them diverge.)
 """
 
 import torch
 from torch import Tensor, nn
 
 from erkd.batches.batch import Batch
-from erkd.distill.auxiliary_head import FurtherHead
+from erkd.distill.auxiliary_head import AuxiliaryHead
 from erkd.params import FfclParams
 from erkd.runtime.schedule import gaussian_rise
 from erkd.students.blocks import BatchNorm, conv
@@ -24,7 +23,7 @@ from erkd.students.student import Matte, Student
 
 
 class Fusion(nn.Module):
-    """The last maps of both decoders, concatenated: depthwise 3 x 3 on 2C, then 1 x 1 to C, each with BatchNorm."""
+    """Fuse two maps of C channels: concatenation, depthwise 3 x 3, 1 x 1 to C, each with BatchNorm and ReLU."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -36,15 +35,19 @@ class Fusion(nn.Module):
         )
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Two maps B x C x h x w -> one of the same shape."""
+        """Two maps B x C x h x w -> one B x C x h x w."""
         fused: Tensor = self.layers(torch.cat([first, second], dim=1))
         return fused
 
 
 class Ffcl(nn.Module):
-    """The FFCL losses of one batch. Holds the peer, the fusion and its head, which are not saved.
+    """The FFCL losses of one batch. Peer, fusion and its head are not saved with the student.
 
-    `peer` is a student of the same shape as `student`; `laplacian` weighs in its alpha losses as in the student's.
+    Args:
+        student: The student that is trained.
+        peer: A student of the same architecture, trained along.
+        laplacian: Weight of the Laplacian loss in all alpha losses.
+        params: Weights and the ramp-up.
     """
 
     def __init__(self, student: Student, peer: Student, laplacian: float, params: FfclParams) -> None:
@@ -53,10 +56,10 @@ class Ffcl(nn.Module):
         self.laplacian = laplacian
         self.peer = peer
         self.fusion = Fusion(student.decoder.channels)
-        self.head = FurtherHead(student, student.decoder.channels)
+        self.head = AuxiliaryHead(student, student.decoder.channels)
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Losses by name, scaled by their weights; the mutual ones rise until `ramp` of training has passed."""
+        """Return the weighted losses by name; the mutual loss ramps up over the share `params.ramp` of training."""
         peer = self.peer(batch.image, batch.trimap)
         fused = self.head(self.fusion(matte.decoded, peer.decoded), matte, batch)
         rise = gaussian_rise(progress, 0, self.params.ramp)
@@ -71,7 +74,7 @@ class Ffcl(nn.Module):
 
 
 def mutual_distance(student: Tensor, peer: Tensor, fused: Tensor, batch: Batch) -> Tensor:
-    """Charbonnier distances on unknown pixels: of both alphas to the fused one, of that to their mean."""
+    """Charbonnier distances on unknown pixels: both alphas to the fused one, and the fused one to their mean."""
     mean = (student + peer).detach() / 2
     return (
         charbonnier(student, fused.detach(), batch.unknown)

@@ -1,15 +1,12 @@
-"""Feature-refinement self-distillation (FRSKD, arXiv 2103.08273; MingiJi/FRSKD): the student teaches itself.
+"""Feature-refinement self-distillation (FRSKD, arXiv 2103.08273; MingiJi/FRSKD), ported to matting.
 
-A self-teacher, BiFPNc, refines the student's own feature pyramid and predicts alpha from it; what it finds teaches
-the student:
-- `alpha`: the self-teacher's alpha losses, the only ones that train it; they reach the student's encoder too;
-- `response`: Charbonnier distance of the student's alpha to the self-teacher's, on unknown pixels;
-- `attention`: sum over levels of mean (Q(F) - Q(T))^2 with Q the channel mean of squares, of unit length.
-Targets are detached in the last two, which are 0 until `start` and then rise as exp(-5 (1 - t)^2): the paper's
-segmentation code does so at 40 of 60 epochs, with weights 1 and 50. Ported to matting: cross-entropy became the
-alpha losses, KL the Charbonnier distance. The alpha is read from the finest level, where classification pools the
-coarsest: an alpha has every pixel. So, as in the segmentation code, a last layer goes from coarse to fine alone;
-without it nothing would train the way up.
+A self-teacher (BiFPNc) refines the student's own feature pyramid and predicts alpha from its finest level:
+- `alpha`: the self-teacher's alpha losses (in place of cross-entropy); only they train it, and the student's encoder;
+- `response`: Charbonnier distance (in place of KL) from the student's alpha to the self-teacher's, on unknown pixels;
+- `attention`: sum over levels of mean (Q(F) - Q(T))^2, Q being the unit-length channel mean of squares.
+The last two have a stop-gradient on the self-teacher, are 0 until `start` and then ramp up as exp(-5 (1 - t)^2), as
+in the paper's segmentation code (from epoch 40 of 60, weights 1 and 50). As there, a second top-down pass follows
+the bottom-up one; otherwise the finest level would give the bottom-up path no gradient.
 """
 
 from collections.abc import Sequence
@@ -20,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d, relu
 
 from erkd.batches.batch import Batch
-from erkd.distill.auxiliary_head import FurtherHead
+from erkd.distill.auxiliary_head import AuxiliaryHead
 from erkd.distill.map_distances import activation, unit_distance
 from erkd.params import FrskdParams
 from erkd.runtime.schedule import gaussian_rise
@@ -28,11 +25,11 @@ from erkd.students.blocks import conv
 from erkd.students.losses import alpha_loss, charbonnier
 from erkd.students.student import Matte, Student
 
-WIDTH = 2  # channels of the self-teacher for each of the student's
+WIDTH = 2  # ratio of the self-teacher's channels to the student's
 
 
 class Node(nn.Module):
-    """Inputs of one shape, weighed, summed and refined by two depthwise separable convolutions."""
+    """BiFPN node: a weighted sum of its inputs, refined by two depthwise separable convolutions."""
 
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
@@ -44,7 +41,7 @@ class Node(nn.Module):
         return nn.Conv2d(channels, channels, 3, padding=1, groups=channels), conv(channels, channels, 1)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """`inputs` B x C x h x w, none negative; the weights are made positive with sum 1."""
+        """Fuse non-negative `inputs`, each B x C x h x w; the weights are normalised to sum 1 (fast fusion)."""
         weight = relu(self.weight)
         weight = weight / (weight.sum() + 1e-6)
         mixed = torch.stack([share * part for share, part in zip(weight, inputs, strict=True)]).sum(0)
@@ -53,7 +50,7 @@ class Node(nn.Module):
 
 
 class TopDown(nn.Module):
-    """From the coarsest level to the finest, each node reading its own level and the coarser node."""
+    """Top-down path: each node fuses its own level with the coarser node."""
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
@@ -61,17 +58,17 @@ class TopDown(nn.Module):
         self.nodes = nn.ModuleList(Node(2, fine) for fine in channels[:-1])
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
-        """Maps of `channels`, finest first, each half as large as the one before -> the same shapes."""
+        """Maps of `channels`, finest first, each half the size of the one before -> maps of the same shapes."""
         refined = [levels[-1]]
         for i in reversed(range(len(levels) - 1)):
-            # the nearest doubling behind the 1 x 1 convolution: the same values for a quarter of the work
+            # nearest-neighbour upsampling commutes with the 1 x 1 convolution, which costs a quarter before it
             coarser = interpolate(self.from_coarser[i](refined[0]), scale_factor=2, mode="nearest")
             refined.insert(0, self.nodes[i](levels[i], coarser))
         return refined
 
 
 class SelfTeacher(nn.Module):
-    """BiFPNc: top-down and bottom-up through a pyramid of `channels`, finest first, and top-down once more."""
+    """BiFPNc on a pyramid of `channels`, finest first: top-down, bottom-up, and top-down once more."""
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
@@ -86,7 +83,7 @@ class SelfTeacher(nn.Module):
         self.last = TopDown(wide)
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
-        """B x C x h x w, finest first, each half as large as the one before -> B x 2C x h x w."""
+        """B x C x h x w, finest first, each half the size of the one before -> B x 2C x h x w."""
         down = self.top_down([widen(level) for widen, level in zip(self.lateral, levels, strict=True)])
         refined = down[:1]
         for i in range(1, len(levels)):
@@ -100,17 +97,17 @@ class SelfTeacher(nn.Module):
 
 
 class Frskd(nn.Module):
-    """The FRSKD losses of one batch. Holds the self-teacher and its head, which are not saved."""
+    """The FRSKD losses of one batch. Self-teacher and head are not saved with the student."""
 
     def __init__(self, student: Student, laplacian: float, params: FrskdParams) -> None:
         super().__init__()
         self.params = params
         self.laplacian = laplacian
         self.self_teacher = SelfTeacher(student.encoder.channels)
-        self.head = FurtherHead(student, WIDTH * student.encoder.channels[0])
+        self.head = AuxiliaryHead(student, WIDTH * student.encoder.channels[0])
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Losses by name, scaled by their weights."""
+        """Return the weighted losses by name."""
         levels = list(matte.levels.values())
         refined = self.self_teacher(levels)
         alpha = self.head(refined[0], matte, batch)

@@ -1,8 +1,7 @@
-"""The control `fb`: ERKD's privilege without a teacher.
+"""The control `fb` for layered ERKD: the layers' privileged information without a teacher.
 
-Live composites know the colours of foreground and background under every pixel. ERKD on layers tells the student of
-them through CLIP; this control regresses the colours themselves, averaged per cell of stride 8, from two 1 x 1
-heads. A gain of ERKD over `fb` is owed to CLIP, and not to having seen the layers.
+Two 1 x 1 heads regress the foreground and background colours of live composites, averaged per cell of stride 8. What
+layered ERKD gains over this control comes from CLIP, not from access to the layers.
 """
 
 from torch import Tensor, nn
@@ -19,25 +18,25 @@ STRIDE = 8
 
 
 def coarse_colours(colours: Tensor, share: Tensor) -> Tensor:
-    """Mean of `colours` B x 3 x H x W per cell of stride 8, under `share` B x 1 x H x W; 0 where the share is 0."""
+    """Mean of `colours` B x 3 x H x W per cell of stride 8, weighted by `share` B x 1 x H x W; 0 where that is 0."""
     return avg_pool2d(colours * share, STRIDE) / avg_pool2d(share, STRIDE).clamp(min=1e-6)
 
 
 class Fb(nn.Module):
-    """L1 of the coarse colours. Holds the two heads, which are not saved."""
+    """L1 of the coarse colours. Its two heads are not saved with the student."""
 
     def __init__(self, student: Student, params: FbParams) -> None:
         super().__init__()
         self.params = params
         self.heads = nn.Conv2d(student.encoder.channels[student.encoder.strides.index(STRIDE)], 6, 1)
-        nn.init.normal_(self.heads.weight, std=0.01)  # from mid-grey: wild colours would pull at the encoder
+        nn.init.normal_(self.heads.weight, std=0.01)  # start at mid-grey: smaller gradients into the encoder
         nn.init.constant_(self.heads.get_parameter("bias"), 0.5)
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """The losses `foreground` and `background`, scaled by the weight; gradients reach student and heads.
+        """Return the weighted losses `foreground` and `background`.
 
-        A cell weighs the mean of alpha, or of 1 - alpha, and more where it touches the unknown region. Raises
-        InputError for stored composites.
+        Cells weigh by mean alpha or 1 - alpha, and more where they touch the unknown region. Raises InputError for
+        stored composites.
         """
         if batch.foreground is None or batch.background is None:
             raise InputError(

@@ -1,10 +1,10 @@
-"""A matting teacher: a larger student, trained before, that may see a narrower trimap than its pupil.
+"""Distillation from a matting teacher: a larger trained student, which may see a narrower trimap than the student.
 
-- `similarity`: mean squared difference of both networks' cosines among cells at stride 8, the spatial term of SPKD
-  (DongGeun-Yoon/SPKD), the distillation for which a large gain in matting was published;
+- `similarity`: mean squared difference of both networks' cosine similarities among cells at stride 8, the spatial
+  term of SPKD (DongGeun-Yoon/SPKD), for which a large gain in matting was published;
 - `alpha`: Charbonnier distance to the teacher's alpha on unknown pixels, SPKD's third term.
-SPKD's channel term needs networks of equal width and is left out. The teacher runs on every batch: a cache of its
-features would not know live composites.
+SPKD's channel term needs networks of equal width and is left out. The teacher runs on every batch, as its features of
+live composites cannot be cached.
 """
 
 from pathlib import Path
@@ -21,13 +21,14 @@ from erkd.students.losses import charbonnier
 from erkd.students.student import Matte, load_student
 
 STRIDE = 8
-SOLID, EMPTY = 253.5 / 255, 1.5 / 255  # as trimaps are drawn
+SOLID, EMPTY = 253.5 / 255, 1.5 / 255  # alpha of definite foreground and background
 
 
 def narrowed(batch: Batch, radius: int) -> Tensor:
-    """The batch's trimap, unknown only where both foreground and background lie within a square of `radius`.
+    """Narrow the batch's trimap: B x 1 x S x S of 0, 0.5, 1.
 
-    B x 1 x S x S of 0, 0.5, 1. A pixel of fractional alpha is both.
+    Pixels stay unknown where both foreground and background (or fractional alpha) lie within a square window of
+    `radius` pixels.
     """
     window = 2 * radius + 1
     largest = max_pool2d(batch.alpha, window, stride=1, padding=radius)
@@ -37,7 +38,7 @@ def narrowed(batch: Batch, radius: int) -> Tensor:
 
 
 class Matting(nn.Module):
-    """The losses of one batch. Holds the teacher of `folder`, frozen. Raises InputError for a missing one."""
+    """The losses of one batch, with the frozen teacher loaded from `folder`. Raises InputError when it is None."""
 
     def __init__(self, folder: Path | None, params: MattingParams) -> None:
         super().__init__()
@@ -50,13 +51,13 @@ class Matting(nn.Module):
         self.teacher = load_student(folder).requires_grad_(False)
 
     def train(self, mode: bool = True) -> "Matting":
-        """The teacher stays as it is when used."""
+        """Set the mode; the teacher stays in eval mode."""
         super().train(mode)
         self.teacher.eval()
         return self
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Losses by name, scaled by their weights; gradients reach the student alone."""
+        """Return the weighted losses by name; gradients reach the student only."""
         radius = self.params.narrow
         with torch.no_grad():
             trimap = batch.trimap if radius is None else narrowed(batch, radius)

@@ -1,8 +1,8 @@
-"""The distillation methods that parameters name.
+"""The table of distillation methods.
 
-Each is a module whose forward(matte, batch, progress) returns named losses of the student's `matte`, `progress`
-being step / steps. What it holds beside the student (projectors, heads, a peer, a self-teacher) is trained with it
-and never saved: the student is the same whatever taught it. No method at all is the control.
+A method is a module whose `forward(matte, batch, progress)` returns weighted losses by name; `progress` is step /
+steps in [0, 1]. Its own parameters (projection heads, a peer, a self-teacher) are trained along and not saved, so
+that the student has the same architecture whatever the method.
 """
 
 from collections.abc import Callable
@@ -31,9 +31,15 @@ def build_methods(
     new_student: Callable[[], Student],
     root: Path,
 ) -> nn.ModuleDict:
-    """The methods that `kd.methods` names, ready to train beside `student`; empty for plain training.
+    """Build the methods that `kd.methods` names; empty for training without distillation.
 
-    `laplacian` weighs in the alpha losses of further heads; `new_student` makes a peer; folders lie under `root`.
+    Args:
+        student: The student to be trained.
+        cache: The teacher's dense features.
+        params: The section `kd`.
+        laplacian: Weight of the Laplacian loss in the alpha losses of peers and auxiliary heads.
+        new_student: Makes a peer.
+        root: Folder that paths in `params` are relative to.
     """
     erkd = LayeredErkd if params.erkd.target == "layered" else Erkd
     matting_teacher = None if params.matting.teacher is None else root / params.matting.teacher

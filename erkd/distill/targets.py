@@ -1,4 +1,4 @@
-"""What a cache of CLIP's dense features says of a batch: of the crops as mixed, or layer by layer."""
+"""Distillation targets of a batch, read from the cache of CLIP's dense features: per crop, or per layer."""
 
 from collections.abc import Sequence
 
@@ -11,36 +11,36 @@ from erkd.features.cache import FeatureCache
 from erkd.io.files import InputError
 
 
-def mixed_target(cache: FeatureCache, batch: Batch, cells: int) -> Tensor:
-    """CLIP's features of the crops, B x C x cells x cells, as `cache` stores them.
+def crop_targets(cache: FeatureCache, batch: Batch, cells: int) -> Tensor:
+    """CLIP's features of the crops, B x C x cells x cells, in the cache's space.
 
-    Of a live composite they are mixed from its layers' features by what each contributes to a cell, so that
-    the teacher need not see the composite.
+    For live composites, which the teacher has not seen, they are the mean of the layers' features weighted by their
+    share of each cell.
     """
-    return _mix(cache, batch.crops, cells)
+    return _mixed(cache, batch.crops, cells)
 
 
 def layer_targets(cache: FeatureCache, batch: Batch, cells: int) -> tuple[Tensor, Tensor]:
-    """CLIP's features of the foreground (the mean of its layers by their shares) and of the background.
+    """CLIP's features of the foreground (0 where there is none) and of the background, each B x C x cells x cells.
 
-    Both B x C x cells x cells, as `cache` stores them; 0 where no foreground is. Raises InputError for stored
-    composites, whose layers are not known.
+    Two foregrounds are averaged by their shares of a cell. Raises InputError for stored composites, whose layers are
+    unknown.
     """
     if len(batch.crops) < 2:
         raise InputError(
             "kd.erkd.target layered: stored composites have no layers; set distill.compositing to live"
         )
-    foreground = _mix(cache, batch.crops[:-1], cells)
-    share = torch.stack([_shares(crops, cells) for crops in batch.crops[:-1]]).sum(0)
+    foreground = _mixed(cache, batch.crops[:-1], cells)
+    share = torch.stack([_share(crops, cells) for crops in batch.crops[:-1]]).sum(0)
     return foreground / share.clamp(min=1e-6), _sampled(cache, batch.crops[-1], cells)
 
 
 def both_levels(cache: FeatureCache) -> tuple[FeatureCache, FeatureCache]:
-    """The targets of the student's two deepest strides, finest first: a ViT has one level, which is then both."""
+    """The caches for the student's two deepest strides, finer first; twice the same if the teacher has one level."""
     return cache.shallow or cache, cache
 
 
-def _shares(crops: Crops, cells: int) -> Tensor:
+def _share(crops: Crops, cells: int) -> Tensor:
     return avg_pool2d(crops.share, crops.share.shape[-1] // cells)
 
 
@@ -48,5 +48,5 @@ def _sampled(cache: FeatureCache, crops: Crops, cells: int) -> Tensor:
     return cache.sample(crops.index, crops.theta, (cells, cells))
 
 
-def _mix(cache: FeatureCache, layers: Sequence[Crops], cells: int) -> Tensor:
-    return torch.stack([_shares(crops, cells) * _sampled(cache, crops, cells) for crops in layers]).sum(0)
+def _mixed(cache: FeatureCache, layers: Sequence[Crops], cells: int) -> Tensor:
+    return torch.stack([_share(crops, cells) * _sampled(cache, crops, cells) for crops in layers]).sum(0)

@@ -1,1 +1,1 @@
-"""The ablation, the release, and presets of settings."""
+"""The ablation, the release of pretrained students, and presets of settings."""

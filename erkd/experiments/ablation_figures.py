@@ -1,4 +1,4 @@
-"""The ablation in two figures: paired differences by method, and accuracy against size and time."""
+"""The ablation's figures: paired differences by method, and accuracy against size and time."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ DPI = 130
 
 
 def draw_differences(rows: Sequence[TrialRow], path: Path) -> None:
-    """Plain minus method in SAD with 95 % intervals, a panel for each set: equal steps, and equal seconds."""
+    """Plot SAD of plain training minus method, with 95 % intervals, at equal steps and seconds; a panel per set."""
     sets = {set: by_trial(rows, set) for set in dict.fromkeys(row.set for row in rows)}
     figure, panels = _panels(len(sets), 4.2)
     for panel, (set, trials) in zip(panels, sets.items(), strict=True):
@@ -39,9 +39,9 @@ def draw_differences(rows: Sequence[TrialRow], path: Path) -> None:
 def draw_trade_off(
     rows: Sequence[TrialRow], milliseconds: Mapping[str, float], baselines: Mapping[str, float], path: Path
 ) -> None:
-    """SAD on the test composites against parameters and milliseconds of nano, small and base.
+    """Plot test SAD against parameters and prediction time of nano, small and base.
 
-    `milliseconds` are one prediction's, by METHOD-VARIANT; `baselines` are lines.
+    `milliseconds` are a prediction's time by METHOD-VARIANT; `baselines` are SADs of classical methods, as lines.
     """
     trials, (figure, panels) = by_trial(rows, "test"), _panels(2, 4.2)
     sizes = [name for name in trials if name.split("-")[1] in SIZES and name.startswith("none-")]
@@ -74,7 +74,7 @@ def draw_trade_off(
 
 
 def _panels(count: int, height: float) -> tuple[Any, Sequence[Any]]:
-    from matplotlib.figure import Figure  # no pyplot: nothing of a screen
+    from matplotlib.figure import Figure  # pyplot would look for a display
 
     figure = Figure(figsize=(6 * count, height), layout="constrained")
     return figure, figure.subplots(1, count, squeeze=False)[0]

@@ -1,4 +1,4 @@
-"""The ablation in words: what came out, first, and tables of paired differences."""
+"""The ablation's report as Markdown: the findings in sentences, then tables of paired differences."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,41 +29,41 @@ Trials = Mapping[str, Seeds]
 
 
 def title(name: str) -> str:
-    """A trial in words, by METHOD-VARIANT."""
+    """Display name of a trial METHOD-VARIANT."""
     method, variant = name.split("-")
     words = METHODS.get(method, method)
     return words if variant == "full" else f"{words} ({PARTS.get(variant, variant)})"
 
 
 def distilled(trials: Trials) -> list[str]:
-    """The trials of the whole student taught by something."""
+    """The trials of the full student with distillation."""
     return [name for name in trials if name.endswith("-full") and name != PLAIN]
 
 
 def rivals(trials: Trials) -> list[str]:
-    """The trials of the whole student taught by another method than ERKD."""
+    """The trials of the full student with a method other than ERKD."""
     return [name for name in distilled(trials) if name != ERKD]
 
 
 def span(found: PairedDifference) -> str:
-    """A paired difference with its interval and on how many seeds it rests."""
+    """Format a paired difference with its interval and number of seeds."""
     if found.n < 2:
         return f"{signed(found.mean, 3)} (one seed)"
     return f"{signed(found.mean, 3)} ({signed(found.low, 3)} to {signed(found.high, 3)}; {found.n} seeds)"
 
 
 def variants(trials: Trials) -> list[str]:
-    """The trials taught by ERKD whose student lacks a part, or reads another dictionary."""
+    """The ERKD trials whose student lacks a module or has another dictionary."""
     return [name for part in PARTS if (name := f"erkd-{part}") in trials]
 
 
 def named(signs: Mapping[str, int], sign: int) -> str:
-    """The trials of one sign in words, or `none`."""
+    """The display names of trials with this sign, or `none`."""
     return ", ".join(title(name) for name, of in signs.items() if of == sign) or "none"
 
 
 def verdict(trials: Trials, set: str) -> str:
-    """Two sentences: whether ERKD and the other methods help on a set at equal steps, and how ERKD stands to all."""
+    """Two sentences on one set at equal steps: which methods beat plain training, and which ERKD beats."""
     found = paired_difference(trials[PLAIN], trials[ERKD])
     does = {1: "lowers SAD", 0: "makes no difference that can be told from 0", -1: "raises SAD"}[found.sign]
     plain, erkd = mean_of(trials[PLAIN], "sad"), mean_of(trials[ERKD], "sad")
@@ -85,13 +85,13 @@ def verdict(trials: Trials, set: str) -> str:
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Cells of text as a Markdown table, numbers to the right."""
+    """Format a Markdown table, all columns but the first right-aligned."""
     rule = ["---", *("---:" for _ in header[1:])]
     return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines))
 
 
 def methods_table(trials: Trials) -> str:
-    """Every method against plain training of as many steps, and of at least as many seconds."""
+    """Compare every method with plain training of equal steps, and of at least equal seconds."""
     plain, lines = trials[PLAIN], []
     for name in (PLAIN, *distilled(trials)):
         trial = trials[name]
@@ -119,7 +119,7 @@ def methods_table(trials: Trials) -> str:
 
 
 def against_table(trials: Trials, first: Sequence[str], second: str) -> str:
-    """SAD of each of `first`, and its paired difference to `second`: positive where `second` is better."""
+    """SAD of each trial in `first` and its paired difference to `second`, positive where `second` is better."""
     lines = [
         [
             title(name),
@@ -132,7 +132,7 @@ def against_table(trials: Trials, first: Sequence[str], second: str) -> str:
 
 
 def longer_table(trials: Trials) -> str:
-    """Plain training of more steps, and of larger students."""
+    """All trials without distillation: more steps, and larger students."""
     metrics, lines = {metric.key: metric.title for metric in OFFICIAL}, []
     for name, trial in trials.items():
         if not name.startswith("none-"):
@@ -147,7 +147,7 @@ def longer_table(trials: Trials) -> str:
 
 
 def report(rows: Sequence[TrialRow], baselines: Mapping[str, float]) -> str:
-    """table.md: first what came out, then the tables of every set; `baselines` are SADs on the test composites."""
+    """The content of table.md; `baselines` are SADs of classical methods on the test composites."""
     sets = {set: by_trial(rows, set) for set in dict.fromkeys(row.set for row in rows)}
     parts = [" ".join(verdict(trials, set) for set, trials in sets.items()), "# Ablation of distillation"]
     parts.append(

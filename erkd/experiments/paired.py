@@ -1,4 +1,4 @@
-"""Paired differences between trials of one seed: with 95 % t-intervals over seeds."""
+"""Paired differences between trials of equal seeds, with 95 % t-intervals over seeds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,13 @@ import numpy as np
 from erkd.experiments.trials import TrialRow
 
 CONFIDENCE = 0.95
-LOAD = 0.05  # by so much what else a machine does moves a mean of processor seconds
-Seeds = Mapping[int, TrialRow]  # one trial's rows of one set, by seed
+LOAD = 0.05  # relative error of processor seconds, from other load on the machine
+Seeds = Mapping[int, TrialRow]  # a trial's rows of one set, by seed
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """SAD of one trial minus that of another with the same seed: mean over `n` seeds and Student's interval."""
+    """SAD of one trial minus that of another of equal seed: mean over `n` seeds and Student's t-interval."""
 
     mean: float
     low: float
@@ -24,12 +24,12 @@ class PairedDifference:
 
     @property
     def sign(self) -> int:
-        """1 where the interval lies above 0, so that the second trial is better; -1 below; 0 where 0 is in it."""
+        """1 if the interval lies above 0 (the second trial is better), -1 if below, 0 if it contains 0."""
         return int(self.low > 0) - int(self.high < 0)
 
 
 def by_trial(rows: Sequence[TrialRow], set: str) -> dict[str, dict[int, TrialRow]]:
-    """The rows of one set by METHOD-VARIANT and seed, in the order of `rows`."""
+    """Group the rows of one set by METHOD-VARIANT and seed, in the order of `rows`."""
     trials: dict[str, dict[int, TrialRow]] = {}
     for row in rows:
         if row.set == set:
@@ -38,10 +38,9 @@ def by_trial(rows: Sequence[TrialRow], set: str) -> dict[str, dict[int, TrialRow
 
 
 def paired_difference(first: Seeds, second: Seeds) -> PairedDifference:
-    """`first` minus `second` over the seeds that both have.
+    """SAD of `first` minus `second` over common seeds: mean +- t s / sqrt(n), t with n - 1 degrees of freedom.
 
-    mean +- t s / sqrt(n), with Student's t for n - 1 degrees of freedom; infinite below two seeds. Raises
-    ValueError where they share no seed.
+    The interval is infinite for one seed. Raises ValueError without a common seed.
     """
     from scipy.stats import t
 
@@ -57,12 +56,12 @@ def paired_difference(first: Seeds, second: Seeds) -> PairedDifference:
 
 
 def mean_of(trial: Seeds, column: str) -> float:
-    """The mean of a column over seeds."""
+    """Mean of a column over seeds."""
     return float(np.mean([getattr(row, column) for row in trial.values()]))
 
 
 def as_long(trials: Mapping[str, Seeds], method: Seeds) -> str | None:
-    """The shortest plain training of the same student that took as many seconds as `method`, less `LOAD`."""
+    """The shortest plain training of the same student with at least (1 - `LOAD`) of `method`'s seconds, if any."""
     seconds = {
         name: mean_of(trials[name], "seconds")
         for name in ("none-full", "none-longer", "none-longest")

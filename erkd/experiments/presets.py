@@ -1,4 +1,4 @@
-"""Presets: files of a few settings that are taken over into params.yaml, whose comments stay."""
+"""Presets: YAML files of settings that are merged into params.yaml, whose comments are kept."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,10 @@ from erkd.io.files import InputError, atomic
 
 
 def apply_preset(root: Path, name: str, data: Path, backgrounds: Path) -> Path:
-    """Write the settings of presets/`name`.yaml, and both folders as absolute paths, into params.yaml.
+    """Merge presets/`name`.yaml into params.yaml below `root`, set both data folders, and return its path.
 
-    Absolute, since DVC's temporary and queued experiments run elsewhere. Returns the path of params.yaml.
-    Raises InputError for an unknown preset, a missing folder, and a setting that params.yaml does not have.
+    The folders `data` and `backgrounds` are written as absolute paths, since DVC runs queued experiments elsewhere.
+    Raises InputError for an unknown preset, a missing folder, and an unknown setting.
     """
     presets = sorted(file.stem for file in (root / "presets").glob("*.yaml"))
     if name not in presets:
@@ -34,9 +34,9 @@ def apply_preset(root: Path, name: str, data: Path, backgrounds: Path) -> Path:
 
 
 def change_settings(settings: Any, changes: dict[str, Any], where: str) -> None:
-    """Put nested `changes` into `settings`, in place; an empty mapping takes the place of what was there.
+    """Merge nested `changes` into `settings` in place; an empty mapping replaces the old value.
 
-    Raises InputError for a setting that there is not; `where` says where the changes stand.
+    Raises InputError for an unknown setting; `where` names the source of the changes.
     """
     for key, value in changes.items():
         if key not in settings:

@@ -1,4 +1,4 @@
-"""The students that ship: from a finished training to a folder of weights with its card, and back to its losses."""
+"""The release: publish a trained student with its card, and check it by replaying the start of its training."""
 
 import csv
 import platform
@@ -35,14 +35,14 @@ FAILURES = (
     "Objects that a trimap leaves unknown as a whole: without known foreground near by, alpha is a guess.",
     "Photographs far larger than 1 megapixel with unknown bands of hundreds of pixels: reduce them first.",
 )
-CONTROL = "-plain"  # ends the names of trials that are trained without distillation; they do not ship
-START = "-start"  # and of those that the training of one that ships goes on from
-LOGGED = ("step", "loss", "validation_sad", "validation_mse")
+CONTROL = "-plain"  # suffix of trials without distillation, which do not ship
+START = "-start"  # suffix of trials that others are fine-tuned from
+LOGGED = ("step", "loss", "validation_sad", "validation_mse")  # published columns of the history
 REPLAYED = 50  # steps whose losses are compared
 
 
 def publish_folder(root: Path, name: str) -> Path:
-    """Where a trial's student is published: in the package, or below `root` if it does not ship."""
+    """The folder where a trial's student is published: in the package, or below `root` if it does not ship."""
     if name.endswith(CONTROL):
         return root / "controls" / name
     return root / "starts" / name if name.endswith(START) else WEIGHTS / name
@@ -50,7 +50,7 @@ def publish_folder(root: Path, name: str) -> Path:
 
 @contextmanager
 def hours_added(path: Path) -> Iterator[None]:
-    """Add the hours that the block takes to those in `path`, however it ends short of a kill."""
+    """Add the hours that the block takes to those in the JSON file `path`, also when it raises."""
     before, start = read_json(path) if path.is_file() else 0.0, time.monotonic()
     try:
         yield
@@ -59,9 +59,14 @@ def hours_added(path: Path) -> Iterator[None]:
 
 
 def publish(project: Path, params: Params, folder: Path, hours: float) -> None:
-    """Copy a student, trained in so many `hours`, into `folder`: student.safetensors, student.json, student.onnx
-    (weights stored as float16), onnx.json, history.csv and card.json. Needs what `train_student` left under
-    `project`, its library, and to run on the machine that trained."""
+    """Publish a trained student: its weights, ONNX file (float16 weights), their records, history.csv and card.json.
+
+    Args:
+        project: Folder that `train_student` wrote to, with its library.
+        params: Its parameters.
+        folder: Where to publish.
+        hours: Duration of the training; the card also names the present machine as its hardware.
+    """
     source, library = project / "models/student", project / "data/library/library.csv"
     folder.mkdir(parents=True, exist_ok=True)
     for path in (source / "student.safetensors", source / "student.json"):
@@ -95,20 +100,20 @@ def publish(project: Path, params: Params, folder: Path, hours: float) -> None:
 
 
 def log_training(history: Path, log: Path) -> None:
-    """Write the history's columns of `LOGGED`; all of them would be several times the bytes."""
+    """Copy the columns `LOGGED` of a history."""
     with history.open(encoding="utf-8", newline="") as stream:
         lines = [*csv.DictReader(stream)]
     write_history([{name: float(line[name]) for name in LOGGED if line.get(name)} for line in lines], log)
 
 
 class _Replayed(Exception):
-    """Enough steps were compared."""
+    """Ends a replay after `REPLAYED` steps."""
 
 
 def replay(project: Path, params: Params, history: Path) -> float:
-    """Train the first steps anew and return the largest relative difference of their losses from `history`.
+    """Repeat the first `REPLAYED` training steps and return the largest relative difference of losses from `history`.
 
-    Zero on the same kind of machine with as many threads; the history keeps six digits.
+    It is zero on the same kind of machine with as many threads, at the history's six digits.
     """
     with history.open(encoding="utf-8", newline="") as stream:
         expected = [float(line["loss"]) for line in csv.DictReader(stream)]
@@ -129,10 +134,10 @@ def replay(project: Path, params: Params, history: Path) -> float:
 
 @dataclass(frozen=True)
 class ReleaseRow:
-    """What a method scores on a set: means over the unknown region; SAD, Grad, Conn in thousands.
+    """Scores of a method on a set, over unknown regions; SAD, Grad and Conn in thousands.
 
-    `ratio` is the geometric mean over images of its SAD over the best classical method's on the image, `worst` the
-    largest; `seconds` the median per image, processor time; `parameters` 0 for classical methods.
+    `ratio` is the geometric mean over images of its SAD divided by the best classical method's, `worst` the largest;
+    `seconds` is the median processor time per image; `parameters` is 0 for classical methods.
     """
 
     set: str

@@ -1,8 +1,7 @@
-"""Trials of the ablation and of the release: trainings that differ in a few settings, on shared data.
+"""Trials of the ablation and the release: trainings that differ in a few settings, on shared data.
 
-A trial's folder, `trials/NAME-SEED` below theirs, is a project of its own: params.yaml, a link to the shared data,
-and what its training writes. So every stage runs on it by `--root`. The ablation's trials are called METHOD-VARIANT
-and paired by seed; the release's are called after their sizes.
+A trial's folder `trials/NAME-SEED` is a project of its own (params.yaml, a link to the shared data, outputs), so that
+every stage runs on it by `--root`. The ablation's trials are named METHOD-VARIANT, the release's after their sizes.
 """
 
 import os
@@ -28,10 +27,10 @@ SHARED = "data"
 
 @dataclass(frozen=True)
 class TrialRow:
-    """What a trial's student scores on one set: means over the unknown region, SAD in thousands of pixels.
+    """Scores of a trial's student on one set, over unknown regions; SAD in thousands of pixels.
 
-    `params` counts the student's parameters; `seconds` are the training's, of all its processes' processor time
-    (on a GPU the time that passed), so that what else the machine does counts little.
+    `params` is the student's number of parameters; `seconds` the training's processor time over all processes (on a
+    GPU, wall-clock time).
     """
 
     method: str
@@ -48,7 +47,7 @@ class TrialRow:
 
 
 def read_trials(root: Path) -> Any:
-    """What `trials.yaml` in `root` says: `trials` by name, and of the ablation's `seeds` and `names` to compare."""
+    """Read `trials.yaml` in `root`: `trials` by name and, in the ablation, `seeds` and `names` to compare."""
     path = root / "trials.yaml"
     try:
         return YAML(typ="safe", pure=True).load(path)
@@ -60,7 +59,7 @@ def read_trials(root: Path) -> Any:
 
 @dataclass(frozen=True)
 class Trial:
-    """A name and a seed, below the folder `root` of the ablation or the release."""
+    """A trial, by name and seed, below the folder `root` of the ablation or the release."""
 
     root: Path
     name: str
@@ -68,25 +67,22 @@ class Trial:
 
     @property
     def folder(self) -> Path:
-        """The project that the trial is."""
+        """Its project folder."""
         return self.root / "trials" / f"{self.name}-{self.seed}"
 
     @property
     def student(self) -> Path:
-        """What it trains."""
+        """The folder of its trained student."""
         return self.folder / "models/student"
 
     @property
     def scores(self) -> Path:
-        """Its table, a row for each set; all trials' lie in one folder."""
+        """Its table of scores, one row per set."""
         return self.root / "scores" / f"{self.name}-{self.seed}.csv"
 
 
 def prepare_trial(root: Path, name: str, seed: int) -> Trial:
-    """Write params.yaml of a trial and link the shared data.
-
-    Raises InputError for a trial that trials.yaml does not have, or a setting that params.yaml does not have.
-    """
+    """Write a trial's params.yaml and link the shared data. Raises InputError for an unknown trial or setting."""
     changes, trial = read_trials(root)["trials"], Trial(root, name, seed)
     if name not in changes:
         raise InputError(f"{root / 'trials.yaml'}: no trial {name!r}; there are {', '.join(changes)}")
@@ -106,7 +102,10 @@ def prepare_trial(root: Path, name: str, seed: int) -> Trial:
 def score_trial(
     trial: Trial, set: str, samples: Sequence[Sample], params: Params, seconds: float
 ) -> TrialRow:
-    """Predict a set and score it; what a prediction costs is left where the stage evaluate leaves it."""
+    """Predict and score a set, and write the predictions' costs as the stage evaluate does.
+
+    `seconds` is the duration of the training.
+    """
     predictions = trial.folder / "predictions" / set
     costs = predict_samples(Matter.load(trial.student, params.device), samples, predictions)
     write_costs({STUDENT: typical(costs)}, trial.folder / "reports", "evaluate", set)
@@ -120,15 +119,15 @@ def score_trial(
 
 
 def processor_seconds() -> float:
-    """Processor time of this process and of those children that have ended."""
+    """Processor time of this process and its finished children."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
 
 def list_rows(root: Path) -> list[TrialRow]:
-    """The rows of every trial that trials.yaml names and that has been run, in its order, seeds inside.
+    """The rows of all finished trials that trials.yaml names, in its order, then by seed.
 
-    Raises InputError where there is none of plain training or none of ERKD.
+    Raises InputError when plain training or ERKD is missing.
     """
     listed = read_trials(root)
     trials = [Trial(root, name, seed) for name in listed["names"] for seed in listed["seeds"]]
@@ -142,9 +141,9 @@ def list_rows(root: Path) -> list[TrialRow]:
 
 
 def prediction_milliseconds(root: Path) -> dict[str, float]:
-    """The median over seeds of what a prediction costs on the test set, by METHOD-VARIANT.
+    """Median over seeds of a prediction's milliseconds on the test set, by METHOD-VARIANT.
 
-    Empty where the trials came from a cache: costs are measured here or not at all.
+    Trials restored from a cache have no measured costs and are left out.
     """
     listed, found = read_trials(root), {}
     for name in listed["names"]:

@@ -1,4 +1,4 @@
-"""What the ONNX exporter writes, made fit: free sizes by name, no paths, graphs that can be put into one."""
+"""Trace modules to ONNX graphs with named dynamic axes and without source paths; prefix names for merging."""
 
 import copy
 import logging
@@ -10,13 +10,21 @@ from torch import Tensor, nn
 
 
 def trace(model: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, opset: int) -> Any:
-    """A model as ONNX, batch and sizes free, without the paths and stack traces that the exporter notes."""
+    """Export `model(*inputs)` to an ONNX model with dynamic batch, height and width, without source paths.
+
+    Args:
+        model: Module of one output.
+        inputs: Example inputs, each B x C x H x W.
+        names: Names of the inputs.
+        output: Name of the output.
+        opset: ONNX opset.
+    """
     model = copy.deepcopy(model).eval().cpu()
-    # that sizes are multiples of 32 is left unsaid, since solving for it takes minutes
+    # divisibility by 32 is not declared: solving for it takes minutes
     free = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter's own making
+        warnings.simplefilter("ignore")  # the exporter's own
         graph = torch.export.export(model, inputs, dynamic_shapes=(free,) * len(inputs), strict=False)
         program = torch.onnx.export(
             graph,
@@ -34,7 +42,7 @@ def trace(model: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output
 
 
 def _forget_source(message: Any) -> None:
-    """Clear what the exporter notes about the source, everywhere in the file."""
+    """Clear doc strings and metadata, which hold source paths, in all nested messages."""
     for field, value in list(message.ListFields()):
         if field.name in ("doc_string", "metadata_props"):
             message.ClearField(field.name)
@@ -44,19 +52,19 @@ def _forget_source(message: Any) -> None:
 
 
 def name_sizes(graph: Any) -> None:
-    """Call the free sizes batch, height and width, and leave out the sizes of what lies between."""
+    """Name dynamic axes batch, height and width, and drop the shapes of intermediate values."""
     del graph.value_info[:]
     for value in [*graph.input, *graph.output]:
         sizes = value.type.tensor_type.shape.dim
         for index, name in enumerate(("batch", "channels", "height", "width")):
-            if value.name == "prior":  # its default has one element
+            if value.name == "prior":  # its default is 1 x 1 x 1 x 1
                 sizes[index].dim_param = f"layers_{name}"
             elif index != 1:
                 sizes[index].dim_param = name
 
 
 def rename(graph: Any, prefix: str, kept: tuple[str, ...]) -> None:
-    """Put `prefix` before every name of a graph and of the graphs inside it, but those that are `kept`."""
+    """Prefix all names in a graph and its subgraphs except those in `kept`."""
 
     def new(name: str) -> str:
         return prefix + name if name and name not in kept else name

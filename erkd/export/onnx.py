@@ -1,4 +1,4 @@
-"""A student as ONNX: one file, the same bytes wherever it is made, checked against PyTorch."""
+"""Export a student to a single, byte-reproducible ONNX file, and check it against PyTorch."""
 
 import base64
 import copy
@@ -19,12 +19,12 @@ from erkd.students import MARGIN, MULTIPLE, PRIOR_STRIDE, PROPAGATION
 from erkd.students.prior.propagation import propagate
 from erkd.students.student import margin
 
-SMALL_WEIGHT = 64  # numbers; fewer are not worth a cast
-CHECKED = ((1, 96, 128), (3, 224, 160))  # batch, height, width; none is what is traced
+SMALL_WEIGHT = 64  # weights of fewer elements stay float32
+CHECKED = ((1, 96, 128), (3, 224, 160))  # batch, height, width of the check; not those traced
 
 
 class AlphaOnly(nn.Module):
-    """A student as a function of tensors with one result."""
+    """A student that returns alpha only, for tracing."""
 
     def __init__(self, student: nn.Module) -> None:
         super().__init__()
@@ -34,18 +34,17 @@ class AlphaOnly(nn.Module):
         self.prior_stride: int = config.prior_stride
 
     def forward(self, image: Tensor, trimap: Tensor, prior: Tensor) -> Tensor:
-        """Alpha B x 1 x H x W of B x 3 x H x W, B x 1 x H x W and B x 12 x H/s x W/s, s the `prior_stride`."""
+        """`Student.forward`'s alpha, B x 1 x H x W."""
         alpha: Tensor = self.student(image, trimap, prior).alpha
         return alpha
 
 
 def export_onnx(model: AlphaOnly, path: Path, opset: int) -> None:
-    """Write `model(image, trimap, prior) -> alpha` as one ONNX file.
+    """Write `model` as one ONNX file at `path`; the same weights give the same bytes.
 
-    Inputs `image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5 and 1, and `prior` B x 12 x H/s x
-    W/s, which may be left out: only a tile of a larger image needs those of the whole. Output `alpha` B x 1
-    x H x W. All are float32; B, H and W are free, H and W multiples of 32. What makes a whole image's prior
-    lies in the file's metadata. The same weights give the same bytes in any folder.
+    Inputs, all float32: `image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5, 1, and optionally `prior`
+    B x 12 x H/s x W/s (tiles need the whole image's); H and W are multiples of 32. Output `alpha` B x 1 x H x W in
+    [0, 1]. The metadata hold `spread` as ONNX, which computes a whole image's prior.
     """
     import onnx
 
@@ -67,10 +66,7 @@ def export_onnx(model: AlphaOnly, path: Path, opset: int) -> None:
 
 
 def halve(path: Path, small: Path) -> None:
-    """Write the ONNX file `path` to `small` with its weights as float16, cast to float32 as it is loaded.
-
-    Half the bytes; sums stay float32, so any processor runs it, as fast.
-    """
+    """Copy the ONNX file `path` to `small` with weights stored as float16; computation stays in float32."""
     import onnx
 
     network = onnx.load(path)
@@ -93,15 +89,15 @@ def halve(path: Path, small: Path) -> None:
 
 
 def largest_difference(model: AlphaOnly, path: Path) -> float:
-    """The largest absolute difference of alpha between PyTorch and ONNX Runtime, on smooth noise of two sizes.
+    """Largest absolute difference of alpha between PyTorch and ONNX Runtime, on smooth noise of two sizes.
 
-    Smooth, as photographs are: on noise of single pixels conjugate gradients make much of rounding.
+    On white noise, unlike photographs, conjugate gradients amplify rounding errors.
     """
     import onnxruntime
 
     model = copy.deepcopy(model).eval().cpu()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # it warns of every input that has a default
+    options.log_severity_level = 3  # no warnings about inputs with defaults
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     differences = []
     for seed, (batch, height, width) in enumerate(CHECKED):
@@ -123,10 +119,10 @@ def largest_difference(model: AlphaOnly, path: Path) -> float:
 
 
 def export_student(student: nn.Module, folder: Path, params: ExportParams, student_sha256: str) -> float:
-    """Write `student.onnx`, `student.fp16.onnx` (half the bytes) and `onnx.json` (what they take, how near they
-    are to PyTorch, hashes) to `folder`.
+    """Write `student.onnx`, `student.fp16.onnx` and `onnx.json` (interface, differences, hashes) to `folder`.
 
-    Returns the largest difference from PyTorch; raises InputError when that is above `params.tolerance`.
+    `student_sha256` identifies the weights. Returns the largest difference from PyTorch; raises InputError when that
+    exceeds `params.tolerance`.
     """
     path = folder / "student.onnx"
     model = AlphaOnly(student)
@@ -158,7 +154,7 @@ def export_student(student: nn.Module, folder: Path, params: ExportParams, stude
 
 
 def round_up(value: float) -> float:
-    """The next number with one significant digit that is not below `value`."""
+    """Round up to one significant digit."""
     if value == 0:
         return 0.0
     unit = 10.0 ** math.floor(math.log10(value))

@@ -1,4 +1,4 @@
-"""Propagation as ONNX: a file of its own for the prior of a whole image, and a branch of a student's graph."""
+"""The prior's propagation as ONNX: a model of its own, and a branch in a student's graph."""
 
 from functools import cache
 from pathlib import Path
@@ -16,11 +16,11 @@ from erkd.students.prior.propagation import pool_known, spread, steps_of
 HERE = Path(__file__).parent
 STUDENTS = HERE.parent / "students"
 TRACED_FROM = ("__init__.py", "prior/closed_form.py", "prior/propagation.py", "prior/shared_sampling.py")
-RECORD = HERE / "propagation.json"  # what the stored files were traced from
+RECORD = HERE / "propagation.json"  # hashes of the source that the stored files were traced from
 
 
 class PoolKnown(nn.Module):
-    """`propagation.pool_known` as the exporter wants a function."""
+    """`propagation.pool_known` as a module, for the exporter."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class PoolKnown(nn.Module):
 
 
 class Spread(nn.Module):
-    """`propagation.spread` as the exporter wants a function."""
+    """`propagation.spread` as a module, for the exporter."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -44,15 +44,14 @@ class Spread(nn.Module):
 
 
 def traced(stride: int) -> Path:
-    """Where propagation at this stride lies as ONNX."""
+    """Path of the stored ONNX file for this stride."""
     return HERE / f"propagation-{stride}.onnx"
 
 
 def propagation_file(stride: int, opset: int) -> bytes:
-    """`spread` as an ONNX file: `pooled` B x 11 x h x w -> `prior` B x 12 x h x w.
+    """`spread` as the content of an ONNX file: `pooled` B x 11 x h x w -> `prior` B x 12 x h x w.
 
-    It has no weights, and tracing it takes a minute: the file that `store_propagation` wrote is taken unless the
-    source has changed since.
+    Tracing takes a minute, so the file that `store_propagation` wrote is used unless the source has changed.
     """
     if RECORD.is_file() and read_json(RECORD) == made_of(opset):
         return traced(stride).read_bytes()
@@ -67,7 +66,7 @@ def _trace_propagation(stride: int, opset: int) -> bytes:
 
 
 def made_of(opset: int) -> dict[str, str]:
-    """What a traced propagation depends on."""
+    """Hashes of the source and the opset that a traced propagation depends on."""
     hashes = {name: sha256(STUDENTS / name) for name in TRACED_FROM}
     return {**hashes, "opset": str(opset)}
 
@@ -81,7 +80,10 @@ def store_propagation(opset: int) -> None:
 
 
 def default_prior(network: Any, propagation: bytes, stride: int, opset: int) -> None:
-    """Let `network` make the prior from the image where none is given (one NaN, the default, stands for it)."""
+    """Make the input `prior` of `network` optional: an If node computes it when the default, a single NaN, is given.
+
+    `propagation` is `propagation_file`'s content; `stride` and `opset` are those of the student.
+    """
     import onnx
 
     inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5))

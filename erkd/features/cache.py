@@ -1,14 +1,12 @@
-"""The feature cache: dense teacher features, computed once per image and read for almost nothing.
+"""The feature cache: dense teacher features on disk, written by `precompute.py` and memory-mapped for training.
 
-A cache is images and an index. One folder holds, for each kind of image, `KIND.npy` (N x D x Gh x Gw, float16,
-memory-mapped) and `KIND.csv` (row, id); and for all of them `text.npy` (K x D, float32: unit-length embeddings
-of the prompts) and `features.json`, written last: which teacher, which images, and the hashes that a reader
-checks. The kinds are `composites`, as they are stored, and `layers`: each foreground on a neutral ground, and
-each background. `KIND-shallow.npy` is a second level on a grid twice as fine, where the teacher has one.
+For each kind of image the folder holds `KIND.npy` (N x D x Gh x Gw, float16), its index `KIND.csv` (row, id) and,
+with a second level, `KIND-shallow.npy` on a grid twice as fine. `text.npy` (K x D, float32) holds the unit-length
+prompt embeddings. `features.json`, written last, identifies teacher and images and has the hashes that readers
+check. Kinds are `composites`, as stored, and `layers`: each foreground on a neutral ground, and each background.
 
-With `features.pca` a file holds fewer channels: centred cells in the basis of `NAME.basis.npy`. The student stays
-in the joint space and is projected by the same basis (`erkd/features/space.py`).
-`erkd/features/precompute.py` writes the folder.
+With `features.pca` the arrays hold unit-length, mean-centred features projected by `NAME.basis.npy`; student features
+stay in the joint image-text space and are projected by the same basis (`space.py`).
 """
 
 import hashlib
@@ -36,7 +34,7 @@ MEND = "run `dvc repro features`"
 
 
 class Maps(Protocol):
-    """Features by row: a memory map, or a teacher that is run for them."""
+    """Feature maps by row: a memory map, or a teacher run on demand."""
 
     def __getitem__(self, rows: NDArray[Any], /) -> NDArray[np.float16]:
         """The maps of `rows`, B x C x Gh x Gw."""
@@ -44,12 +42,17 @@ class Maps(Protocol):
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """An open cache. `features` N x C x Gh x Gw (float16), `sample_ids` N, `text` K x D, `mean` D.
+    """An open cache.
 
-    `mean` is that of all cells after each was scaled to unit length: what centring takes off. Without `basis`
-    features are the teacher's D channels, in the joint image-text space and not normalised. With `basis`
-    (C x D, orthonormal rows) they are unit-length cells less `mean`, projected. `shallow` is the second level;
-    its channels are the tower's own. Of layers, `sample_ids` are the `layer_id`s.
+    Attributes:
+        features: N x C x Gh x Gw, float16: without `basis` the teacher's D channels in the joint image-text space,
+            not normalised; with it, unit-length, mean-centred and projected to C channels.
+        sample_ids: The images' ids by row (`layer_id`s for layers).
+        prompts: The K prompts.
+        text: Their unit-length embeddings, K x D.
+        mean: Mean of all unit-length cells, D.
+        basis: Orthonormal rows, C x D, or None.
+        shallow: The second level, in the image tower's own channels, or None.
     """
 
     features: Maps
@@ -62,15 +65,14 @@ class FeatureCache:
 
     @cached_property
     def rows(self) -> dict[str, int]:
-        """Which row an image's features are in, by its id."""
+        """The row of each image, by id."""
         return {name: row for row, name in enumerate(self.sample_ids)}
 
     def sample(self, indices: Tensor, theta: Tensor, size: Sequence[int]) -> Tensor:
-        """Targets for crops: B x C x h x w, float32, on `theta`'s device.
+        """Sample features of crops bilinearly, borders replicated: B x C x h x w, float32, on `theta`'s device.
 
-        `indices` B are rows of the cache; `theta` B x 2 x 3 maps a crop's normalised coordinates to the whole
-        image's (as `affine_grid` reads it, align_corners=False); `size` is (h, w). Beyond the image its
-        border repeats.
+        `indices` B are rows of the cache, `theta` B x 2 x 3 maps crop to image coordinates (`affine_grid`'s, with
+        align_corners=False), and `size` is (h, w).
         """
         stored = torch.from_numpy(self.features[indices.cpu().numpy()]).to(theta.device, torch.float32)
         grid = F.affine_grid(theta.float(), [len(stored), stored.shape[1], *size], align_corners=False)
@@ -84,11 +86,16 @@ def open_features(
     teacher: dict[str, Any] | None = None,
     images: str | None = None,
 ) -> FeatureCache:
-    """Open the cache of one kind for reading; `features` stays on disk and is mapped into memory.
+    """Open the cache of one kind, memory-mapped, after checking files, hashes and shapes.
 
-    Checks that every file is there, has the stored hash and the stored shape, and, where given, that the
-    cache was made by the teacher of this identity from the images of this digest (`images_digest`). Raises
-    InputError that names the file and what is wrong with it.
+    Args:
+        folder: The cache's folder.
+        kind: Kind of images.
+        teacher: Identity that the cache must be made by, if given.
+        images: `images_digest` of the images that it must be made from, if given.
+
+    Raises:
+        InputError: Names the file and what is wrong with it.
     """
     identity = read_record(folder / IDENTITY, MEND)
     try:
@@ -126,7 +133,7 @@ def open_features(
     lines = index.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
     names = [line.partition(",")[2] for line in lines]
     text, cache = _loaded(folder / TEXT, np.float32, (len(prompts), None)), None
-    for name, shape in reversed(shapes.items()):  # the shallow level first: the deep one holds it
+    for name, shape in reversed(shapes.items()):  # the shallow level first, as the deep one refers to it
         features = _mapped(folder / f"{name}.npy", np.float16, shape)
         if len(names) != shape[0]:
             raise InputError(f"{index}: {len(names)} rows; expected {shape[0]}; {MEND}")
@@ -144,23 +151,23 @@ def open_features(
 
 
 def level_names(kind: Kind, levels: int) -> list[str]:
-    """The names of a kind's levels, the teacher's patches first."""
+    """File stems of a kind's levels, the deepest first."""
     return [kind, f"{kind}-shallow"][:levels]
 
 
 def array_names(levels: dict[str, Any]) -> list[str]:
-    """The array files of levels, by what `features.json` says of each."""
+    """The array files of `levels`, an entry of `features.json`."""
     bases = [f"{name}.basis.npy" for name, level in levels.items() if level["basis"]]
     return [*(f"{name}.npy" for name in levels), *bases]
 
 
 def row_id(row: CompositeRow | LayerRow) -> str:
-    """The id that a cache's index knows an image by."""
+    """The image's id in a cache's index."""
     return row.sample_id if isinstance(row, CompositeRow) else row.layer_id
 
 
 def images_digest(table: Path, rows: Sequence[CompositeRow] | Sequence[LayerRow]) -> str:
-    """A fingerprint of the rows and of their image files' sizes: cheap, and different when any was remade."""
+    """SHA-256 over the rows and the sizes of their image files: cheap, and changes when any is remade."""
     digest = hashlib.sha256()
     for row in rows:
         path = resolve(table, row.image)
@@ -170,10 +177,10 @@ def images_digest(table: Path, rows: Sequence[CompositeRow] | Sequence[LayerRow]
 
 
 def _mapped(path: Path, dtype: type, shape: tuple[int | None, ...]) -> NDArray[Any]:
-    """A NumPy file of this type and shape (None is any length), mapped: an absurd header allocates nothing."""
+    """Memory-map a NumPy file and check its type and shape (None: any length)."""
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # of many classes; objects, which would be pickled, are refused too
+    except Exception as error:  # of many classes; refuses pickled objects, too
         raise InputError(f"{path}: not a NumPy array ({str(error).splitlines()[0][:100]}); {MEND}") from None
     same = len(array.shape) == len(shape) and all(
         expected in (None, found) for found, expected in zip(array.shape, shape, strict=True)

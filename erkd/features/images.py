@@ -1,4 +1,4 @@
-"""The images that a teacher is run over once: composites as they are stored, and layers on a neutral ground."""
+"""The images that a teacher's features are computed of: stored composites, and layers on a neutral ground."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class TeacherImages:
-    """The images of one kind of cache: rows of a table, in the cache's order."""
+    """The images of one kind, as rows of `table` in the cache's order."""
 
     table: Path
     rows: Sequence[CompositeRow] | Sequence[LayerRow]
 
     def load(self, number: int, ground: tuple[float, ...]) -> Array:
-        """Image `number`, H x W x 3 in [0, 1]; a foreground layer lies on the colour `ground`."""
+        """Load image `number`, H x W x 3 in [0, 1]; foregrounds are composited on the colour `ground`."""
         row = self.rows[number]
         image = load_image(resolve(self.table, row.image))
         if isinstance(row, CompositeRow) or not row.alpha:
@@ -35,17 +35,17 @@ class TeacherImages:
 
     @property
     def ids(self) -> list[str]:
-        """Every image's id."""
+        """The images' ids by row."""
         return [row_id(row) for row in self.rows]
 
     @property
     def digest(self) -> str:
-        """What tells these images from others."""
+        """Their `images_digest`."""
         return images_digest(self.table, self.rows)
 
 
 def read_teacher_images(data: Path, kinds: Sequence[Kind]) -> dict[Kind, TeacherImages]:
-    """The training images of each of `kinds` below the project's folder `data`."""
+    """The training images of each of `kinds`, from the tables below the folder `data`."""
     composites, layers = data / "composites/manifest.csv", data / "library/library.csv"
     return {
         kind: TeacherImages(composites, read_table(composites, CompositeRow, "train"))
@@ -76,6 +76,10 @@ def prepared_batches(
     ground: tuple[float, ...],
     numbers: Sequence[Sequence[int]],
 ) -> Iterator[Tensor]:
-    """The images of each group of `numbers`, prepared and stacked, read ahead by worker processes."""
+    """Iterate over batches B x 3 x S x S, loaded and prepared by worker processes.
+
+    `numbers` holds the image numbers of each batch, `prepare` is the teacher's preprocessing, and `ground` the colour
+    behind foregrounds.
+    """
     workers = WORKERS if len(numbers) > 1 else 0
     return iter(DataLoader(_Batches(images, prepare, ground, numbers), batch_size=None, num_workers=workers))

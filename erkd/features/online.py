@@ -1,4 +1,4 @@
-"""The control of the cache: the same targets from a teacher that runs in every training step."""
+"""The control for the cache: the same targets from a teacher that runs in every training step."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from erkd.teachers.teacher import Teacher, load_teacher
 
 @dataclass(frozen=True)
 class OnlineMaps:
-    """Stands where a cache's memory map stands; `maps[rows]` runs the teacher on these whole images."""
+    """In place of a cache's memory map: indexing by rows runs the teacher on these whole images."""
 
     teacher: Teacher
     images: TeacherImages
@@ -24,7 +24,7 @@ class OnlineMaps:
     device: str
 
     def __getitem__(self, rows: NDArray[Any]) -> NDArray[np.float16]:
-        """What a cache of these images stores: B x C x Gh x Gw."""
+        """Compute the features of `rows` as the cache stores them, B x C x Gh x Gw."""
         images = [self.teacher.prepare(self.images.load(int(row), self.teacher.ground)) for row in rows]
         patches = self.teacher.patches(torch.stack(images).to(self.device)).float().cpu()
         if self.space.basis is not None:
@@ -33,9 +33,9 @@ class OnlineMaps:
 
 
 def online_features(cache: FeatureCache, folder: Path, images: TeacherImages, device: str) -> FeatureCache:
-    """`cache` with its patches computed by the teacher in `folder` whenever they are asked for.
+    """Return `cache` with features computed on demand by the teacher in `folder`, on `device`.
 
-    Mean, basis, texts and the shallow level stay the cache's own.
+    `images` are the cached ones. Mean, basis, text and the shallow level stay the cache's.
     """
     maps = OnlineMaps(load_teacher(folder, device), images, CentredSpace(cache), device)
     return replace(cache, features=maps)

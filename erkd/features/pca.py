@@ -1,8 +1,4 @@
-"""Principal directions of feature cells: how few channels keep how much of what training compares.
-
-Training compares directions after the mean is taken off, so that is what is decomposed: cells of unit length
-less their mean.
-"""
+"""PCA of unit-length, mean-centred feature cells, the vectors whose cosines training compares."""
 
 import numpy as np
 import torch
@@ -11,27 +7,27 @@ from numpy.typing import NDArray
 
 from erkd.io.images import Array
 
-IMAGES = 256  # at most so many are sampled
-SIZES = (8, 16, 32, 64, 128, 256, 512)
+IMAGES = 256  # sample for the decomposition
+SIZES = (8, 16, 32, 64, 128, 256, 512)  # numbers of components to report
 
 Features = NDArray[np.float16]
 
 
 def unit_cells(maps: Features) -> NDArray[np.float64]:
-    """The cells of one image (D x Gh x Gw), each of unit length: Gh Gw x D."""
+    """Normalise the cells of one image, D x Gh x Gw, to unit length: (Gh Gw) x D."""
     return F.normalize(torch.from_numpy(maps.astype(np.float32)), dim=0).flatten(1).T.double().numpy()
 
 
 def mean_direction(features: Features) -> Array:
-    """The mean of all unit-length cells of N x D x Gh x Gw: D."""
+    """Mean of all unit-length cells of N x D x Gh x Gw: D."""
     return np.mean([unit_cells(maps).mean(axis=0) for maps in features], axis=0).astype(np.float32)
 
 
 def principal_directions(features: Features, mean: Array, seed: int = 0) -> tuple[Array, dict[str, float]]:
-    """All D directions by falling variance (rows, orthonormal), and the cosine kept with the first 8, 16, ...
+    """Return all D principal directions (orthonormal rows, by falling variance) and the cosines kept by `SIZES`.
 
-    Directions come from one half of a seeded sample of images, cosines from the other: the mean over its cells
-    of the cosine between a centred cell and what the first directions keep of it.
+    Directions are fitted to one half of a seeded sample of images. The cosine is between a centred cell of the other
+    half and its projection, averaged over cells.
     """
     order = np.random.default_rng(seed).permutation(len(features))[:IMAGES]
     fitted, kept = (
@@ -48,6 +44,6 @@ def principal_directions(features: Features, mean: Array, seed: int = 0) -> tupl
 
 
 def project(features: Features, mean: Array, basis: Array, store: Features) -> None:
-    """Fill `store` (N x K x Gh x Gw) with the centred unit-length cells of `features` in `basis` (K x D)."""
+    """Fill `store` N x K x Gh x Gw with `features`, unit-length, centred by `mean`, projected by `basis` K x D."""
     for number, maps in enumerate(features):
         store[number] = ((unit_cells(maps) - mean) @ basis.T).T.reshape(store.shape[1:])

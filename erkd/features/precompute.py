@@ -1,7 +1,6 @@
-"""Run a teacher over images once and write the feature cache that `erkd/features/cache.py` reads.
+"""Run a teacher on images once and write the feature cache (`cache.py`).
 
-Images are read and resized by worker processes while the teacher runs. What is finished lies in a scratch folder
-until all is, batch after batch, so that a run that was killed goes on where it stopped.
+Finished batches are kept in a scratch folder until all are, so that a killed run resumes.
 """
 
 import io
@@ -35,23 +34,23 @@ from erkd.runtime.parallel import progress
 
 
 class Encoder(Protocol):
-    """What the cache needs of a teacher; `identity` tells it from any other and goes into the cache."""
+    """What the cache needs of a teacher; `identity` (model, weights' hash, preprocessing) is stored with it."""
 
     identity: dict[str, Any]
     prompts: list[str]
 
     @property
     def ground(self) -> tuple[float, ...]:
-        """The colour that foregrounds are put on, RGB in [0, 1]: what the teacher's normalisation turns to 0."""
+        """The neutral colour behind foregrounds, RGB in [0, 1]: the teacher's normalisation maps it to 0."""
 
     def prepare(self, image: Array) -> Tensor:
-        """A whole image, H x W x 3 in [0, 1], resized for the teacher: 3 x S x S."""
+        """Preprocess a whole image, H x W x 3 in [0, 1] -> 3 x S x S."""
 
     def levels(self, images: Tensor, count: int) -> list[Tensor]:
-        """B x 3 x S x S to B x D x Gh x Gw, and with `count` 2 to B x C x 2 Gh x 2 Gw as well."""
+        """B x 3 x S x S -> patches B x D x Gh x Gw and, with `count` 2, a shallower map B x C x 2 Gh x 2 Gw."""
 
     def text(self, phrases: Sequence[str]) -> Tensor:
-        """Unit-length embeddings of phrases, K x D."""
+        """Unit-length text embeddings, K x D."""
 
 
 def write_features(
@@ -62,12 +61,18 @@ def write_features(
     device: str,
     scratch: Path,
 ) -> None:
-    """Run `teacher` on every whole image of every kind and write the cache to `folder`.
+    """Run `teacher` on all whole images and write the cache; `features.json` comes last and marks it as complete.
 
-    Row i of a kind's cache is its row i. `scratch` is a folder for what is finished so far, at full channels; a
-    later call with the same teacher, images and settings goes on there, and any other starts afresh. Every
-    file of the cache is whole or absent, and `features.json` is the last: a cache that was interrupted is
-    never taken for a complete one. Raises InputError where a kind has no images.
+    Args:
+        folder: Where the cache is written.
+        kinds: The images of each kind, in the order of the cache's rows.
+        teacher: The teacher.
+        params: The section `features`.
+        device: Where the teacher runs.
+        scratch: Folder for finished batches, resumed by a later call with equal teacher, images and settings.
+
+    Raises:
+        InputError: When a kind has no images.
     """
     for kind, images in kinds.items():
         if not images.rows:
@@ -105,7 +110,7 @@ def write_features(
 
 
 def _resume(plan: dict[str, Any], scratch: Path) -> None:
-    """Keep what lies in `scratch` where it was made by the same plan; else empty it."""
+    """Empty `scratch` unless it belongs to the same plan."""
     path = scratch / "plan.json"
     if path.is_file() and read_json(path) == plan:
         return
@@ -117,7 +122,7 @@ def _resume(plan: dict[str, Any], scratch: Path) -> None:
 def _fill(
     scratch: Path, kind: Kind, images: TeacherImages, teacher: Encoder, params: FeaturesParams, device: str
 ) -> None:
-    """Write the memory maps of all features of a kind, from the first batch that is not in them yet."""
+    """Write the memory maps of a kind, all levels at full channels, from the first unfinished batch on."""
     paths = [scratch / f"{name}.npy" for name in level_names(kind, params.levels)]
     marks, count = scratch / f"{kind}.done", len(images.rows)
     done = int(marks.read_text()) if marks.is_file() and all(path.is_file() for path in paths) else 0
@@ -137,7 +142,7 @@ def _fill(
 
 
 def _new_map(path: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.float16]]":
-    """A float16 memory map in a new file. Its room is taken at once: a disk that is full later would kill us."""
+    """Create a float16 memory map with its disk space allocated: writing to a full disk would raise SIGBUS."""
     store = np.lib.format.open_memmap(path, "w+", np.float16, shape)
     with path.open("r+b") as stream:
         try:
@@ -150,14 +155,14 @@ def _new_map(path: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.
 
 
 def _save(array: Array, path: Path) -> None:
-    packed = io.BytesIO()  # numpy does not say why it could not write a file
+    packed = io.BytesIO()  # numpy's own writer does not report a full disk as such
     np.save(packed, array)
     with atomic(path) as temporary:
         temporary.write_bytes(packed.getvalue())
 
 
 def _publish(scratch: Path, folder: Path, name: str, size: int | None) -> dict[str, Any]:
-    """Put one level's file into the cache, in `size` principal channels where that is fewer; what to know of it."""
+    """Move one level into the cache, projected to `size` channels if that is fewer, and return its entry."""
     partial, target = scratch / f"{name}.npy", folder / f"{name}.npy"
     features = np.load(partial, mmap_mode="r")
     mean = mean_direction(features)

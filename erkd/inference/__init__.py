@@ -1,1 +1,1 @@
-"""From arrays or files to alpha; free of torch when imported, `predict` apart."""
+"""Inference, from arrays or files to alpha. Only `predict` imports torch at import time."""

@@ -1,4 +1,4 @@
-"""What an alpha is for: colours without the old background, a cut-out, another background."""
+"""Foreground estimation, cut-outs and composites on another background."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,18 +11,18 @@ from erkd.io.files import InputError
 from erkd.io.images import Array, resize_area, unit
 
 Pixels = NDArray[Any]  # uint8, or floating in [0, 1]
-SMALL = 32  # up to this side, passes cost nothing
-PASSES = 2
-FLOOR = 1e-3  # weight of a colour where alpha says nothing about it
+SMALL = 32  # levels up to this longer side get five times the passes, pixels
+PASSES = 2  # per level
+FLOOR = 1e-3  # least weight of a pixel in the weighted blur
 
 
 def estimate_foreground(image: Pixels, alpha: Pixels) -> Array:
-    """Foreground colours H x W x 3 in [0, 1] such that image = alpha F + (1 - alpha) B with smooth F and B.
+    """Estimate foreground colours H x W x 3 in [0, 1] such that image = alpha F + (1 - alpha) B with smooth F and B.
 
-    `image` H x W x 3 and `alpha` H x W, in [0, 1] or uint8. From one pixel up to the full size, F and B are
-    blurred, each weighted by its own share of a pixel (Forte, "Approximate Fast Foreground Colour Estimation",
-    ICIP 2021), then moved by the least change that restores the image; the levels are those of Germer et
-    al., "Fast Multi-Level Foreground Estimation", ICPR 2020. Compared in docs/decisions/037.
+    `image` is H x W x 3 and `alpha` H x W, in [0, 1] or uint8. On each level of a pyramid (Germer et al., "Fast
+    Multi-Level Foreground Estimation", ICPR 2020), coarse to fine, F and B are blurred with weights alpha and 1 -
+    alpha (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021), then projected on the compositing
+    equation. Compared in docs/decisions/037.
     """
     image, alpha = unit(image), unit(alpha)
     height, width = alpha.shape
@@ -44,21 +44,21 @@ def estimate_foreground(image: Pixels, alpha: Pixels) -> Array:
 
 
 def _blur(layer: Array, share: Array) -> Array:
-    """The mean of a layer's colours over 3 x 3 pixels, weighted by its share of each."""
+    """3 x 3 mean of a layer's colours, weighted by `share`."""
     weight = share + np.float32(FLOOR)
     return np.asarray(cv2.blur(layer * weight, (3, 3)) / cv2.blur(weight, (3, 3))[:, :, None], np.float32)
 
 
 def cutout(image: Pixels, alpha: Pixels) -> Array:
-    """RGBA, H x W x 4 in [0, 1]: the estimated foreground with `alpha`, so no halo of the old background."""
+    """RGBA, H x W x 4 in [0, 1]: the estimated foreground with `alpha`, without a halo of the old background."""
     return np.dstack([estimate_foreground(image, alpha), unit(alpha)])
 
 
 def place(image: Pixels, alpha: Pixels, background: Pixels | Sequence[float]) -> Array:
-    """The foreground of `image` over another background, H x W x 3 in [0, 1].
+    """Composite the estimated foreground of `image` over another background: H x W x 3 in [0, 1].
 
-    `background` is an image of any size, which is scaled to cover H x W and cut around its centre, or one
-    colour of three numbers in [0, 1]. Raises InputError for anything else.
+    `background` is an image of any size, resized by `cover`, or an RGB colour in [0, 1]. Raises InputError for
+    anything else.
     """
     colours = unit(np.asarray(background))
     if colours.shape != (3,) and (colours.ndim != 3 or colours.shape[2] != 3):
@@ -69,7 +69,7 @@ def place(image: Pixels, alpha: Pixels, background: Pixels | Sequence[float]) ->
 
 
 def cover(image: Array, height: int, width: int) -> Array:
-    """`image` scaled so that it just covers `height` x `width`, cut around its centre."""
+    """Resize `image` to just cover `height` x `width`, and crop its centre."""
     scale = max(height / image.shape[0], width / image.shape[1])
     scaled = resize_area(
         image, max(height, round(image.shape[0] * scale)), max(width, round(image.shape[1] * scale))

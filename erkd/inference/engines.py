@@ -1,4 +1,4 @@
-"""The two ways to run a student, as functions of arrays: ONNX Runtime and PyTorch."""
+"""Engines that run a student on arrays: ONNX Runtime and PyTorch."""
 
 import base64
 from collections.abc import Callable
@@ -15,17 +15,22 @@ from erkd.students import MARGIN, PRIOR_STRIDE, PRIOR_STRIDES, PROPAGATION
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
 
-MOST_MARGIN = 2048  # pixels; more is no student's
+MOST_MARGIN = 2048  # pixels; a larger one in an ONNX file is an error
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A student that can be run; safe to use from several threads. All arrays are float32.
+    """A student ready to run, thread-safe. All arrays are float32.
 
-    `network(image, trimap, prior)`: 1 x 3 x H x W in [0, 1], 1 x 1 x H x W of 0, 0.5, 1 and 1 x 12 x H/s x
-    W/s give alpha 1 x 1 x H x W; H and W are multiples of 32, s is `prior_stride`. `spread(pooled)`: known colours
-    by cell, 1 x 11 x h x w, give the prior, 1 x 12 x h x w (`students.prior.propagation`); h and w are multiples of
-    32 / s. `margin`: pixels around it that an alpha depends on. `name` is for people, `device` cpu or cuda.
+    Attributes:
+        network: (image 1 x 3 x H x W in [0, 1], trimap 1 x 1 x H x W of 0, 0.5, 1, prior 1 x 12 x H/s x W/s) -> alpha
+            1 x 1 x H x W; H and W are multiples of 32.
+        spread: Pooled known colours 1 x 11 x h x w -> prior 1 x 12 x h x w (`students.prior.propagation`); h and w
+            are multiples of 32 / s.
+        margin: Receptive-field radius of `network`, pixels.
+        prior_stride: s, pixels.
+        name: For messages.
+        device: cpu or cuda.
     """
 
     network: Callable[[Array, Array, Array], Array]
@@ -37,8 +42,10 @@ class Engine:
 
 
 def onnx_engine(path: Path) -> Engine:
-    """Run a `student.onnx` in ONNX Runtime. Raises InputError when the file is none, or not the one that an
-    `onnx.json` beside it names."""
+    """Load a `student.onnx` into ONNX Runtime.
+
+    Raises InputError for an unusable file, and for one whose hash differs from that in an `onnx.json` beside it.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     record = path.with_name("onnx.json")
@@ -63,7 +70,7 @@ def onnx_engine(path: Path) -> Engine:
             raise ValueError(f"{MARGIN} {margin}")
         if stride not in PRIOR_STRIDES:
             raise ValueError(f"{PRIOR_STRIDE} {stride}")
-    except ValueError as error:  # text that is none, too
+    except ValueError as error:
         raise InputError(f"{path}: damaged metadata ({error}); {anew}") from None
     propagation, options = _session(model, path), _freeing()
 
@@ -77,7 +84,7 @@ def onnx_engine(path: Path) -> Engine:
 
 
 def export_hashes(record: Path) -> dict[str, str]:
-    """The SHA-256 of the two files that `erkd export` writes, by name. Raises InputError for any other record."""
+    """SHA-256 of the two ONNX files by name, from an export's `onnx.json`. Raises InputError for another record."""
     content = read_json(record)
     try:
         return {"student.onnx": content["sha256"], "student.fp16.onnx": content["fp16"]["sha256"]}
@@ -87,7 +94,7 @@ def export_hashes(record: Path) -> dict[str, str]:
 
 
 def _freeing() -> "RunOptions":
-    """Memory is kept until a run ends, and goes back then: a sixth faster than without keeping any."""
+    """Run options that shrink the memory arena after each run (no arena at all is slower)."""
     import onnxruntime
 
     options = onnxruntime.RunOptions()
@@ -100,19 +107,19 @@ def _session(model: Path | bytes, path: Path) -> "InferenceSession":
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.enable_mem_pattern = False  # patterns, one for each size, would double a tile's memory
-    # else the threads of one session, when done, wait in loops on the cores that the other has work for
+    options.enable_mem_pattern = False  # memory patterns, one per input size, would double a tile's memory
+    # else idle threads of one session spin on the cores that the other needs
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
-    except Exception as error:  # ONNX Runtime has a class of its own for every way to be no model
+    except Exception as error:  # ONNX Runtime raises many classes
         raise InputError(f"{path}: not a readable ONNX model ({type(error).__name__})") from None
 
 
 def torch_engine(folder: Path, device: str) -> Engine:
-    """Run a saved student's folder in PyTorch on `device` (auto, cpu, cuda). Raises InputError."""
+    """Load a student's folder into PyTorch on `device` (auto, cpu, cuda). Raises InputError."""
     try:
         import torch
     except ImportError:
@@ -143,7 +150,7 @@ def torch_engine(folder: Path, device: str) -> Engine:
 
 
 def flipping(engine: Engine) -> Engine:
-    """The same engine, averaging over the image and its mirror images (test-time augmentation)."""
+    """Test-time augmentation: average alpha over the image and its three flips."""
 
     def run_network(image: Array, trimap: Array, prior: Array) -> Array:
         alphas = []

@@ -1,4 +1,4 @@
-"""Which student to use: from a path, an address in the model registry, or what lies at hand."""
+"""Find the student to use: a path, an address in the model registry, or a default."""
 
 import os
 from importlib.resources import files
@@ -18,12 +18,11 @@ HOW_TO_GET_ONE = (
 
 
 def open_engine(spec: str | Path | None, device: str = "auto") -> Engine:
-    """The student that `spec` names, ready to run.
+    """Load a student: in PyTorch on CUDA or without an ONNX file, else in ONNX Runtime on the CPU.
 
-    A folder with `student.onnx` or `student.safetensors`, an ONNX file, an address in MLflow's registry such as
-    `models:/erkd-student@champion`, or None for what lies at hand: the package's own student, else that of the
-    last `dvc repro`. ONNX Runtime runs it on the CPU; PyTorch where CUDA is asked for or there is no ONNX file.
-    Raises InputError that says what was looked for.
+    `spec` is a folder with `student.onnx` or `student.safetensors`, an ONNX file, an address in MLflow's registry
+    such as `models:/erkd-student@champion`, or None for the packaged student, else that of the last `dvc repro`.
+    Raises InputError when there is none.
     """
     if device not in DEVICES:
         raise InputError(f"device: {device}; it is one of {', '.join(DEVICES)}")
@@ -41,7 +40,7 @@ def open_engine(spec: str | Path | None, device: str = "auto") -> Engine:
 
 
 def resolve(spec: str | Path | None) -> Path:
-    """The file or folder that a spec stands for. Raises InputError where there is none."""
+    """The file or folder that `spec` stands for. Raises InputError when there is none."""
     if spec is None:
         found = packaged() or last_repro()
         if found is None:
@@ -58,19 +57,19 @@ def resolve(spec: str | Path | None) -> Path:
 
 
 def packaged() -> Path | None:
-    """The released student that the package carries, if it does."""
+    """The folder of the released student in the package, if any."""
     folder = Path(str(files("erkd"))) / "weights/small"
     return folder if (folder / ONNX).is_file() else None
 
 
 def last_repro() -> Path | None:
-    """The student that the last `dvc repro` of the project around the working directory made, if any."""
+    """The exported student of the project around the working directory, if any."""
     folder = project_root(Path.cwd()) / "models/onnx"
     return folder if (folder / ONNX).is_file() else None
 
 
 def _find(path: Path) -> tuple[Path | None, Path | None]:
-    """The ONNX file and the folder of weights that `path` gives, each None where it does not."""
+    """The ONNX file and the folder of weights at `path`; None for what is missing."""
     if path.is_file():
         return path, None
     beside = [path / ONNX, path.parent / "onnx" / ONNX]
@@ -79,7 +78,7 @@ def _find(path: Path) -> tuple[Path | None, Path | None]:
 
 
 def _is_of(onnx: Path, folder: Path) -> bool:
-    """Whether an ONNX file was made of the weights in `folder`; one in the folder itself is."""
+    """Whether an ONNX file was exported from the weights in `folder`; one in that folder counts as such."""
     if onnx.parent == folder:
         return True
     student, record = folder / "student.json", onnx.with_name("onnx.json")
@@ -89,5 +88,5 @@ def _is_of(onnx: Path, folder: Path) -> bool:
 
 
 def _has_cuda() -> bool:
-    """Whether this machine has an NVIDIA driver; asked without importing torch, which takes seconds."""
+    """Whether this machine has an NVIDIA driver, found out without the seconds that importing torch takes."""
     return os.path.exists("/dev/nvidiactl")

@@ -1,4 +1,4 @@
-"""Mattes of files: which photo goes with which trimap, where the result goes, and writing it."""
+"""Matting of image files: pair photos with trimaps and outputs, and write the results."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from erkd.io.image_files import SUFFIXES, images_by_name, open_pair
 from erkd.io.images import Bytes, image_bytes, load_image, save_image, trimap_bytes
 from erkd.io.tables import shorten
 
-Finish = Callable[[Bytes, Bytes], NDArray[Any]]  # from a photo and its alpha to what is written
+Finish = Callable[[Bytes, Bytes], NDArray[Any]]  # (image, alpha) -> output image
 SHOWN = 5  # file names in a message
-OPAQUE = (".jpg", ".jpeg", ".bmp")  # files without an alpha channel
+OPAQUE = (".jpg", ".jpeg", ".bmp")  # formats without an alpha channel
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,16 @@ class Job:
 
 
 def find_jobs(images: Sequence[Path], trimap: Path, output: Path, force: bool) -> list[Job]:
-    """Pair photos with trimaps by name without suffix; folders stand for the images in them.
+    """Pair photos with trimaps by file name without suffix.
 
-    `trimap` may be a file when there is one photo. `output` is a file when there is one photo and it has an
-    image's suffix, else a folder that gets NAME.png. Raises InputError that names photos without a trimap, two
-    of one name, outputs that exist (unless `force`), and outputs that are inputs.
+    Args:
+        images: Photos, or folders of photos.
+        trimap: A folder, or a file if there is one photo.
+        output: A file if there is one photo and it has an image's suffix, else a folder that gets NAME.png.
+        force: Whether existing outputs may be overwritten.
+
+    Raises:
+        InputError: For photos without a trimap or of equal names, existing outputs, and outputs that are inputs.
     """
     photos = _photos(images)
     single = len(photos) == 1
@@ -78,7 +83,7 @@ def _photos(images: Iterable[Path]) -> dict[str, Path]:
 
 
 def write_mattes(matter: Matter, jobs: Iterable[Job], finish: Finish) -> Iterator[str]:
-    """Do the jobs one by one; yields what is wrong with an input, in a line, and goes on with the next."""
+    """Run the jobs one by one; yield one line for each that fails on its input, and go on."""
     for job in jobs:
         try:
             write_matte(matter, job, finish)
@@ -87,11 +92,11 @@ def write_mattes(matter: Matter, jobs: Iterable[Job], finish: Finish) -> Iterato
 
 
 def write_matte(matter: Matter, job: Job, finish: Finish) -> None:
-    """Read a photo and its trimap, estimate alpha and write what `finish` makes of them."""
+    """Read a photo and its trimap, estimate alpha and write `finish(image, alpha)`."""
     photo, drawn = open_pair(job.image, job.trimap)
     profile = photo.info.get("icc_profile")
     trimap = trimap_bytes(drawn, job.trimap)
-    del drawn  # a large photo's pixels are held once
+    del drawn  # hold a large photo's pixels only once
     image = image_bytes(photo)
     del photo
     alpha = np.empty(trimap.shape, np.uint8)
@@ -104,15 +109,15 @@ def write_matte(matter: Matter, job: Job, finish: Finish) -> None:
 
 
 def alpha_only(image: Bytes, alpha: Bytes) -> NDArray[Any]:
-    """The alpha itself."""
+    """The `Finish` that writes alpha itself."""
     return alpha
 
 
 def choose_finish(cut_out: bool, background: str | None, outputs: Iterable[Path]) -> Finish:
-    """What is written: alpha, a cut-out (RGBA), or a composite over a background file or a colour.
+    """Choose what is written: alpha, a cut-out (RGBA), or a composite over `background`, an image file or a colour.
 
-    A colour is what Pillow reads: a name, "#rrggbb", "rgb(255, 0, 0)". Raises InputError when it is neither,
-    when both are asked for, or when an output's file type cannot hold a cut-out.
+    Raises InputError for a background that is neither, for both options at once, and for `outputs` of a format that
+    cannot hold a cut-out.
     """
     if cut_out and background is not None:
         raise InputError("--cutout and --background: one of them, since there is one output")
@@ -128,7 +133,7 @@ def choose_finish(cut_out: bool, background: str | None, outputs: Iterable[Path]
 
 
 def read_background(background: str) -> NDArray[Any]:
-    """An image file H x W x 3, or a colour, three numbers, in [0, 1]. Raises InputError when it is neither."""
+    """Read an image file, H x W x 3, or a colour that Pillow knows (a name, "#rrggbb"), 3; in [0, 1]. InputError."""
     from PIL import ImageColor
 
     path = Path(background)

@@ -1,4 +1,4 @@
-"""A student ready to use: an image and a trimap in, an alpha out.
+"""The public interface of inference: an image and a trimap in, alpha out.
 
 matter = Matter.load()
 alpha = matter(image, trimap)
@@ -22,17 +22,17 @@ from erkd.students import MULTIPLE
 
 @dataclass(frozen=True)
 class Matter:
-    """A loaded student; may be used from several threads at once. `Matter.load` makes one."""
+    """A loaded student, thread-safe. Made by `Matter.load`."""
 
     engine: Engine
     tile: int
 
     @classmethod
     def load(cls, spec: str | Path | None = None, device: str = "auto", tile: int | None = None) -> "Matter":
-        """The student that `spec` names (see `find_student.open_engine`), on `device` auto, cpu or cuda.
+        """Load the student that `spec` names (see `find_student.open_engine`) on `device` auto, cpu or cuda.
 
-        An image is run in tiles of at most `tile` x `tile` pixels, so memory does not grow with its size.
-        Raises InputError when there is no such student or the tile is too small.
+        Images are run in tiles of at most `tile` x `tile` pixels, margins included, which bounds memory. Raises
+        InputError when there is no such student or the tile is too small.
         """
         engine = open_engine(spec, device)
         smallest = 2 * engine.margin + MULTIPLE
@@ -43,26 +43,26 @@ class Matter:
         return cls(engine, tile or 2 * engine.margin + KEPT)
 
     def __call__(self, image: NDArray[Any], trimap: NDArray[Any]) -> Array:
-        """Alpha H x W, float32 in [0, 1]; what the trimap knows is returned as it is.
+        """Estimate alpha, H x W float32 in [0, 1]; known regions are copied from the trimap.
 
         `image` is H x W x 3, RGB, uint8 or floating in [0, 1]; `trimap` is H x W, uint8 of 0 (background), 128
-        (unknown) and 255 (foreground), or floating of 0, 0.5 and 1. Raises InputError that names what is not so.
+        (unknown) and 255 (foreground), or floating of 0, 0.5 and 1. Raises InputError for anything else.
         """
         alpha = np.empty(np.shape(trimap)[:2], np.float32)
         self.write(image, trimap, alpha)
         return alpha
 
     def write(self, image: NDArray[Any], trimap: NDArray[Any], alpha: NDArray[Any]) -> None:
-        """As a call, into an array of the caller's: `alpha` H x W, uint8 (0..255) or floating (0..1)."""
+        """Estimate alpha into a given array `alpha` H x W, uint8 (0..255) or floating (0..1)."""
         estimate(self.engine, check_image(image), check_trimap(trimap, image.shape), alpha, self.tile)
 
     def batch(self, pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]]) -> list[Array]:
-        """The alphas of several pairs (image, trimap), of any sizes."""
+        """Estimate alpha for several pairs (image, trimap) of any sizes."""
         return [self(image, trimap) for image, trimap in pairs]
 
 
 def check_image(image: NDArray[Any]) -> NDArray[Any]:
-    """`image` itself when it is H x W x 3, uint8 or floating in [0, 1]. Raises InputError."""
+    """Return `image` if it is H x W x 3, uint8 or floating in [0, 1]; else raise InputError."""
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise InputError(f"image: H x W x 3 is expected; found {_shape(image)}")
     if image.dtype == np.uint8:
@@ -75,7 +75,7 @@ def check_image(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def check_trimap(trimap: NDArray[Any], image_shape: tuple[int, ...]) -> Bytes:
-    """`trimap` as bytes 0, 128 and 255, when it is of the image's size. Raises InputError."""
+    """Return `trimap` as uint8 of 0, 128 and 255 if its values and size are right; else raise InputError."""
     if not isinstance(trimap, np.ndarray) or trimap.shape != image_shape[:2]:
         size = " x ".join(map(str, image_shape[:2]))
         raise InputError(f"trimap: the image's {size} (height x width) is expected; found {_shape(trimap)}")

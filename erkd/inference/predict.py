@@ -1,4 +1,4 @@
-"""The alpha of a student that is being trained; a finished one runs in `Matter`."""
+"""Prediction by a student in training, for validation; a saved one runs in `Matter`."""
 
 import numpy as np
 import torch
@@ -10,9 +10,9 @@ from erkd.students.student import Student
 
 @torch.inference_mode()
 def predict_alpha(student: Student, image: Array, trimap: Array) -> Array:
-    """Alpha H x W in [0, 1] of `image` H x W x 3 and `trimap` H x W; runs where the student's weights are.
+    """Predict alpha H x W in [0, 1] for `image` H x W x 3 and `trimap` H x W, on the student's device.
 
-    The image is mirrored at its borders up to a multiple of 32.
+    Inputs are padded by reflection to multiples of 32.
     """
     device = next(student.parameters()).device
     height, width = trimap.shape

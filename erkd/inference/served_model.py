@@ -1,7 +1,7 @@
-"""The registered model: base64 PNG of an image and of a trimap in, base64 PNG of the alpha out.
+"""The model that MLflow serves: base64 PNGs of image and trimap in, a base64 PNG of alpha out.
 
-MLflow stores this file with the model, and beside it the part of `erkd` that runs students (`registry.copy_code`),
-so that it serves where `erkd` is not installed and answers as `erkd matte` does.
+MLflow stores this file as the model's code, with the part of `erkd` that it needs (`registry.copy_code`), so that it
+runs where `erkd` is not installed.
 """
 
 import base64
@@ -26,16 +26,16 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)  # MLflow warns of type hints of its own
     import mlflow.pyfunc
 
-MAX_PIXELS = 12_500_000  # 4032 x 3024 of a telephone
+MAX_PIXELS = 12_500_000  # above a phone's 4032 x 3024
 
 
 class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
-    """A student in ONNX. Bad input raises MlflowException(INVALID_PARAMETER_VALUE), a server's 400."""
+    """A student in ONNX. Bad input raises MlflowException(INVALID_PARAMETER_VALUE), which servers answer with 400."""
 
     def load_context(self, context: mlflow.pyfunc.PythonModelContext) -> None:  # type: ignore[name-defined]
-        """Open the network that lies beside the model, if it is the one that was registered."""
+        """Load the ONNX artifact, after checking its hash."""
         path = Path(context.artifacts["onnx"])
-        expected = (context.model_config or {}).get("onnx_sha256")  # older models name none
+        expected = (context.model_config or {}).get("onnx_sha256")  # missing in older models
         try:
             if expected is not None:
                 check_hash(path, expected, "register it anew: `dvc repro register`")
@@ -45,13 +45,13 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
         self.turn = threading.Lock()  # one large image in memory at a time
 
     def predict(self, context: object, model_input: pd.DataFrame, params: object = None) -> pd.DataFrame:
-        """One alpha for each row of `model_input`, whose columns are `image` and `trimap`."""
+        """Return a column `alpha` for the columns `image` and `trimap`."""
         rows = zip(model_input["image"], model_input["trimap"], strict=True)
         try:
             return pd.DataFrame({"alpha": [self._answer(image, trimap) for image, trimap in rows]})
         except MlflowException:
             raise
-        except Exception:  # a server would put its stack trace into the answer
+        except Exception:  # else the server would send the stack trace
             logging.getLogger(__name__).exception("no alpha")
             raise MlflowException("the model failed; the server's log says why", INTERNAL_ERROR) from None
 
@@ -62,7 +62,7 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
             alpha = np.empty(trimap.shape, np.uint8)
             with self.turn:
                 self.matter.write(image, trimap, alpha)
-        except InputError as error:  # chained errors would show a server's paths
+        except InputError as error:  # not chained, which would send the server's paths
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from None
         stream = io.BytesIO()
         Image.fromarray(alpha).save(stream, "PNG")
@@ -70,7 +70,7 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
 
 
 def decode(text: str, name: str) -> Image.Image:
-    """The upright image that base64 text of a PNG holds. Raises InputError."""
+    """Decode a base64 PNG and apply its EXIF orientation. Raises InputError."""
     try:
         content = base64.b64decode(text, validate=True)
     except (TypeError, ValueError):

@@ -1,8 +1,7 @@
-"""A matte of any size in bounded memory: the image stays as it is, and tiles of it become float.
+"""Tiled inference: images of any size in bounded memory, with the result of the whole image.
 
-What sees the whole image is propagation, once, at a quarter of the size or less. Everything else in the
-network is local, so that tiles which overlap by its reach give what the whole would give. Only what the trimap
-leaves unknown is run.
+The prior needs the whole image and is computed once, at stride 4 or more. The rest of the network has a bounded
+receptive field, so tiles that overlap by its radius are exact. Tiles without unknown pixels are skipped.
 """
 
 import contextlib
@@ -17,17 +16,17 @@ from numpy.typing import NDArray
 
 from erkd.inference.engines import Engine
 from erkd.io.images import BACKGROUND, FOREGROUND, UNKNOWN, Array, Bytes, trimap_unit, unit
-from erkd.students import EPSILON, LIGHT, MULTIPLE
+from erkd.students import EPSILON, MULTIPLE, PRIOR_GAMMA
 
-KEPT = 416  # pixels along a tile, its margins apart: one tile sees a megapixel
-LARGE = 1 << 21  # pixels: below it, what is freed is less than the time it would cost to have it back
-STRIP = 256  # rows that are reduced at a time
-CELLS = 1 << 17  # of an image's prior at most: two megapixels at stride 4
+KEPT = 416  # default side of a tile without its margins, pixels; with them it is about a megapixel
+LARGE = 1 << 21  # pixels from which an image's freed memory is returned to the system
+STRIP = 256  # rows that are pooled at a time
+CELLS = 1 << 17  # most cells of a prior: two megapixels at stride 4
 
 
 @dataclass(frozen=True)
 class Box:
-    """Rows top..bottom and columns left..right of an image; the ends are excluded."""
+    """Rows [top, bottom) and columns [left, right) of an image."""
 
     top: int
     bottom: int
@@ -35,32 +34,36 @@ class Box:
     right: int
 
     def of(self, array: NDArray[Any], stride: int = 1) -> NDArray[Any]:
-        """This part of `array` (H x W x ...), or of its reduction by `stride`."""
+        """This part of `array`, H x W x ... at `stride`."""
         rows = slice(self.top // stride, self.bottom // stride)
         return array[rows, self.left // stride : self.right // stride]
 
     def grown(self, margin: int, height: int, width: int) -> "Box":
-        """This box and `margin` pixels around it, as far as the image goes."""
+        """This box grown by `margin` pixels, clipped to `height` x `width`."""
         top, left = max(self.top - margin, 0), max(self.left - margin, 0)
         return Box(top, min(self.bottom + margin, height), left, min(self.right + margin, width))
 
 
 def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[Any], tile: int) -> None:
-    """Write the alpha of `image` H x W x 3 (uint8, or floats in [0, 1]) into `alpha` H x W.
+    """Estimate alpha tile by tile.
 
-    `trimap` H x W holds 0, 128 and 255; `alpha` is uint8 (0..255) or floating (0..1). The network is given at
-    most `tile` x `tile` pixels (of any proportions) at once, margins included.
+    Args:
+        engine: Runs the student.
+        image: H x W x 3, uint8 or floating in [0, 1].
+        trimap: H x W of 0, 128 and 255.
+        alpha: Result, H x W, uint8 (0..255) or floating (0..1).
+        tile: A tile has at most `tile` x `tile` pixels (of any proportions), margins included.
     """
     scale = 255 if alpha.dtype == np.uint8 else 1
     prior, stride = whole_prior(engine, image, trimap)
     if trimap.size > LARGE:
-        release()
+        trim_heap()
     np.multiply(trimap == FOREGROUND, scale, out=alpha, casting="unsafe")
     for kept, seen in tiles(trimap, tile, engine.margin):
         found = engine.network(
             unit(channels_first(padded(image, seen))),
             trimap_unit(channels_first(padded(trimap, seen)[:, :, None])),
-            channels_first(enlarged(prior, stride, seen, engine.prior_stride)),
+            channels_first(upsampled_prior(prior, stride, seen, engine.prior_stride)),
         )[0, 0]
         target = kept.of(alpha)
         inner = Box(
@@ -71,10 +74,9 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
 
 
 def whole_prior(engine: Engine, image: NDArray[Any], trimap: Bytes) -> tuple[Array, int]:
-    """`spread`'s prior of the whole image, h x w x 12, and the pixels along a cell.
+    """Compute the prior of the whole image, h x w x 12, and its stride.
 
-    A cell has `prior_stride` pixels, as `propagate`'s, and more where there would be more than `CELLS` cells: memory
-    stays bounded, and what comes from far away needs no detail.
+    The stride is the engine's `prior_stride`, doubled until there are at most `CELLS` cells.
     """
     stride = engine.prior_stride
     while trimap.size > CELLS * stride**2:
@@ -84,16 +86,13 @@ def whole_prior(engine: Engine, image: NDArray[Any], trimap: Bytes) -> tuple[Arr
 
 
 def pool_known(image: NDArray[Any], trimap: Bytes, stride: int, multiple: int) -> Array:
-    """`propagation.pool_known` in numpy, 1 x 11 x h x w for cells of `stride` x `stride` pixels, strip by strip.
-
-    h and w are multiples of `multiple`.
-    """
+    """`propagation.pool_known` in numpy, in strips: 1 x 11 x h x w, h and w padded to multiples of `multiple`."""
     height, width = (-(-size // (multiple * stride)) * stride * multiple for size in trimap.shape)
     result = np.empty((1, 11, height // stride, width // stride), np.float32)
     for top in range(0, height, max(STRIP, 8 * stride)):
         strip = Box(top, min(top + max(STRIP, 8 * stride), height), 0, width)
         colours, marks = unit(padded(image, strip)), padded(trimap, strip)
-        colours = np.asarray(cv2.pow(colours, LIGHT), np.float32)  # as `propagation.to_light`
+        colours = np.asarray(cv2.pow(colours, PRIOR_GAMMA), np.float32)  # as `propagation.apply_gamma`
         rows = slice(top // stride, strip.bottom // stride)
         size = width // stride, (strip.bottom - top) // stride
         result[0, :3, rows] = cv2.resize(colours, size, interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
@@ -106,8 +105,8 @@ def pool_known(image: NDArray[Any], trimap: Bytes, stride: int, multiple: int) -
     return result
 
 
-def enlarged(prior: Array, stride: int, box: Box, cell: int) -> Array:
-    """The part of the prior, h x w x 12, that lies at `box`, with cells of `cell` pixels instead of `stride`."""
+def upsampled_prior(prior: Array, stride: int, box: Box, cell: int) -> Array:
+    """Crop a prior h x w x 12 at `stride` to `box`, upsampled bilinearly to stride `cell`."""
     if stride == cell:
         return box.of(prior, cell)
     top, left = max(box.top // stride - 1, 0), max(box.left // stride - 1, 0)
@@ -119,7 +118,7 @@ def enlarged(prior: Array, stride: int, box: Box, cell: int) -> Array:
 
 
 def tiles(trimap: Bytes, tile: int, margin: int) -> Iterator[tuple[Box, Box]]:
-    """What is kept of each tile and what it sees, in pixels of the image rounded up to multiples of 32."""
+    """Iterate over tiles (kept part, part with margins) of the image padded to multiples of 32."""
     height, width = (-(-size // MULTIPLE) * MULTIPLE for size in trimap.shape)
     whole = unknown_box(trimap, Box(0, height, 0, width))
     if whole is None:
@@ -136,7 +135,10 @@ def tiles(trimap: Bytes, tile: int, margin: int) -> Iterator[tuple[Box, Box]]:
 
 
 def spans(start: int, end: int, size: int, tile: int, margin: int) -> list[tuple[int, int]]:
-    """start..end cut into pieces that with their margins fit into `tile`; all are multiples of 32."""
+    """Cut [start, end) of an axis of `size` pixels into pieces that fit into `tile` with a `margin` on both sides.
+
+    All are multiples of 32 pixels.
+    """
     if min(end + margin, size) - max(start - margin, 0) <= tile:
         return [(start, end)]
     step = (tile - 2 * margin) // MULTIPLE * MULTIPLE
@@ -144,7 +146,7 @@ def spans(start: int, end: int, size: int, tile: int, margin: int) -> list[tuple
 
 
 def unknown_box(trimap: Bytes, box: Box) -> Box | None:
-    """The smallest part of `box` that holds all its unknown pixels, in multiples of 32; None without any."""
+    """The smallest part of `box` with all its unknown pixels, in multiples of 32; None if there are none."""
     unknown = box.of(trimap) == UNKNOWN
     rows, columns = np.flatnonzero(unknown.any(axis=1)), np.flatnonzero(unknown.any(axis=0))
     if not len(rows):
@@ -156,13 +158,13 @@ def unknown_box(trimap: Bytes, box: Box) -> Box | None:
 
 
 def padded(array: NDArray[Any], box: Box) -> NDArray[Any]:
-    """A part of an image, which is mirrored where `box` goes beyond it."""
+    """Crop `array` to `box`, padded by reflection beyond its bottom and right border."""
     bottom, right = (
         max(end - size, 0) for end, size in zip((box.bottom, box.right), array.shape, strict=False)
     )
     if not (bottom or right):
         return box.of(array)
-    # with enough before the border to be mirrored
+    # enough rows and columns before the border to be reflected
     top, left = (
         min(start, max(size - extra, 0))
         for start, size, extra in zip((box.top, box.left), array.shape, (bottom, right), strict=False)
@@ -173,11 +175,11 @@ def padded(array: NDArray[Any], box: Box) -> NDArray[Any]:
 
 
 def channels_first(array: NDArray[Any]) -> NDArray[Any]:
-    """H x W x C as 1 x C x H x W, contiguous."""
+    """H x W x C -> contiguous 1 x C x H x W."""
     return np.ascontiguousarray(array.transpose(2, 0, 1)[None])
 
 
-def release() -> None:
-    """Give freed memory back to the system, where the C library can (glibc): decoding and reducing leave much."""
+def trim_heap() -> None:
+    """Return freed memory to the system (glibc's `malloc_trim`, where available)."""
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)

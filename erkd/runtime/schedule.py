@@ -12,16 +12,16 @@ def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
 
 
 def envelope(progress: float, warmup: float, ramp_down: float) -> float:
-    """Weight of all distillation: from 0 to 1 over the share `warmup`, back to 0 over the last `ramp_down`."""
+    """Trapezoid: linear from 0 to 1 over the first share `warmup`, and back to 0 over the last share `ramp_down`."""
     rise = progress / warmup if warmup > 0 else 1.0
     fall = (1 - progress) / ramp_down if ramp_down > 0 else 1.0
     return max(0.0, min(1.0, rise, fall))
 
 
 def gaussian_rise(progress: float, start: float, end: float) -> float:
-    """exp(-5 (1 - t)^2) for t from 0 at `start` to 1 at `end`; 0 before, 1 after.
+    """Gaussian ramp-up exp(-5 (1 - t)^2), t from 0 at `start` to 1 at `end`; 0 before, 1 after.
 
-    The ramp of temporal ensembling (Laine & Aila, ICLR 2017), which FFL and FRSKD use.
+    From temporal ensembling (Laine & Aila, ICLR 2017); FFL and FRSKD use it.
     """
     if progress < start:
         return 0.0

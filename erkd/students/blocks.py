@@ -1,4 +1,4 @@
-"""Small layers that every part of the student is made of."""
+"""Building blocks of the student: synchronised BatchNorm, conv-BN-ReLU, separable residual block, upsampling."""
 
 import torch
 from torch import Tensor, nn
@@ -8,32 +8,32 @@ from erkd.runtime.distributed import mean_over_processes, process_count, several
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """BatchNorm over the whole batch, also where several processes share it. (torch's own such layer needs CUDA.)"""
+    """BatchNorm2d with statistics synchronised over processes, on any device (torch's SyncBatchNorm needs CUDA)."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """B x C x h x w -> the same shape."""
+        """Normalise B x C x h x w by the statistics of all processes' batches."""
         if not (self.training and several()):
             return super().forward(features)
         mean = mean_over_processes(features.mean((0, 2, 3)))
         centred = features - mean[:, None, None]
         variance = mean_over_processes(centred.square().mean((0, 2, 3)))
         count = process_count() * features.numel() // len(mean)
-        self._remember(mean.detach(), variance.detach() * count / (count - 1))
+        self._update_running(mean.detach(), variance.detach() * count / (count - 1))
         scale = self.weight * (variance + self.eps).rsqrt()
         return centred * scale[:, None, None] + self.bias[:, None, None]
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        for kept, measured in (("running_mean", mean), ("running_var", variance)):
-            self.get_buffer(kept).lerp_(measured, self.momentum or 0.0)
+    def _update_running(self, mean: Tensor, variance: Tensor) -> None:
+        for name, measured in (("running_mean", mean), ("running_var", variance)):
+            self.get_buffer(name).lerp_(measured, self.momentum or 0.0)
         self.get_buffer("num_batches_tracked").add_(1)
 
 
 def conv(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution with zero padding, BatchNorm, ReLU; B x in x H x W -> B x out x H/stride x W/stride.
+    """Convolution with "same" zero padding, BatchNorm, ReLU; B x in x H x W -> B x out x H/stride x W/stride.
 
-    Without BatchNorm hardly anything is learned in a hundred steps (docs/decisions/012); it folds into the
-    convolution when the student is used.
+    BatchNorm is what makes a few hundred training steps enough (docs/decisions/012); it folds into the convolution at
+    inference.
     """
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
@@ -43,7 +43,7 @@ def conv(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) 
 
 
 class Separable(nn.Module):
-    """Depthwise 5 x 5, pointwise, ReLU, with a residual connection; B x C x H x W -> the same shape."""
+    """Residual block: depthwise 5 x 5, then pointwise conv-BN-ReLU; B x C x H x W -> the same shape."""
 
     def __init__(self, channels: int, dilation: int = 1) -> None:
         super().__init__()
@@ -53,10 +53,10 @@ class Separable(nn.Module):
         self.pointwise = conv(channels, channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Refine B x C x H x W."""
+        """B x C x H x W -> the same shape."""
         return features + self.pointwise(self.depthwise(features))
 
 
-def double(features: Tensor) -> Tensor:
-    """Twice the height and width, bilinearly. A factor and not a size, which ONNX would have to compute."""
+def upsample(features: Tensor) -> Tensor:
+    """Upsample B x C x h x w bilinearly by 2. A scale factor, as a size would be computed inside the ONNX graph."""
     return interpolate(features, scale_factor=2, mode="bilinear")

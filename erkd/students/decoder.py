@@ -1,4 +1,4 @@
-"""Decoder and full-resolution head: from the fused deep features back to every pixel."""
+"""The U-Net-like decoder (to stride 2) and the full-resolution alpha head."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, relu
 
-from erkd.students.blocks import BatchNorm, Separable, conv, double
+from erkd.students.blocks import BatchNorm, Separable, conv, upsample
 
 
 class Decoder(nn.Module):
-    """Deep features up to stride 2; the encoder's features and ERM's edges join where they exist.
+    """Upsample deep features to stride 2, with skip connections from the encoder and from ERM where they exist.
 
-    `widths` are the channels at each level, coarsest first, starting with the input's; `skips` those of
-    the encoder features (and edges) that join from the second level on.
+    Args:
+        widths: Channels at each level, coarsest first, starting with the input's.
+        skips: Channels of the skip connections at each level but the first.
     """
 
     def __init__(self, widths: Sequence[int], skips: Sequence[int]) -> None:
@@ -26,17 +27,18 @@ class Decoder(nn.Module):
         self.channels = widths[-1]
 
     def forward(self, deep: Tensor, skips: Sequence[Sequence[Tensor]]) -> Tensor:
-        """`deep` B x C x h x w and what joins it at each level, coarsest first -> B x widths[-1] x H/2 x W/2."""
+        """Decode `deep` B x C x h x w with `skips` of each level, coarsest first -> B x widths[-1] x H/2 x W/2."""
         features = deep
         for fuse, refine, skip in zip(self.fuse, self.refine, skips, strict=True):
-            features = refine(fuse(torch.cat([double(features), *skip], dim=1)))
+            features = refine(fuse(torch.cat([upsample(features), *skip], dim=1)))
         return features
 
 
 class Head(nn.Module):
-    """Alpha at full resolution from stride-2 features, the image and the propagated cues.
+    """Full-resolution alpha from stride-2 features, the image and the cues of the prior.
 
-    It works at stride 2, where a cell has four corrections of the closed form's alpha, zero at the start.
+    It computes at stride 2: a pixel shuffle turns four channels per cell into residuals of the prior's alpha. The
+    last layer is initialised with zeros, so that training starts from the prior.
     """
 
     def __init__(self, channels: int, cue_channels: int, width: int) -> None:
@@ -49,9 +51,15 @@ class Head(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, features: Tensor, image: Tensor, cues: Tensor) -> Tensor:
-        """B x C x H/2 x W/2, B x 3 x H x W, B x cues x H x W (first: an alpha) -> B x 1 x H x W."""
+        """Predict alpha B x 1 x H x W in [0, 1].
+
+        Args:
+            features: The decoder's last map, B x C x H/2 x W/2.
+            image: B x 3 x H x W in [0, 1].
+            cues: B x `cue_channels` x H x W; channel 0 is the prior's alpha.
+        """
         hidden = relu(self.coarse(features) + self.fine(torch.cat([image, cues], dim=1)))
         alpha = cues[:, :1] + pixel_shuffle(self.out(hidden), 2)
-        if self.training:  # clipped, with the gradient of the unclipped: what overshoots can come back
+        if self.training:  # straight-through clamp: values outside [0, 1] keep their gradient
             return alpha + (alpha.clamp(0, 1) - alpha).detach()
         return alpha.clamp(0, 1)

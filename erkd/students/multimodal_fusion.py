@@ -1,10 +1,10 @@
-"""Multimodal Feature Fusion Module (MFFM): deep features read from a dictionary of text embeddings.
+"""Multimodal Feature Fusion Module (MFFM): cross-attention from deep features to text embeddings.
 
-Each deep cell is projected into CLIP's joint space and attends to the text embeddings of a small prompt set;
-what it reads is fused with the deep features, with coarser context and with ERM's edges. The projection is
-what the feature loss compares with CLIP's patches, and the attention logits are the very logits that the
-patch-text loss trains. The embeddings are constants saved with the student: no CLIP at inference. The paper's
-layers are unknown; this is a reading of its abstract.
+Each deep cell is projected into CLIP's joint space and attends to the text embeddings of a small prompt set; the
+attended values are fused with the deep features, dilated context and ERM's edges. The projection is what the
+feature loss compares with CLIP's patches, and the attention logits are those that the patch-text loss trains. The
+embeddings are saved with the student, so inference needs no CLIP. Only the abstract of the paper could be found, so
+the layers are this project's reading of it.
 """
 
 import torch
@@ -13,14 +13,14 @@ from torch.nn.functional import avg_pool2d, max_pool2d, normalize
 
 from erkd.students.blocks import Separable, conv
 
-TEMPERATURE = 0.1  # of the attention, and of the teacher's distribution that the logits are trained towards
+TEMPERATURE = 0.1  # of the attention's softmax, and of the teacher's patch-text distribution
 
 
 def build_dictionary(kind: str, text: Tensor) -> Tensor | None:
-    """The K x D dictionary of a `student.dictionary` setting, rows of unit length; None for "none".
+    """Initial dictionary, K x D with rows of unit length, for a `student.dictionary` setting; None for "none".
 
-    "text" is the teacher's own; "shuffled" permutes each row's entries (same numbers, no meaning); "learned"
-    starts from noise. All cost the same.
+    "text" copies the teacher's embeddings `text`; "shuffled" permutes the entries of each row, a control of equal
+    statistics without meaning; "learned" is random and trained. All cost the same at inference.
     """
     generator = torch.Generator().manual_seed(0)
     if kind == "none":
@@ -33,9 +33,16 @@ def build_dictionary(kind: str, text: Tensor) -> Tensor | None:
 
 
 class MultimodalFusion(nn.Module):
-    """Fuse deep features with text, context and edges; B x C x h x w -> B x out x h x w.
+    """Fuse deep features with attended text embeddings, dilated context and ERM's edge features.
 
-    Also returns the joint-space embedding B x D x h x w (unit length) and attention logits B x K x h x w.
+    Args:
+        channels: Channels C of the deep features.
+        edge_channels: Channels E of the edge features.
+        out_channels: Channels of the result.
+        text_shape: Prompts K and embedding dimension D.
+        kind: `student.dictionary`; "none" computes the attention and discards it.
+        edge_pool: Ratio of the deep features' stride to the edge features'.
+        dilation: Dilation of the context convolution.
     """
 
     def __init__(
@@ -51,7 +58,7 @@ class MultimodalFusion(nn.Module):
         super().__init__()
         prompts, dimension = text_shape
         self.kind = kind
-        self.edge_pool = edge_pool  # from the edges' stride to that of the deep features
+        self.edge_pool = edge_pool
         self.project = nn.Conv2d(channels, dimension, 1)
         self.value = nn.Linear(dimension, out_channels)
         self.local = conv(channels + 2 * edge_channels, out_channels, 1)
@@ -61,14 +68,19 @@ class MultimodalFusion(nn.Module):
         self.dictionary = nn.Parameter(torch.zeros(prompts, dimension), requires_grad=kind == "learned")
 
     def forward(self, deep: Tensor, edges: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`deep` B x C x h x w, `edges` B x E x (pool h) x (pool w) -> fused, embedding, logits."""
+        """Fuse `deep` B x C x h x w with `edges` B x E x (edge_pool h) x (edge_pool w).
+
+        Returns:
+            The fused features B x out_channels x h x w, the unit-length joint-space embedding B x D x h x w, and the
+            attention logits B x K x h x w.
+        """
         embedding = normalize(self.project(deep), dim=1)
         dictionary = normalize(self.dictionary, dim=1)
         logits = torch.einsum("bdhw,kd->bkhw", embedding, dictionary) / TEMPERATURE
         read = torch.einsum("bkhw,kc->bchw", logits.softmax(1), self.value(dictionary))
         if self.kind == "none":
-            read = read * 0  # the control pays the same and reads nothing
+            read = read * 0  # a control of equal cost
         mean, largest = avg_pool2d(edges, self.edge_pool), max_pool2d(edges, self.edge_pool)
         local = self.local(torch.cat([deep, mean, largest], dim=1))
-        context = self.context(local)  # no mean over the image: a tile must see what the whole would
+        context = self.context(local)  # no global pooling: tiles must give what the whole image would
         return self.refine(self.fuse(torch.cat([local, read, context], dim=1))), embedding, logits

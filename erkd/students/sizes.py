@@ -1,22 +1,21 @@
-"""Three sizes of student (docs/decisions/015)."""
+"""The three sizes of student that `student.size` names (docs/decisions/015)."""
 
 from typing import Any
 
 from erkd.params import StudentParams
 from erkd.students.student import StudentConfig
 
-# levels of the backbone, whether the last ends early, whether they see half the resolution; width of what follows;
-# whether the first guess and the other cues are coarse; cells between the weights of MFFM's context
+# fields of StudentConfig, which documents them
 SIZES: dict[str, dict[str, Any]] = {
     "nano": {"stages": 4, "trim": True, "half": True, "width": 16, "coarse": True, "dilation": 1},
     "small": {"stages": 4, "trim": False, "half": True, "width": 32, "coarse": False, "dilation": 4},
     "base": {"stages": 5, "trim": False, "half": False, "width": 64, "coarse": False, "dilation": 1},
 }
-SHAPE = SIZES["nano"].keys()  # the fields of a StudentConfig that its size decides
+SHAPE = SIZES["nano"].keys()  # the fields of StudentConfig that a size decides
 
 
 def size_of(config: StudentConfig) -> str:
-    """The name of a student's size; of one that has none of these, its levels and width."""
+    """The name of a student's size, or a description of its architecture when it has none of these."""
     shape = {field: getattr(config, field) for field in SHAPE}
     names = [name for name, known in SIZES.items() if known == shape]
     short = ", the last ending early," if config.trim else ""
@@ -31,7 +30,7 @@ def size_of(config: StudentConfig) -> str:
 
 
 def student_config(params: StudentParams, text_shape: tuple[int, ...]) -> StudentConfig:
-    """The shape of the student that `params` ask for, with room for a dictionary of `text_shape` (K, D)."""
+    """The configuration that `params` ask for, with a dictionary of `text_shape` (prompts K, dimension D)."""
     prompts, embed_dim = text_shape
     return StudentConfig(
         backbone=params.backbone,

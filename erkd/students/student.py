@@ -1,4 +1,4 @@
-"""The student: encoder, ERM, MFFM, decoder, head; how it is built, saved and loaded."""
+"""The student network (encoder, ERM, MFFM, decoder, head): building, saving and loading it."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,13 +16,27 @@ from erkd.students.edge_reserved import STRIDES as EDGE_STRIDES
 from erkd.students.edge_reserved import EdgeReserved
 from erkd.students.encoder import Encoder, load_imagenet
 from erkd.students.multimodal_fusion import MultimodalFusion, build_dictionary
-from erkd.students.prior.closed_form import FEWER, STEPS
-from erkd.students.prior.propagation import CHANNELS, first_guess, project, propagate
+from erkd.students.prior.closed_form import STEPS, TRAINING_STEPS
+from erkd.students.prior.propagation import CUE_CHANNELS, alpha_from_prior, cues_from_prior, propagate
 
 
 @dataclass(frozen=True)
 class StudentConfig:
-    """What decides the network's shape; saved beside the weights."""
+    """The architecture, saved beside the weights as `student.json`.
+
+    Attributes:
+        backbone: timm model name of the encoder.
+        stages: Levels of the backbone that are used.
+        width: Base width of everything after the encoder, channels.
+        edge_module: Whether ERM's features reach the rest (else they are zeroed, a control of equal cost).
+        dictionary: What MFFM attends to: text, learned, shuffled or none.
+        prompts: Rows K of the dictionary.
+        embed_dim: Dimension D of the joint image-text space.
+        trim: Whether the last level ends one of the backbone's stages early.
+        half: Whether the encoder sees half the resolution.
+        coarse: Whether prior (stride 8) and encoder input (stride 2) are coarse, and the head sees one cue.
+        dilation: Dilation of MFFM's context convolution.
+    """
 
     backbone: str
     stages: int
@@ -38,19 +52,23 @@ class StudentConfig:
 
     @property
     def prior_stride(self) -> int:
-        """The stride of the prior, pixels."""
+        """Stride of the prior, pixels."""
         return 8 if self.coarse else 4
 
 
 @dataclass
 class Matte:
-    """What a student returns.
+    """A student's output: alpha, and the intermediate maps that distillation losses use.
 
-    `alpha` B x 1 x H x W in [0, 1], known regions as the trimap says; `features` by stride, B x C x H/s x W/s
-    (stride 8 raw; at the deepest stride the unit-length embedding in CLIP's joint space); `logits` B x K x
-    H/s x W/s over MFFM's dictionary, at the deepest stride; `edges` by stride, B x 2 x H/s x W/s. What losses
-    of further heads need: `levels`, the encoder's maps by stride, finest first; `decoded` B x C x H/2 x W/2, the
-    last map of the decoder; `cues` B x `head_cues` x H x W, the first guess and, unless `config.coarse`, the others.
+    Attributes:
+        alpha: B x 1 x H x W in [0, 1]; exactly 0 and 1 in the trimap's known regions.
+        features: The two deepest maps by stride s, B x C x H/s x W/s: the shallower as the encoder gives it, the
+            deepest as the unit-length embedding in CLIP's joint space.
+        logits: MFFM's attention logits at the deepest stride, B x K x H/s x W/s.
+        edges: ERM's signed edge maps by stride, B x 2 x H/s x W/s.
+        levels: The encoder's maps by stride, finest first.
+        decoded: The decoder's last map, B x C x H/2 x W/2.
+        cues: B x `head_cues` x H x W: the prior's alpha and, unless `config.coarse`, its other cues.
     """
 
     alpha: Tensor
@@ -63,12 +81,12 @@ class Matte:
 
 
 class Student(nn.Module):
-    """A matting network of about a million parameters; see the parts for the ideas."""
+    """The matting network; see the modules of its parts."""
 
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
         self.config = config
-        width, inputs = config.width, 7 + CHANNELS
+        width, inputs = config.width, 7 + CUE_CHANNELS
         self.encoder = Encoder(
             config.backbone, config.stages, inputs, config.trim, config.half or config.coarse
         )
@@ -85,39 +103,42 @@ class Student(nn.Module):
             dilation=config.dilation,
         )
         found, deepest = dict(zip(self.encoder.strides, channels, strict=True)), self.encoder.strides[-1]
-        self.strides = [deepest >> i for i in range(1, deepest.bit_length() - 1)]  # of the decoder, down to 2
+        self.strides = [deepest >> i for i in range(1, deepest.bit_length() - 1)]  # decoder levels, down to 2
         widths = [2 * width, *(max(width // 2, (width * 3 // 2) >> i) for i in range(len(self.strides)))]
         skips = [found.get(s, 0) + (edge_width if s in EDGE_STRIDES else 0) for s in self.strides]
         self.decoder = Decoder(widths, skips)
         self.head = Head(widths[-1], head_cues(config), width)
 
     def forward(self, image: Tensor, trimap: Tensor, prior: Tensor | None = None) -> Matte:
-        """`image` B x 3 x H x W in [0, 1], `trimap` B x 1 x H x W of 0, 0.5, 1; H, W multiples of 32.
+        """Estimate alpha.
 
-        `prior` B x 12 x H/s x W/s is `propagate`'s at stride `config.prior_stride`. A tile of a larger image brings
-        that of the whole, which alone has unlimited reach; without it, it is computed from the input itself.
+        Args:
+            image: B x 3 x H x W in [0, 1]; H and W multiples of 32.
+            trimap: B x 1 x H x W of 0, 0.5, 1.
+            prior: `propagate`'s result at stride s = `config.prior_stride`, B x 12 x H/s x W/s. None computes it from
+                the inputs; a tile needs its part of the whole image's, as propagation has no bounded receptive field.
         """
         config, stride = self.config, self.config.prior_stride
         is_background, is_foreground = (trimap == 0).to(image.dtype), (trimap == 1).to(image.dtype)
         unknown = 1 - is_background - is_foreground
-        with torch.autocast(image.device.type, enabled=False):  # small shares are divided by small shares
+        with torch.autocast(image.device.type, enabled=False):  # ratios of small numbers need float32
             if prior is None:
-                prior = propagate(image, trimap, stride, FEWER if self.training else STEPS)
-            guess = first_guess(image, prior, stride)
-            seen = [image, is_background, unknown, is_foreground, guess]
+                prior = propagate(image, trimap, stride, TRAINING_STEPS if self.training else STEPS)
+            alpha_prior = alpha_from_prior(image, prior, stride)
+            seen = [image, is_background, unknown, is_foreground, alpha_prior]
             if config.coarse:
                 seen, stride = [avg_pool2d(part, 2) for part in seen], stride // 2
-            cues = project(seen[0], prior, stride)
+            cues = cues_from_prior(seen[0], prior, stride)
         inputs = torch.cat([2 * seen[0] - 1, *seen[1:], cues], dim=1)
         levels = self.encoder(avg_pool2d(inputs, 2) if config.half and not config.coarse else inputs)
         by_stride = dict(zip(self.encoder.strides, levels, strict=True))
-        edge_features, edges = self.edge_reserved(image, guess, unknown, inputs)
+        edge_features, edges = self.edge_reserved(image, alpha_prior, unknown, inputs)
         if not config.edge_module:
             edge_features = {stride: features * 0 for stride, features in edge_features.items()}
         fused, embedding, logits = self.fusion(levels[-1], edge_features[4])
         sources = by_stride, edge_features
         decoded = self.decoder(fused, [[maps[s] for maps in sources if s in maps] for s in self.strides])
-        fine = guess if config.coarse else torch.cat([guess, cues], dim=1)
+        fine = alpha_prior if config.coarse else torch.cat([alpha_prior, cues], dim=1)
         alpha = self.head(decoded, image, fine) * unknown + is_foreground
         shallow, deep = self.encoder.strides[-2:]
         features = {shallow: by_stride[shallow], deep: embedding}
@@ -125,18 +146,21 @@ class Student(nn.Module):
 
 
 def head_cues(config: StudentConfig) -> int:
-    """How many cues the full-resolution head sees."""
-    return 1 if config.coarse else 1 + CHANNELS
+    """Channels of `Matte.cues`, the input of the full-resolution head."""
+    return 1 if config.coarse else 1 + CUE_CHANNELS
 
 
 def margin(student: nn.Module) -> int:
-    """The receptive-field radius in pixels, the prior excluded: a tile has to see so many around it."""
+    """The receptive-field radius in pixels, the prior excluded: the overlap that tiles need."""
     encoder: Any = student.encoder
     return REACH * int(encoder.strides[-1])
 
 
 def build_student(config: StudentConfig, text: Tensor, pretrained: bool) -> Student:
-    """A fresh student; `text` K x D holds the teacher's prompt embeddings, rows of unit length."""
+    """Initialise a student, from ImageNet weights if `pretrained`.
+
+    `text` holds the teacher's prompt embeddings, K x D with rows of unit length.
+    """
     student = Student(config)
     if pretrained:
         load_imagenet(student.encoder, config.backbone)
@@ -147,10 +171,10 @@ def build_student(config: StudentConfig, text: Tensor, pretrained: bool) -> Stud
 
 
 def save_student(student: Student, folder: Path, training: dict[str, object]) -> None:
-    """Write `student.safetensors` and `student.json` (shape, weights' hash, and `training` for the record)."""
+    """Write `student.safetensors` and `student.json` (configuration, weights' SHA-256, and the record `training`)."""
     weights = {name: value.detach().cpu().contiguous() for name, value in student.state_dict().items()}
     with atomic(folder / "student.safetensors") as temporary:
-        temporary.write_bytes(save(weights))  # `save_file` hides that a disk is full
+        temporary.write_bytes(save(weights))  # safetensors' `save_file` does not report a full disk
     record = {
         "config": asdict(student.config),
         "parameters": sum(parameter.numel() for parameter in student.parameters()),
@@ -161,7 +185,7 @@ def save_student(student: Student, folder: Path, training: dict[str, object]) ->
 
 
 def load_student(folder: Path) -> Student:
-    """Read a saved student, in eval mode. Raises InputError when a file is missing, damaged or of another shape."""
+    """Load a saved student in eval mode. Raises InputError for files that are missing, damaged or do not match."""
     record, weights = read_json(folder / "student.json"), folder / "student.safetensors"
     mend = "student.json and student.safetensors belong together: take both anew from where they came"
     try:
@@ -171,9 +195,9 @@ def load_student(folder: Path) -> Student:
     check_hash(weights, expected, mend)
     try:
         stored = load_file(weights)
-        with torch.device("meta"):  # an absurd shape costs nothing
+        with torch.device("meta"):  # a configuration of absurd sizes allocates nothing
             Student(config).load_state_dict(stored, assign=True)
-    except Exception as error:  # timm and torch have many words for a shape that is none
+    except Exception as error:  # timm and torch raise many classes for a bad configuration
         reason = str(error).splitlines()[0][:200]
         raise InputError(
             f"{folder / 'student.json'}: not the shape of its weights ({reason}); {mend}"

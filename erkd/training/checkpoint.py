@@ -1,7 +1,7 @@
-"""An unfinished training on disk: all that decides its next step, as safetensors and JSON.
+"""Checkpoints of an unfinished training (weights, optimiser, schedule, random states) as safetensors and JSON.
 
 `latest.json` names the step and the hashes of `<step>.safetensors` and `<step>.json`. It is replaced after both are
-whole, and before those of an earlier step go, so that a kill at any moment leaves a checkpoint that can be read.
+written and before older ones are removed, so that a kill at any moment leaves a readable checkpoint.
 """
 
 import json
@@ -27,7 +27,7 @@ SECONDS = 60  # between checkpoints
 
 @dataclass(frozen=True)
 class Trained:
-    """What training changes. The batches are fixed by the step, so the step is their whole state."""
+    """The state that training changes; batches are a function of the step and have none."""
 
     modules: Mapping[str, nn.Module]
     optimiser: torch.optim.Optimizer
@@ -35,7 +35,15 @@ class Trained:
 
 
 class Saver:
-    """Saves a training to `folder` once a minute, at a signal, and when `minutes` have passed; None never."""
+    """Saves checkpoints every `SECONDS`, at a signal, and when the time is up.
+
+    Args:
+        folder: Where checkpoints go; None saves nothing.
+        trained: The state to save.
+        settings: Parameters that a later training must share, JSON.
+        minutes: Time limit; None for none.
+        device: Device for the exchange between processes.
+    """
 
     def __init__(
         self,
@@ -50,9 +58,9 @@ class Saver:
         self._begun = self._saved = time.monotonic()
 
     def after(self, step: int, steps: int, signals: Sequence[int], record: Any) -> None:
-        """Save if it is time to, `step` being the steps done; then raise Stopped at a signal, or OutOfTime.
+        """Save if due after `step` of `steps` steps, with `record` (JSON); raise Stopped at a signal, or OutOfTime.
 
-        Of several processes the first one saves, and all stop after the same step.
+        Of several processes the main one saves, and all stop after the same step.
         """
         if self._folder is None:
             return
@@ -70,14 +78,14 @@ class Saver:
 
 
 def save_checkpoint(folder: Path, step: int, trained: Trained, settings: dict[str, Any], record: Any) -> None:
-    """Write the state after `step` steps, with `settings` and `record` (both JSON); an earlier one is removed."""
+    """Write the state after `step` steps, with `settings` and `record` (both JSON), and remove earlier ones."""
     optimiser = trained.optimiser.state_dict()
     tensors, states = _random_state()
     for name, module in trained.modules.items():
         tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
     for index, values in optimiser["state"].items():
         tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items()}
-    plain = {  # shared memory and layouts are no matter of the file's
+    plain = {  # safetensors takes contiguous tensors that share no memory
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in tensors.items()
     }
@@ -90,18 +98,18 @@ def save_checkpoint(folder: Path, step: int, trained: Trained, settings: dict[st
     }
     files = folder / f"{step}.safetensors", folder / f"{step}.json"
     with atomic(files[0]) as temporary:
-        temporary.write_bytes(save(plain))  # the library's own writer hides that a disk is full
-    write_text(json.dumps(content), files[1])  # a loss may be NaN
+        temporary.write_bytes(save(plain))  # safetensors' `save_file` does not report a full disk
+    write_text(json.dumps(content), files[1])  # not `write_json`, since a loss may be NaN
     write_json({"step": step, "sha256": {file.name: sha256(file) for file in files}}, folder / LATEST)
     for file in {*folder.glob("[0-9]*.safetensors"), *folder.glob("[0-9]*.json")} - {*files}:
         file.unlink()
 
 
 def load_checkpoint(folder: Path, trained: Trained, settings: dict[str, Any]) -> tuple[int, Any]:
-    """Put `trained` and all random generators back; the number of steps done and the record; (0, None) without any.
+    """Restore `trained` and the global random states.
 
-    Raises InputError that names the file that is missing or damaged, or the folder where it is of another
-    training.
+    Returns the number of steps done and the record; (0, None) without a checkpoint. Raises InputError for files that
+    are missing or damaged, and for a checkpoint of other `settings`.
     """
     if not (folder / LATEST).is_file():
         return 0, None
@@ -132,7 +140,7 @@ def _below(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], groups: Any) -> None:
-    """Each state in its weight's own layout: another order of sums would give other bits."""
+    """Restore optimiser states in their parameters' memory formats, which decide the order of sums."""
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
@@ -144,7 +152,7 @@ def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]
 
 
 def _random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The global generators of torch, numpy and Python; batches have their own, seeded by the step."""
+    """States of the global generators of torch, numpy and Python (batches seed their own)."""
     tensors = {"random.torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors |= {f"random.cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}

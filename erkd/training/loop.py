@@ -1,7 +1,4 @@
-"""The training loop: one student, the alpha losses, and whatever distillation methods are given.
-
-Needs neither MLflow nor DVC: progress goes to a callback.
-"""
+"""The training loop: alpha losses plus the losses of any distillation methods. Progress goes to a callback."""
 
 import copy
 import math
@@ -31,7 +28,7 @@ Record = dict[str, float]
 
 @dataclass
 class Fitted:
-    """The student of the best validation, and one record per step (`step`, losses, validation where measured)."""
+    """The result of training: the student that validated best, its record, and one record per step."""
 
     student: Student
     history: list[Record] = field(default_factory=list)
@@ -39,14 +36,14 @@ class Fitted:
 
 
 def silent(step: int, record: Record) -> None:
-    """A `log` that keeps nothing."""
+    """A `log` callback that does nothing."""
 
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
-    """Move `average` towards `model`; the decay grows with the step, so that the start is forgotten early.
+    """Update the exponential moving average (EMA) of weights: decay min(`decay`, (step + 1) / (step + 10)).
 
-    Buffers (BatchNorm's statistics are averages already) are copied.
+    Buffers are copied, as BatchNorm's statistics are averages already.
     """
     decay = min(decay, (step + 1) / (step + 10))
     for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
@@ -63,7 +60,16 @@ def total_loss(
     kd_weight: float,
     progress: float,
 ) -> dict[str, torch.Tensor]:
-    """Named losses of one batch, at step / steps = `progress`; their sum is what is minimised."""
+    """Compute the losses of one batch by name; training minimises their sum.
+
+    Args:
+        student: The student.
+        methods: Distillation methods by name.
+        batch: The batch, on the student's device.
+        params: `laplacian` is the weight of the Laplacian loss.
+        kd_weight: Weight of all methods.
+        progress: step / steps in [0, 1].
+    """
     matte = student(batch.image, batch.trimap)
     losses = {
         "alpha": alpha_l1(matte.alpha, batch.alpha, batch.unknown),
@@ -88,19 +94,32 @@ def fit(
     unfinished: Path | None = None,
     minutes: float | None = None,
 ) -> Fitted:
-    """Train for `params.steps` steps and return the weight average that validates best (lowest `sad`).
+    """Train for `params.steps` steps and return the exponential moving average of weights with the lowest `sad`.
 
-    `validate` maps a student to named values, `sad` among them; it runs every `validate_every` steps and at the
-    end. `kd_weight` is the weight of all `methods` at step / steps. `workers` processes make batches ahead. On
-    CUDA the forward pass runs in bfloat16.
+    The forward pass runs in bfloat16 on CUDA. Of several processes (`runtime.distributed`) the main one validates,
+    and its result is the one to keep.
 
-    With the folder `unfinished` a training that was killed goes on from its last checkpoint there, which is about
-    a minute old, to the same weights. SIGINT and SIGTERM then let the step end, and raise Stopped after a
-    checkpoint; so do `minutes`, with OutOfTime. Of several processes that share the batches
-    (`runtime.distributed`) the first one validates, and its result is the one to keep. Raises InputError for a
-    checkpoint that is damaged or another's, and when a loss is no longer finite.
+    Args:
+        student: The student, trained in place.
+        methods: Distillation methods by name, trained along.
+        batches: Item `step` is the batch of that step.
+        params: The section `distill`.
+        kd_weight: Weight of all methods as a function of step / steps.
+        validate: Maps a student to named values, `sad` among them; runs every `params.validate_every` steps and at
+            the end.
+        device: Where to train.
+        workers: Processes that make batches ahead.
+        log: Called with each step (from 1) and its record.
+        unfinished: Folder of checkpoints. A killed training resumes from the last one, to the same weights; SIGINT
+            and SIGTERM save one first.
+        minutes: Time limit, after which a checkpoint is saved.
+
+    Raises:
+        Stopped: After a signal, with `unfinished`.
+        OutOfTime: When `minutes` have passed.
+        InputError: For an unusable checkpoint, and when a loss is not finite.
     """
-    student.to(device).to(memory_format=torch.channels_last)  # a third faster on the CPU
+    student.to(device).to(memory_format=torch.channels_last)  # faster on the CPU, too
     student.train()
     methods.to(device).to(memory_format=torch.channels_last).train()
     average = copy.deepcopy(student).eval()
@@ -128,14 +147,14 @@ def fit(
             optimiser.zero_grad()
             loss.backward()
             average_gradients(trained)
-            for part in (student, methods):  # each by itself: a peer must not shorten the student's steps
+            for part in (student, methods):  # separately: methods' gradients must not scale the student's
                 nn.utils.clip_grad_norm_([*part.parameters()], 1.0)
             optimiser.step()
             schedule.step()
             update_average(average, student, params.ema_decay, step)
             values = mean_over_processes(torch.stack([loss.detach(), *(v.detach() for v in losses.values())]))
             record = dict(zip(["loss", *losses], values.tolist(), strict=True))
-            if not math.isfinite(record["loss"]):  # checkpoints of before stay as they are
+            if not math.isfinite(record["loss"]):
                 bad = ", ".join(name for name, value in record.items() if not math.isfinite(value))
                 raise InputError(f"step {step + 1}: not finite: {bad}; try a lower distill.learning_rate")
             if first() and ((step + 1) % params.validate_every == 0 or step + 1 == params.steps):

@@ -1,4 +1,4 @@
-"""From composites, trimaps and features on disk to a saved student and its history."""
+"""Train a student from the project's data and features, and save it with its history."""
 
 import csv
 import io
@@ -28,11 +28,11 @@ from erkd.students.sizes import student_config
 from erkd.students.student import Student, save_student
 from erkd.training.loop import Record, fit
 
-WORKERS = 2  # processes that make batches; on a GPU live ones are made where the layers lie
+WORKERS = 2  # processes that make batches; none for live batches on a GPU
 
 
 def validation(samples: list[Sample]) -> Callable[[Student], Record]:
-    """A function that gives a student's mean SAD (thousands of pixels) and MSE over the unknown regions."""
+    """Return a function from a student to its mean `sad` (thousands of pixels) and `mse` over unknown regions."""
     loaded = [(load_image(s.image), load_trimap(s.trimap), load_alpha(s.alpha)) for s in samples]
 
     def measure(student: Student) -> Record:
@@ -48,7 +48,7 @@ def validation(samples: list[Sample]) -> Callable[[Student], Record]:
 
 
 def write_history(history: list[Record], path: Path) -> None:
-    """Write one line per step, six significant digits, a cell empty where nothing was measured."""
+    """Write CSV with one row per step, to six significant digits; missing values are empty."""
     names = list(dict.fromkeys(name for record in history for name in record))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -60,7 +60,7 @@ def write_history(history: list[Record], path: Path) -> None:
 
 
 def build_batches(root: Path, params: Params, device: torch.device) -> StoredBatches | LiveBatches:
-    """The training batches that `distill.compositing` asks for, from the data under `root`."""
+    """The training batches of the data under `root`, as `distill.compositing` chooses."""
     if params.distill.compositing == "live":
         table = root / "data/library/library.csv"
         return LiveBatches(table, params.trimap, params.distill, params.seed, device)
@@ -69,7 +69,7 @@ def build_batches(root: Path, params: Params, device: torch.device) -> StoredBat
 
 
 def matting_teacher_hash(root: Path, params: KdParams) -> str | None:
-    """Which weights taught, where a matting teacher did."""
+    """SHA-256 of the matting teacher's weights; None without one."""
     if "matting" not in params.methods or params.matting.teacher is None:
         return None
     return sha256(root / params.matting.teacher / "student.safetensors")
@@ -82,11 +82,17 @@ def train_student(
     unfinished: Path | None = None,
     minutes: float | None = None,
 ) -> bool:
-    """Train as `params` say and write `models/student/` and `reports/history.csv` under `root`.
+    """Train a student and write `models/student/` and `reports/history.csv` under `root`, from the main process.
 
-    With the folder `unfinished`, a later call with the same parameters and data goes on where a killed one was
-    (`fit`). Of several processes (`runtime.distributed`) the first one writes. Returns whether training is
-    finished: with `minutes` it may not be, and then nothing is written.
+    Args:
+        root: The project's folder, with data and features.
+        params: All parameters.
+        log: Called with each step and its record.
+        unfinished: Folder of checkpoints to resume from (see `fit`).
+        minutes: Time limit.
+
+    Returns:
+        Whether training is finished; if not, only a checkpoint was written.
     """
     prepare_torch(params.threads, params.deterministic)
     torch.manual_seed(params.seed)

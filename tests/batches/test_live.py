@@ -8,7 +8,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from erkd.batches import photometry
 from erkd.batches.batch import training_batches
 from erkd.batches.live import LiveBatches, over
-from erkd.batches.trimaps import draw_doubts, draw_trimaps, erode, trimap_in_torch
+from erkd.batches.trimaps import draw_strokes, draw_trimaps, erode, trimap_in_torch
 from erkd.data.trimap_generation import Radii, _erode, trimap_from_radii
 from erkd.params import TrimapParams
 from tests.support.training_set import disc, live_batches
@@ -43,7 +43,7 @@ def test_shapes_ranges_and_shares(live):
 
 
 def test_without_camera_effects_the_image_is_the_composite(live, monkeypatch):
-    monkeypatch.setattr(LiveBatches, "_camera", lambda self, rngs, image: image)
+    monkeypatch.setattr(LiveBatches, "_camera_effects", lambda self, rngs, image: image)
     live.distill = live.distill.model_copy(update={"linear_light": 0.0})
     batch = live[0]
     expected = batch.alpha * batch.foreground + (1 - batch.alpha) * batch.background
@@ -110,10 +110,10 @@ def test_trimaps_in_torch_are_those_of_the_cpu(rng, whole):
 
 
 def test_people_doubt_known_pixels_and_alpha_stays(rng):
-    doubts = [draw_doubts(rng, 64, 0.5) for _ in range(200)]
-    share = np.mean([doubt.any() for doubt in doubts])
+    strokes = [draw_strokes(rng, 64, 0.5) for _ in range(200)]
+    share = np.mean([doubt.any() for doubt in strokes])
     assert 0.4 < share < 0.6
-    assert 0.02 < np.mean([doubt.mean() for doubt in doubts if doubt.any()]) < 0.4
+    assert 0.02 < np.mean([doubt.mean() for doubt in strokes if doubt.any()]) < 0.4
     alpha = torch.zeros(8, 1, 64, 64)
     alpha[:, :, :, 32:] = 1
     params = TrimapParams(min_radius=1, max_radius=2, whole_object=0.0)

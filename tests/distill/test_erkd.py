@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import normalize
 
 from erkd.distill.erkd import alpha_gradient, edge_l1, text_divergence, text_logits, unknown_weight
-from erkd.distill.targets import mixed_target
+from erkd.distill.targets import crop_targets
 from erkd.features.cache import FeatureCache
 from erkd.features.space import CentredSpace
 from tests.support.students import (
@@ -103,7 +103,7 @@ def test_the_student_that_agrees_with_the_teacher_pays_no_feature_and_text_loss(
     methods = small_methods(student, "erkd")
     batch = edge_batch()
     matte = student(batch.image, batch.trimap)
-    matte.features[16] = normalize(mixed_target(random_cache(), batch, 4), dim=1)
+    matte.features[16] = normalize(crop_targets(random_cache(), batch, 4), dim=1)
     losses = methods["erkd"](matte, batch, 0.0)
     assert losses["feature_16"].item() == pytest.approx(0, abs=1e-6)
     assert losses["text"].item() == pytest.approx(0, abs=1e-6)
@@ -128,7 +128,7 @@ def test_controls_of_the_dictionary_are_supervised_by_the_teachers_text(dictiona
 
 def test_the_target_of_a_live_composite_mixes_its_layers():
     cache, batch = random_cache(), layered_batch()
-    target = mixed_target(cache, batch, 4)
+    target = crop_targets(cache, batch, 4)
     features = torch.from_numpy(cache.features).float()
     # the leftmost cells are all foreground (image 0), the rightmost all background (image 2)
     torch.testing.assert_close(target[1, :, :, 0], features[0, :, :, 0])
@@ -142,7 +142,7 @@ def test_a_shallow_level_is_the_target_of_the_shallower_features():
     assert methods["erkd"].projector.out_channels == 3
     matte = student(batch.image, batch.trimap)
     methods["erkd"].projector = torch.nn.Identity()
-    matte.features[8] = mixed_target(cache.shallow, batch, 8)
+    matte.features[8] = crop_targets(cache.shallow, batch, 8)
     losses = methods["erkd"](matte, batch, 0.0)
     assert losses["feature_8"].item() == pytest.approx(0, abs=1e-6)
     assert losses["feature_16"] > 0.1

@@ -8,7 +8,7 @@ from torch import nn
 
 from erkd.distill.erkd import text_logits
 from erkd.distill.erkd_layered import mixture_logits, regression_distance, unit_variance
-from erkd.distill.targets import layer_targets, mixed_target
+from erkd.distill.targets import crop_targets, layer_targets
 from erkd.features.space import CentredSpace
 from tests.support.students import (
     DIMENSION,
@@ -68,7 +68,7 @@ def test_heads_that_agree_with_the_teacher_cost_nothing(directions):
 
     assert method.heads[0].out_channels == 2 * (directions or DIMENSION)
     method.heads = nn.ModuleList([Perfect(), Perfect()])
-    mixed = mixed_target(cache, batch, 4)
+    mixed = crop_targets(cache, batch, 4)
     losses = method(matte, batch, 0.0)
     assert set(losses) == {"feature_8", "feature_16", "text", "edge"}
     assert losses["feature_8"].item() == pytest.approx(0, abs=1e-6)

@@ -35,7 +35,7 @@ def test_a_preset_makes_sound_parameters_and_keeps_comments(root, name):
     assert after.data.root == str(root / "my data")
     assert (after.distill.crop, after.composite.per_foreground.test) == (512, 20)
     assert (after.student, after.kd, after.seed) == (before.student, before.kd, before.seed)
-    assert "# everything random comes from it" in path.read_text()
+    assert "# of all randomness" in path.read_text()
 
 
 def test_mistakes_are_named(root):

@@ -11,18 +11,18 @@ from erkd.inference.engines import Engine, flipping, onnx_engine, torch_engine
 from erkd.inference.predict import predict_alpha
 from erkd.inference.tiles import (
     Box,
-    enlarged,
     estimate,
     padded,
     pool_known,
     spans,
     tiles,
     unknown_box,
+    upsampled_prior,
     whole_prior,
 )
 from erkd.io.images import trimap_unit, unit
 from erkd.students import PRIOR_STRIDES
-from erkd.students.prior.closed_form import apply_line
+from erkd.students.prior.closed_form import apply_linear_model
 from erkd.students.prior.propagation import propagate
 from erkd.students.student import save_student
 from tests.support.onnx_student import write_student
@@ -74,7 +74,8 @@ def test_the_prior_is_that_of_propagation(student, size):
     np.testing.assert_allclose(found[:, :8], expected[:, :8].numpy(), atol=2e-5)
     means = torch.from_numpy(pool_known(image, trimap, stride, 32 // stride)[:, :3])
     guesses = [
-        apply_line(prior[:, 8:11], prior[:, 11:], means) for prior in (torch.from_numpy(found), expected)
+        apply_linear_model(prior[:, 8:11], prior[:, 11:], means)
+        for prior in (torch.from_numpy(found), expected)
     ]
     torch.testing.assert_close(*guesses, atol=1e-3, rtol=0)  # slopes along colours that do not vary are free
 
@@ -86,7 +87,7 @@ def test_strips_do_not_show(stride):
     np.testing.assert_allclose(*both, atol=1e-6)
 
 
-def test_layers_of_large_images_are_of_fewer_cells(student, monkeypatch):
+def test_priors_of_large_images_have_fewer_cells(student, monkeypatch):
     cell = student[1].prior_stride
     image, trimap = smooth_photo(64 * cell, 82 * cell)
     fine, _ = whole_prior(student[1], image, trimap)
@@ -94,11 +95,11 @@ def test_layers_of_large_images_are_of_fewer_cells(student, monkeypatch):
     coarse, stride = whole_prior(student[1], image, trimap)
     assert stride == 2 * cell
     assert coarse.shape == (32, -(-41 * cell // 32) * 32 // cell, 12)
-    whole = enlarged(coarse, stride, Box(0, 64 * cell, 0, 82 * cell), cell)
+    whole = upsampled_prior(coarse, stride, Box(0, 64 * cell, 0, 82 * cell), cell)
     assert whole.shape == (64, 82, 12)
     assert np.abs(whole[:, :, [0, 4]] - fine[:64, :82, [0, 4]]).mean() < 0.05
     box = Box(8 * cell, 40 * cell, 24 * cell, 80 * cell)
-    np.testing.assert_array_equal(enlarged(coarse, stride, box, cell), box.of(whole, cell))
+    np.testing.assert_array_equal(upsampled_prior(coarse, stride, box, cell), box.of(whole, cell))
 
 
 @pytest.mark.parametrize("size", [(64, 96), (70, 101)])

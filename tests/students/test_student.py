@@ -10,7 +10,7 @@ from erkd.io.files import InputError
 from erkd.students import PRIOR_STRIDES
 from erkd.students.edge_reserved import EdgeReserved, gradient_kernels
 from erkd.students.multimodal_fusion import build_dictionary
-from erkd.students.prior.propagation import fill, first_guess, project, propagate
+from erkd.students.prior.propagation import alpha_from_prior, cues_from_prior, propagate, push_pull
 from erkd.students.sizes import SIZES
 from erkd.students.student import Student, StudentConfig, load_student, save_student
 from tests.support.students import DIMENSION, PROMPTS, random_text, small_student, vertical_edge
@@ -21,7 +21,7 @@ def test_known_colours_fill_the_unknown():
     colours[:, 0, :, :4] = 1
     known = torch.zeros(1, 1, 32, 32)
     known[..., :4] = 1
-    filled, distance = fill(colours, known, 3)
+    filled, distance = push_pull(colours, known, 3)
     # the one known colour everywhere, and known cells unchanged
     torch.testing.assert_close(filled[:, 0], torch.ones(1, 32, 32), atol=0.03, rtol=0)
     assert filled[:, 1:].abs().max() == 0
@@ -31,7 +31,7 @@ def test_known_colours_fill_the_unknown():
 
 
 def test_nothing_known_is_finite():
-    filled, distance = fill(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8), 3)
+    filled, distance = push_pull(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8), 3)
     assert filled.abs().max() == 0
     torch.testing.assert_close(distance, torch.ones(1, 1, 8, 8))
 
@@ -39,9 +39,9 @@ def test_nothing_known_is_finite():
 @pytest.mark.parametrize("stride", PRIOR_STRIDES)
 def test_closed_form_and_projection_recover_alpha_where_colours_are_flat(stride):
     light, trimap, alpha = vertical_edge()
-    image = light**0.8  # light is mixed, and stored by a curve: `to_light` undoes it
+    image = light**0.8  # composited linearly, then encoded by a power that `apply_gamma` undoes
     prior = propagate(image, trimap, stride)
-    cues = torch.cat([first_guess(image, prior, stride), project(image, prior, stride)], dim=1)
+    cues = torch.cat([alpha_from_prior(image, prior, stride), cues_from_prior(image, prior, stride)], dim=1)
     torch.testing.assert_close(cues[:, :1], alpha, atol=0.02, rtol=0)
     torch.testing.assert_close(cues[:, 1:2], alpha, atol=0.02, rtol=0)
     assert cues[:, 2].max() < 0.02  # residual

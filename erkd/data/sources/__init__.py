@@ -1,1 +1,1 @@
-"""Where layers come from: one module per source, with list_foregrounds, list_backgrounds and render."""
+"""Sources of layers, one module each, with `list_foregrounds`, `list_backgrounds` and `render`."""

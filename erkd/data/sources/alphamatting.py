@@ -19,7 +19,7 @@ LICENCE = "research use only (alphamatting.com)"
 
 
 def _check(root: Path) -> list[str]:
-    """The names that images, alphas and both trimaps share. Raises InputError that says what is missing."""
+    """The common file names of images, alphas and both trimaps. Raises InputError that says what is missing."""
     needed = [IMAGES, ALPHAS, *(f"{TRIMAPS}/{group}" for group in GROUPS)]
     missing = [folder for folder in needed if not (root / folder).is_dir()]
     if missing:
@@ -42,7 +42,7 @@ def _check(root: Path) -> list[str]:
 
 
 def list_samples(root: Path) -> list[Sample]:
-    """Every photograph with each of its two trimaps, for scoring; `group` names the trimap."""
+    """List every photograph with each of its two trimaps, for scoring; `group` names the trimap."""
     names = _check(root)
     return [
         Sample(
@@ -58,7 +58,7 @@ def list_samples(root: Path) -> list[Sample]:
 
 
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
-    """The photographed objects, split by `seed`; their colours are estimated when they are rendered."""
+    """List the photographed objects, split by `seed`."""
     if data.root is None:
         raise InputError(
             "data.root: the source alphamatting needs the folder that holds input_training_lowres/"
@@ -84,7 +84,7 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
 
 
 def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
-    """The photographs below `data.backgrounds_root`, split by `seed`."""
+    """List the photographs below `data.backgrounds_root`, split by `seed`."""
     if data.backgrounds_root is None:
         raise InputError(
             "data.backgrounds_root: the source alphamatting needs a folder of background photographs"
@@ -94,10 +94,9 @@ def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
 
 
 def render(layer: Layer) -> Rendered:
-    """Read a listed layer; a foreground's colours are estimated from image and alpha by PyMatting.
+    """Read a layer; foreground colours are estimated by PyMatting (Germer et al., 2020).
 
-    Germer et al., "Fast multi-level foreground estimation", 2020. Known pixels take alpha 0 and 1 from the
-    trimap, where the photographed alphas are noisy.
+    The measured alphas are noisy in known regions, so alpha is copied from the trimap there.
     """
     assert layer.image is not None
     image = load_image(layer.image)

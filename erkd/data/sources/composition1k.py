@@ -49,22 +49,22 @@ def _both(data: DataParams) -> tuple[Official, Official]:
 
 
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
-    """The official foregrounds; validation is a part of the training list, drawn by `seed`.
+    """List the official foregrounds; validation is drawn from the training list by `seed`.
 
     Raises InputError that says what is missing in `data.root` and what was found.
     """
     layers = list_pairs(SOURCE, *_both(data), data, seed)
-    given_trimaps(data, layers)  # so that a missing one is found before anything is rendered
+    given_trimaps(data, layers)  # reports missing trimaps before anything is rendered
     return layers
 
 
 def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
-    """The backgrounds of these foregrounds, by the official lists; test composites bear the official names."""
+    """List the backgrounds of these foregrounds by the official lists; test composites have official names."""
     return list_partners(SOURCE, *_both(data), data, seed, lambda name, _, copy: f"{name}_{copy}")
 
 
 def given_trimaps(data: DataParams, layers: list[Layer] | None = None) -> dict[str, Path]:
-    """The supplied trimap of every test composite, by the composite's name. Raises InputError for missing ones."""
+    """The supplied trimaps by test composite. Raises InputError for missing ones."""
     if layers is None:
         official = _both(data)[1]
         names = [file.stem for file, _ in official.pairs]

@@ -4,10 +4,9 @@ ROOT/Train/fg_train.txt, bg_train.txt, FG/, GT/
 ROOT/Test/fg_test.txt, bg_test.txt, FG/, GT/
 BACKGROUNDS/**/COCO_train2014_*.jpg and PASCAL VOC's BACKGROUNDS/**/2007_*.jpg, 2008_*.jpg
 
-The lists lie in the authors' repository (HAttMatting, utils/Distinctions-646). No trimaps are supplied, so
-numbers of different papers rest on different ones. Here each test composite has two radii that its name
-alone decides, from 1 to 30 pixels; `radii_hash` says whether two installations agree on them, and
-`erkd.data.trimaps.set_hash` whether the trimaps drawn are the same.
+The lists are in the authors' repository (HAttMatting, utils/Distinctions-646). No trimaps are supplied, so results of
+different papers are not comparable. Here erosion radii of 1 to 30 pixels are derived from each test composite's name;
+`radii_hash` identifies them, and `erkd.data.trimaps.set_hash` the trimaps.
 """
 
 import hashlib
@@ -27,14 +26,14 @@ LICENCE = "Distinctions-646: research use, by request from its authors"
 TEST_EACH = 20
 COMPOSITES = 1000  # of the test set
 MOST_RADIUS = 30
-# `radii_hash()` of the trimaps that results of this project were made with
+# `radii_hash()` of the trimaps behind this project's results
 RADII = "cb4dcf5a8fdde4e6104f6fe23befd330698f29e034e006b7a0fcc336a0b6ea30"
 
 __all__ = ["given_trimaps", "list_backgrounds", "list_foregrounds", "render"]
 
 
 def _child(folder: Path, name: str) -> Path:
-    """The entry of this name, in whatever case the archive has it."""
+    """The entry of this name, case-insensitively, as archives differ."""
     entries = sorted(folder.iterdir()) if folder.is_dir() else []
     return next((entry for entry in entries if entry.name.lower() == name.lower()), folder / name)
 
@@ -45,7 +44,7 @@ def _read(data: DataParams, part: str) -> Official:
     folder = _child(Path(data.root), part)
     lists = [_child(folder, f"{kind}_{part.lower()}.txt") for kind in ("fg", "bg")]
     names, backgrounds = (read_lines(path, WHERE) for path in lists)
-    # the authors' training lists have 80 for each, those in some archives 100
+    # 80 backgrounds per foreground in the authors' training lists, 100 in some archives
     each = TEST_EACH if part == "Test" else max(1, len(backgrounds) // len(names))
     check_counts(len(names), len(backgrounds), each, f"{lists[0]} and {lists[1].name}")
     files, alphas = (find_files(names, [_child(folder, kind)], WHERE, stem) for kind in ("FG", "GT"))
@@ -53,7 +52,7 @@ def _read(data: DataParams, part: str) -> Official:
 
 
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
-    """The official foregrounds; validation is a part of the training list, drawn by `seed`.
+    """List the official foregrounds; validation is drawn from the training list by `seed`.
 
     Raises InputError that says what is missing in `data.root` and what was found.
     """
@@ -61,16 +60,13 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
 
 
 def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
-    """The backgrounds of these foregrounds, by the official lists; test composites are test_0 to test_999."""
+    """List the backgrounds of these foregrounds by the official lists; test composites are test_0 to test_999."""
     train, test = _read(data, "Train"), _read(data, "Test")
     return list_partners(SOURCE, train, test, data, seed, lambda _, k, copy: f"test_{k * TEST_EACH + copy}")
 
 
 def given_trimaps(data: DataParams | None = None) -> dict[str, tuple[int, int]]:
-    """The radii, in pixels, that foreground and background of each test composite are eroded by.
-
-    Two digests of its name, so no library's generator can change them.
-    """
+    """Erosion radii (foreground, background) of each test composite, pixels; from hashes, so they never change."""
     names = [f"test_{index}" for index in range(COMPOSITES)]
     return {name: (_radius(f"foreground {name}"), _radius(f"background {name}")) for name in names}
 
@@ -80,7 +76,7 @@ def _radius(text: str) -> int:
 
 
 def radii_hash() -> str:
-    """The SHA-256 over all names and radii; published as `RADII`."""
+    """SHA-256 over all names and radii, published as `RADII`."""
     lines = [
         f"{name} {foreground} {background}\n" for name, (foreground, background) in given_trimaps().items()
     ]

@@ -1,4 +1,4 @@
-"""Your own layers: RGBA cut-outs, or foregrounds with alphas of the same names, and background photographs.
+"""Users' own layers: RGBA cut-outs, or foregrounds with alphas of the same names, and background photographs.
 
 ROOT/*.png                              cut-outs with an alpha channel, or
 ROOT/foreground/NAME.*  ROOT/alpha/NAME.*
@@ -20,7 +20,7 @@ def _folder(value: str | None, key: str) -> Path:
 
 
 def _by_name(folder: Path) -> dict[Path, Path]:
-    """Pictures by their place in the folder, without the suffix. Raises InputError for two of one name."""
+    """Image files by relative path without suffix. Raises InputError for two of one name."""
     files: dict[Path, Path] = {}
     for file in list_pictures(folder):
         name = file.relative_to(folder).with_suffix("")
@@ -31,7 +31,7 @@ def _by_name(folder: Path) -> dict[Path, Path]:
 
 
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
-    """The cut-outs below `data.root`, split by `seed`. Raises InputError that says what is missing."""
+    """List the cut-outs below `data.root`, split by `seed`. Raises InputError that says what is missing."""
     root = _folder(data.root, "root")
     if (root / "foreground").is_dir():
         files, alphas = (_by_name(root / kind) for kind in ("foreground", "alpha"))
@@ -62,13 +62,13 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
 
 
 def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
-    """The photographs below `data.backgrounds_root`, split by `seed`."""
+    """List the photographs below `data.backgrounds_root`, split by `seed`."""
     root = _folder(data.backgrounds_root, "backgrounds_root")
     return list_photographs(root, "folder", data.backgrounds.model_dump(), seed)
 
 
 def render(layer: Layer) -> Rendered:
-    """Read a listed layer. Raises InputError for a cut-out without alpha, or an alpha of another size."""
+    """Read a layer. Raises InputError for a cut-out without alpha, or an alpha of another size."""
     assert layer.image is not None
     if layer.kind == "background":
         return Rendered(load_image(layer.image), None, layer.caption)

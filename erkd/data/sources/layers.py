@@ -1,4 +1,4 @@
-"""A layer before it is rendered: what a source lists, and what it draws or reads from it."""
+"""Layers as sources list and render them, and what sources share: listing files, assigning splits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +15,10 @@ from erkd.io.tables import SPLITS
 
 @dataclass(frozen=True)
 class Layer:
-    """One foreground or background that a source can render by itself.
+    """A foreground or background that a source can render on its own.
 
-    `image`, `alpha` and `trimap` are files it is read from (drawn layers have none); `picture` names the
-    bundled picture, `photograph` the file, that lends its colours; `size` is the longer side of a procedural
-    layer, pixels.
+    `image`, `alpha` and `trimap` are its files; procedural layers have none, but `size`, their longer side in pixels,
+    and where their colours come from: `picture`, a bundled one by name, or the file `photograph`.
     """
 
     layer_id: str
@@ -40,7 +39,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A layer's colours (H x W x 3) and alpha (H x W; None for a background) in [0, 1], and its phrase."""
+    """A layer's colours H x W x 3 and alpha H x W (None for a background) in [0, 1], and its caption."""
 
     image: Array
     alpha: Array | None
@@ -48,7 +47,7 @@ class Rendered:
 
 
 def list_pictures(root: Path) -> list[Path]:
-    """The picture files below a folder, sorted by name. Raises InputError when there are none."""
+    """List the image files below a folder, sorted by name. Raises InputError when there are none."""
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; a folder of photographs is needed")
     files = sorted(
@@ -60,9 +59,9 @@ def list_pictures(root: Path) -> list[Path]:
 
 
 def split_layers(layers: Sequence[Layer], counts: dict[str, int], seed: int, where: Path) -> list[Layer]:
-    """Shuffle layers by `seed` and share them out to the splits in proportion to `counts`, at most so many.
+    """Assign shuffled layers to splits in proportion to `counts`, at least one and at most the count each.
 
-    Every split gets at least one. Raises InputError when there are fewer layers than splits.
+    `where` is the layers' folder, for messages. Raises InputError for fewer layers than splits.
     """
     if len(layers) < len(SPLITS):
         raise InputError(f"{where}: found {len(layers)} usable pictures; the three splits need at least 3")
@@ -83,7 +82,7 @@ def split_layers(layers: Sequence[Layer], counts: dict[str, int], seed: int, whe
 
 
 def list_photographs(root: Path, source: str, counts: dict[str, int], seed: int) -> list[Layer]:
-    """The photographs below `root` as backgrounds of `source`, split by `seed`."""
+    """List the photographs below `root` as backgrounds of `source`, `counts` of each split drawn by `seed`."""
     layers = [
         Layer(
             layer_id=f"bg-{index:05d}",

@@ -1,4 +1,4 @@
-"""Lists of file names, one a line, and the files that they name."""
+"""Official lists of file names, one per line, and the files that they name."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from erkd.io.tables import shorten
 
 
 def read_lines(path: Path, where: str) -> list[str]:
-    """The names in a list, one a line. Raises InputError when it is missing or empty; `where` says more."""
+    """Read the names in a list. Raises InputError, ending with the hint `where`, when it is missing or empty."""
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
@@ -28,9 +28,9 @@ def read_lines(path: Path, where: str) -> list[str]:
 def find_files(
     names: Iterable[str], folders: Sequence[Path], where: str, by: Callable[[str], str] = str
 ) -> list[Path]:
-    """The file of each name in the first of `folders` that has it; InputError lists the missing ones.
+    """Find the file of each name in the first of `folders` that has it; InputError lists missing ones.
 
-    `by` says what of two names must agree: all of them, or only the stem (`stem`) where suffixes differ.
+    Names match when `by` maps them to equal keys, e.g. `stem` where suffixes differ; `where` ends the message.
     """
     known: dict[str, Path] = {}
     for folder in reversed(folders):
@@ -52,7 +52,7 @@ def stem(name: str) -> str:
 
 
 def number(name: str) -> str:
-    """A COCO file name without the prefix that its 2014 edition has and its 2017 edition lacks."""
+    """A COCO file name without the prefix that only the 2014 edition has."""
     return name.removeprefix("COCO_train2014_")
 
 

@@ -1,8 +1,7 @@
-"""What the composited benchmarks share: lists of names that say which foreground meets which backgrounds.
+"""Shared by the composited benchmarks: official lists of foregrounds and of the backgrounds that each is paired with.
 
-Line k of a list of foregrounds takes the next n lines of the list of backgrounds. Here a foreground's `seed`
-is its k, and its backgrounds have the same one; a background is named `<composite>-bg`, after the composite
-that it belongs to, so that `erkd.data.composites` can pair them from `library.csv` alone.
+Line k of the list of foregrounds takes the k-th run of n lines of the list of backgrounds. Layers have k as their
+`seed`, and a background's id is `<composite>-bg`, so that `erkd.data.pairing` can pair them from `library.csv` alone.
 """
 
 import re
@@ -19,7 +18,7 @@ from erkd.io.images import load_alpha, load_image
 from erkd.io.tables import SPLITS
 from erkd.params import DataParams
 
-DEVELOPMENT = re.compile(r"GT\d\d")  # alphamatting.com's photographs: scored here, so never trained on
+DEVELOPMENT = re.compile(r"GT\d\d")  # alphamatting.com's photographs, the development set: never trained on
 WHERE_BACKGROUNDS = (
     "COCO train2014 can be had at cocodataset.org, PASCAL VOC 2012 at host.robots.ox.ac.uk/pascal/VOC"
 )
@@ -29,9 +28,9 @@ VOC = "PASCAL VOC 2012: photographs under Flickr's terms of use"
 
 @dataclass(frozen=True)
 class Official:
-    """One of a benchmark's two lists: `pairs` of foreground and alpha files, and their backgrounds' names.
+    """A benchmark's training or test list: `pairs` of foreground and alpha files, and names of `backgrounds`.
 
-    `backgrounds` holds the same number of names for every pair, in order; `licence` is the foregrounds'.
+    Every pair has the same number of backgrounds, in order; `licence` is the foregrounds'.
     """
 
     pairs: Sequence[tuple[Path, Path]]
@@ -39,15 +38,15 @@ class Official:
     licence: str
 
     def names_of(self, line: int) -> Sequence[str]:
-        """The backgrounds of one foreground."""
+        """Names of the backgrounds of foreground `line`."""
         count = len(self.backgrounds) // len(self.pairs)
         return self.backgrounds[line * count : (line + 1) * count]
 
 
 def choose_splits(train: Official, test: Official, data: DataParams, seed: int) -> dict[str, list[int]]:
-    """The lines of each split: validation is drawn from the training list by `seed`; test stays whole.
+    """Lines of each split; validation is drawn from the training list by `seed`.
 
-    Left out of training are alphamatting.com's photographs and whatever the test list holds too.
+    Training excludes alphamatting.com's photographs and foregrounds that are also in the test list.
     """
     tested = {file.stem: file for file, _ in test.pairs}
     usable = []
@@ -67,7 +66,7 @@ def choose_splits(train: Official, test: Official, data: DataParams, seed: int) 
 
 
 def list_pairs(source: str, train: Official, test: Official, data: DataParams, seed: int) -> list[Layer]:
-    """The foregrounds of every split, named by split and file."""
+    """List the foregrounds of every split, with ids of split and file name."""
     layers = []
     for split, lines in choose_splits(train, test, data, seed).items():
         official = test if split == "test" else train
@@ -98,11 +97,17 @@ def list_partners(
     seed: int,
     test_name: Callable[[str, int, int], str],
 ) -> list[Layer]:
-    """The backgrounds of every foreground listed: the first ones of its own lines, as many for each.
+    """List the backgrounds of every foreground: the first ones of its official lines, equally many for each.
 
-    `data.backgrounds` is shared out evenly. `test_name(stem, line, copy)` is the official name of a test
-    composite; the others are named after split and foreground. A name that validation or test uses too is
-    passed over in training.
+    Args:
+        source: Name of the benchmark.
+        train: Its training list.
+        test: Its test list.
+        data: `backgrounds` are the totals per split.
+        seed: Seed of the splits.
+        test_name: (stem, line, copy) -> official name of a test composite; others are named by split and foreground.
+
+    Names that an earlier split (test, validation) uses are skipped.
     """
     if data.backgrounds_root is None:
         raise InputError(f"data.backgrounds_root: needs the folder of the backgrounds; {WHERE_BACKGROUNDS}")
@@ -140,15 +145,15 @@ def list_partners(
 
 
 def phrase(name: str) -> str:
-    """What a file's name says in words, if anything: "antique-lace-1182740_1920" gives "antique lace"."""
+    """A caption from the words in a file name: "antique-lace-1182740_1920" gives "antique lace"."""
     words = [word.lower() for word in re.findall(r"[A-Za-z]{3,}", name)]
     known = [word for word in words if word not in ("img", "test", "train", "unsplash", "pexels")]
-    is_a_number = re.search(r"\d[a-fA-F]{1,3}\d", name)  # as in a hash
+    is_a_number = re.search(r"\d[a-fA-F]{1,3}\d", name)  # a hexadecimal hash
     return " ".join(known[:4]) if known and not is_a_number else "a photographed object"
 
 
 def render(layer: Layer) -> Rendered:
-    """Read a listed layer as the official scripts do: stored pixels, no rotation. InputError names the file."""
+    """Read a layer as the official scripts do, without EXIF rotation. Raises InputError that names the file."""
     assert layer.image is not None
     image = load_image(layer.image, upright=False)
     if layer.alpha is None:

@@ -1,7 +1,7 @@
-"""The embedded source: drawn foregrounds and backgrounds, coloured from pictures that Python packages ship.
+"""The built-in source: procedural foregrounds and backgrounds, with colours from pictures in Python packages.
 
-Nothing is downloaded. Each picture belongs to one split, for foregrounds' colours as for backgrounds, and was
-taken in only with a free licence stated by its package. `data.photographs` adds a folder of photographs.
+Nothing is downloaded. Each picture belongs to one split and has a free licence, stated by its package;
+`data.photographs` adds a folder of photographs.
 """
 
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ from erkd.io.images import Array, load_image
 from erkd.io.tables import SPLITS
 from erkd.params import DataParams
 
-# Every material in turn, and what photographs show most more often.
+# Materials are dealt from shuffled copies of this deck; those frequent in photographs occur more often.
 DECK = (*MATERIALS, "hair", "fur", "fur", "leaves")
-GENERATED = "CC0-1.0"  # drawings that take nothing from a picture
-PICTURE_SHARE = 0.6  # of the backgrounds are crops of pictures
-TEXTURE_SHARE = 0.7  # of the foregrounds may take their texture from one
+GENERATED = "CC0-1.0"  # licence of drawings that use no picture
+PICTURE_SHARE = 0.6  # share of backgrounds that are crops of pictures
+TEXTURE_SHARE = 0.7  # share of foregrounds whose texture may come from one
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture shipped in a Python package: its split, its licence and whose it is, and what it shows."""
+    """A picture in a Python package, with its split, licence (and author) and caption."""
 
     package: str
     path: str
@@ -67,7 +67,7 @@ PICTURES = {
 
 @lru_cache(maxsize=len(PICTURES))
 def load_picture(name: str) -> Array:
-    """A bundled picture by its name in PICTURES, H x W x 3 in [0, 1]. Callers must not write into it."""
+    """Load a bundled picture, H x W x 3 in [0, 1]; it is cached, so callers must not write to it."""
     picture = PICTURES[name]
     return load_image(Path(str(files(picture.package) / picture.path)))
 
@@ -109,7 +109,7 @@ def _row_seed(seed: int, *key: int) -> int:
 
 
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
-    """Drawn foregrounds of every split: shuffled decks of all materials."""
+    """List the procedural foregrounds of every split."""
     layers = []
     lenders = _lenders(data, "texture")
     for part, split in enumerate(SPLITS):
@@ -139,7 +139,7 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
 
 
 def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
-    """Backgrounds of every split: crops of that split's own pictures and drawn ones."""
+    """List the backgrounds of every split: crops of the split's own pictures, and drawn ones."""
     layers = []
     lenders = _lenders(data, "background")
     for part, split in enumerate(SPLITS):
@@ -165,7 +165,7 @@ def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
 
 
 def render(layer: Layer) -> Rendered:
-    """Draw a listed layer; the same layer always gives the same pixels."""
+    """Draw a layer; equal layers give equal pixels."""
     picture = load_picture(layer.picture) if layer.picture else None
     if layer.photograph is not None:
         picture = load_image(layer.photograph)

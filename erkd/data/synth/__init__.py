@@ -1,1 +1,1 @@
-"""Procedural foregrounds and backgrounds; `materials` and `backdrops` are the ways in."""
+"""Procedural foregrounds and backgrounds; the entry points are `materials` and `backgrounds`."""

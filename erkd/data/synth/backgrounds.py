@@ -1,4 +1,4 @@
-"""Backgrounds: crops of pictures and drawn scenes, in focus or not, and what they show in words."""
+"""Backgrounds, sharp or out of focus: crops of pictures and procedural scenes, with captions."""
 
 import math
 
@@ -22,10 +22,7 @@ BACKDROPS = ("collage", "lights", "landscape", "wall", "fabric", "gradient", "no
 
 
 def _collage(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
-    """Overlapping leaves of all sizes, each with a texture: the statistics of natural scenes.
-
-    Lee, Mumford and Huang, "Occlusion models for natural images", 2001.
-    """
+    """A dead-leaves image of textured shapes (Lee, Mumford, Huang, "Occlusion models for natural images", 2001)."""
     textures = [texture(rng, None, height, width) for _ in range(4)]
     image = textures[0].copy()
     for radius in np.sort(0.5 * rng.uniform(0.06, 1, rng.integers(20, 90)) ** 3)[::-1] * min(height, width):
@@ -46,7 +43,7 @@ def _collage(rng: np.random.Generator, height: int, width: int) -> tuple[Array, 
 
 
 def _lights(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
-    """Discs of light out of focus on a dark ground."""
+    """Out-of-focus lights (bokeh) on a dark ground."""
     colour = random_colour(rng)
     image = noise_texture(rng, height, width, colour * 0.3)
     radius = min(height, width) * rng.uniform(0.01, 0.08)
@@ -82,7 +79,7 @@ def _landscape(rng: np.random.Generator, height: int, width: int) -> tuple[Array
 
 
 def _wall(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
-    """Bricks, tiles or boards, each in its own tone, between joints."""
+    """Bricks, tiles or boards of varying tone, with joints."""
     x, y = pixels(height, width)
     rows = height / rng.uniform(4, 18)
     columns = rows * rng.choice([1.0, 2.2, 3.0, 12.0])
@@ -101,7 +98,7 @@ def _wall(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str
 
 
 def _gradient(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
-    """A studio backdrop: two colours running into each other, with a soft light."""
+    """A studio backdrop: a linear gradient of two colours, with soft light."""
     x, y = pixels(height, width)
     first = random_colour(rng)
     second = vary(rng, first, 0.5, 1)[0] if rng.random() < 0.7 else random_colour(rng)
@@ -131,7 +128,7 @@ def _drawn(rng: np.random.Generator, kind: str, height: int, width: int) -> tupl
 
 
 def _crop(rng: np.random.Generator, picture: Array, height: int, width: int) -> Array:
-    """A large upright crop of a picture, mirrored half of the time."""
+    """A large upright crop of a picture, flipped half of the time."""
     rows, columns = picture.shape[:2]
     scale = rng.uniform(0.55, 1.0) * min(rows / height, columns / width)
     deep, wide = max(8, int(height * scale)), max(8, int(width * scale))
@@ -146,9 +143,14 @@ def _crop(rng: np.random.Generator, picture: Array, height: int, width: int) -> 
 def draw_background(
     kind: str, seed: int, size: int, picture: Array | None = None, phrase: str = ""
 ) -> tuple[Array, str]:
-    """Draw one background, H x W x 3 in [0, 1], longer side `size`, and say what it shows.
+    """Draw a background, H x W x 3 in [0, 1], and return it with its caption.
 
-    `kind` is "picture" (then `picture` and its `phrase` are needed) or one of BACKDROPS.
+    Args:
+        kind: "picture" or one of `BACKDROPS`.
+        seed: Decides everything random.
+        size: Longer side, pixels.
+        picture: H x W x 3 in [0, 1], for the kind "picture".
+        phrase: Caption of the picture.
     """
     rng = np.random.default_rng(seed)
     height, width = random_shape(rng, size)

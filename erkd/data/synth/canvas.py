@@ -1,7 +1,7 @@
-"""What a material's drawing is, and the canvases it is drawn on.
+"""The result of drawing a foreground, and the supersampled canvases that it is drawn on.
 
-Coverage is drawn on a canvas SCALE times finer in each direction and averaged over areas, so that a strand
-far thinner than a pixel gets the alpha of the part of the pixel it covers.
+Coverage is drawn at `SCALE` times the resolution and area-averaged, so that structures thinner than a pixel get the
+right fractional alpha.
 """
 
 import math
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from erkd.io.images import Array
 
-SCALE = 4  # of coverage canvases
-COLOUR_SCALE = 2  # of colour canvases: colours need less care than edges
+SCALE = 4  # supersampling of coverage canvases
+COLOUR_SCALE = 2  # supersampling of colour canvases, which need less
 SUBPIXEL_BITS = 3  # OpenCV's fixed-point fraction of a coordinate
 ASPECTS = ((1, 1), (3, 4), (4, 3), (2, 3), (3, 2), (9, 16), (16, 9))
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A foreground: colours everywhere (H x W x 3), alpha (H x W), both in [0, 1], and a phrase for it."""
+    """A foreground: colours H x W x 3 (also where alpha is 0) and alpha H x W, in [0, 1], and a caption."""
 
     foreground: Array
     alpha: Array
@@ -29,21 +29,21 @@ class Drawing:
 
 
 def random_shape(rng: np.random.Generator, size: int) -> tuple[int, int]:
-    """The height and width of a picture whose longer side is `size`, of a common aspect."""
+    """Height and width of an image of a random common aspect ratio, longer side `size`."""
     across, down = ASPECTS[rng.integers(len(ASPECTS))]
     scale = size / max(across, down)
     return round(down * scale), round(across * scale)
 
 
 def unit_of(height: int, width: int) -> float:
-    """The length that things are measured in, pixels: the side of the square of the picture's area."""
+    """The unit of length of drawings in pixels: the square root of the image's area."""
     return math.sqrt(height * width)
 
 
 def over(top: tuple[Array, Array], bottom: tuple[Array, Array], height: float = 1.0) -> tuple[Array, Array]:
-    """Lay one (colour, alpha) pair over another; `height` in [0, 1] scales the upper alpha.
+    """Composite one (colour, alpha) pair over another (Porter and Duff, 1984); `height` scales the upper alpha.
 
-    Porter and Duff, "Compositing digital images", 1984. Where both alphas are 0 the lower colour stays.
+    Where both alphas are 0 the lower colour is kept.
     """
     top_alpha = top[1] * height
     alpha = top_alpha + bottom[1] * (1 - top_alpha)
@@ -52,30 +52,30 @@ def over(top: tuple[Array, Array], bottom: tuple[Array, Array], height: float = 
 
 
 def coverage_canvas(height: int, width: int) -> NDArray[np.uint8]:
-    """An empty canvas of SCALE times the size."""
+    """An empty coverage canvas, `SCALE` times finer."""
     return np.zeros((height * SCALE, width * SCALE), np.uint8)
 
 
 def fine_colours(colour: Array) -> NDArray[np.uint8]:
-    """A colour canvas COLOUR_SCALE times finer that starts from `colour`."""
+    """A colour canvas, `COLOUR_SCALE` times finer, initialised with `colour` H x W x 3."""
     size = (colour.shape[1] * COLOUR_SCALE, colour.shape[0] * COLOUR_SCALE)
     return np.rint(cv2.resize(colour, size, interpolation=cv2.INTER_LINEAR) * 255).astype(np.uint8)
 
 
 def average(canvas: NDArray[np.integer], height: int, width: int) -> Array:
-    """A finer canvas averaged over areas to `height` x `width`, in [0, 1]."""
+    """Area-average a canvas of 0..255 to `height` x `width` in [0, 1]."""
     return cv2.resize(canvas.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) / np.float32(
         255
     )
 
 
 def enlarge(field: Array, height: int, width: int) -> Array:
-    """A smooth field resized bicubically."""
+    """Resize a smooth field bicubically."""
     return np.asarray(cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def fixed_point(points: NDArray[np.floating], scale: int) -> NDArray[np.int32]:
-    """Pixel positions (x, y; pixel centres at .5) in OpenCV's fixed point on a canvas `scale` finer."""
+    """Convert positions (x, y; pixel centres at .5) to OpenCV's fixed point on a canvas `scale` times finer."""
     return np.rint((points * scale - 0.5) * (1 << SUBPIXEL_BITS)).astype(np.int32)
 
 

@@ -1,4 +1,4 @@
-"""Nets, lace and veils: cloth that is seen through."""
+"""See-through cloth: nets, lace and veils."""
 
 import math
 
@@ -12,13 +12,16 @@ from erkd.data.synth.shapes import body_field, inside, paint_body
 from erkd.data.synth.textures import colour_name, noise_texture, random_colour, vary
 from erkd.io.images import Array
 
-FINE = 2  # woven patterns are drawn this many times finer, then averaged
+FINE = 2  # supersampling of woven patterns
 
 
 def _cloth(
     rng: np.random.Generator, height: int, width: int, period: float, crumple: float
 ) -> tuple[Array, Array, Array]:
-    """Where a cloth's threads run (u and v in periods, FINE times finer), and the light on its folds."""
+    """Texture coordinates u, v of a folded cloth (in periods, `FINE` times finer), and the slope of its folds, H x W.
+
+    `period` is the pattern's period in pixels, `crumple` the displacement by folds in units of the image.
+    """
     fold_x = fractal(rng, height // 4, width // 4, rng.uniform(1, 4), 4, 0.45)
     fold_y = fractal(rng, height // 4, width // 4, rng.uniform(1, 4), 4, 0.45)
     fine_x, fine_y = (enlarge(fold, height * FINE, width * FINE) for fold in (fold_x, fold_y))
@@ -35,7 +38,7 @@ def _cloth(
 
 
 def _tile(rng: np.random.Generator, kind: str, side: int) -> NDArray[np.uint8]:
-    """One period of a pattern: 255 where there is thread. It wraps around."""
+    """One period of a pattern, side x side, 255 where there is thread; it tiles seamlessly."""
     tile = np.zeros((3 * side, 3 * side), np.uint8)
     thread = max(1, int(side * np.exp(rng.uniform(np.log(0.03), np.log(0.2)))))
     for row in range(3):
@@ -79,7 +82,7 @@ def _tile(rng: np.random.Generator, kind: str, side: int) -> NDArray[np.uint8]:
 
 
 def _lace_tile(rng: np.random.Generator, side: int) -> NDArray[np.uint8]:
-    """A flower of petals and rings on a fine mesh."""
+    """One period of lace: a flower of petals and rings on a fine mesh."""
     tile = np.zeros((side, side), np.uint8)
     mesh = side // int(rng.integers(8, 16))
     for at in range(0, side, mesh):
@@ -100,14 +103,14 @@ def _lace_tile(rng: np.random.Generator, side: int) -> NDArray[np.uint8]:
 
 
 def _woven(tile: NDArray[np.uint8], u: Array, v: Array, height: int, width: int) -> Array:
-    """A tile repeated over (u, v), as coverage in [0, 1], H x W."""
+    """Coverage H x W in [0, 1] of a `tile` repeated over texture coordinates (u, v)."""
     side = np.float32(tile.shape[0])
     read = cv2.remap(tile, (u % 1) * side, (v % 1) * side, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     return average(np.asarray(read, np.uint8), height, width)
 
 
 def _sheet(rng: np.random.Generator, field: Array) -> Array:
-    """Where a cloth is: around a body, or hanging into the picture from a side. A field in pixels."""
+    """Signed field (pixels, positive inside) of a cloth: around a body, or hanging in from a side of the image."""
     height, width = field.shape
     unit = unit_of(height, width)
     if rng.random() < 0.6:
@@ -126,7 +129,7 @@ def _sheet(rng: np.random.Generator, field: Array) -> Array:
 def _around(
     rng: np.random.Generator, cloth: tuple[Array, Array], field: Array, picture: Array | None, behind: float
 ) -> tuple[Array, Array]:
-    """Lay a cloth over a solid body or, with probability `behind`, under it; one in five has no body."""
+    """Composite a cloth (colour, alpha) over a body or, with probability `behind`, behind it; a fifth have none."""
     if rng.random() < 0.2:
         return cloth
     body = (paint_body(rng, field, picture), average(inside(field), *field.shape))

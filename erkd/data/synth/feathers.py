@@ -10,13 +10,13 @@ from erkd.io.images import Array
 
 
 def _bezier(points: Points, count: int) -> Points:
-    """A quadratic Bezier curve through three control points (3 x 2), count x 2."""
+    """Sample a quadratic Bezier curve with control points 3 x 2: count x 2."""
     t = np.linspace(0, 1, count)[:, None]
     return np.asarray((1 - t) ** 2 * points[0] + 2 * t * (1 - t) * points[1] + t**2 * points[2])
 
 
 def _feather(rng: np.random.Generator, foot: Points, angle: float, length: float, colour: Array) -> Strands:
-    """One feather: a shaft, dense barbs with splits along the vane, and down at its foot."""
+    """Grow one feather from `foot` (x, y) at `angle`: shaft, dense barbs with splits, and down at the foot."""
     end = foot + length * np.asarray([np.cos(angle), np.sin(angle)])
     middle = (foot + end) / 2 + rng.normal(0, 0.12 * length, 2)
     count = int(length * 1.6)

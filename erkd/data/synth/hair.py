@@ -18,14 +18,14 @@ SKINS = ((0.95, 0.78, 0.66), (0.8, 0.58, 0.44), (0.55, 0.36, 0.25), (0.34, 0.21,
 
 
 def _colour(rng: np.random.Generator, choices: tuple[tuple[float, float, float], ...]) -> Array:
-    """One of the natural colours or, one time in five, any colour."""
+    """One of `choices` or, with probability 0.2, any colour."""
     if rng.random() < 0.2:
         return random_colour(rng)
     return np.asarray(choices[rng.integers(len(choices))], np.float32)
 
 
 def hair(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
-    """A head and shoulders with hair in clumps, and fly-aways thinner than a pixel."""
+    """A head and shoulders with hair in clumps, and sub-pixel fly-aways."""
     unit = unit_of(height, width)
     colour, skin = _colour(rng, HAIR_COLOURS), _colour(rng, SKINS)
     head_x, head_y, head = rng.uniform(-0.15, 0.15), rng.uniform(-0.2, 0.02), rng.uniform(0.17, 0.28)
@@ -80,7 +80,7 @@ def hair(rng: np.random.Generator, height: int, width: int, picture: Array | Non
 
 
 def fur(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
-    """A body covered by short strands that follow its surface, shorter in some places than in others."""
+    """A body covered by short strands that follow its surface, of varying length."""
     unit = unit_of(height, width)
     colour = _colour(rng, HAIR_COLOURS)
     field = body_field(rng, height, width, 0.02)

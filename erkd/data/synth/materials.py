@@ -1,50 +1,42 @@
-"""The materials that can be drawn, by name, and the one way to draw a foreground of any of them."""
+"""The table of materials, and drawing a foreground of any of them."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from erkd.data.synth import cloth as membranes
-from erkd.data.synth import feathers, plants, solids
-from erkd.data.synth import hair as hairy
-from erkd.data.synth import transparent as clear
+from erkd.data.synth import cloth, feathers, hair, plants, solids, transparent
 from erkd.data.synth.canvas import Drawing, average, over, random_shape
 from erkd.data.synth.shapes import body_field, inside, paint_body
 from erkd.io.images import Array
 
+# each draws (rng, height, width, picture or None), in pixels; the picture, H x W x 3, lends its colours
 _DRAW: dict[str, Callable[[np.random.Generator, int, int, Array | None], Drawing]] = {
-    "hair": hairy.hair,
-    "fur": hairy.fur,
+    "hair": hair.hair,
+    "fur": hair.fur,
     "feather": feathers.feather,
-    "yarn": hairy.yarn,
+    "yarn": hair.yarn,
     "leaves": plants.leaves,
     "foliage": plants.foliage,
     "dandelion": plants.dandelion,
     "web": plants.web,
-    "net": membranes.net,
-    "lace": membranes.lace,
-    "veil": membranes.veil,
-    "smoke": clear.smoke,
-    "glass": clear.glass,
-    "plastic bag": clear.plastic_bag,
+    "net": cloth.net,
+    "lace": cloth.lace,
+    "veil": cloth.veil,
+    "smoke": transparent.smoke,
+    "glass": transparent.glass,
+    "plastic bag": transparent.plastic_bag,
     "solid": solids.solid,
     "defocus": solids.defocus,
     "motion blur": solids.motion_blur,
 }
 MATERIALS = tuple(_DRAW)
-THIN = (
-    "feather",
-    "foliage",
-    "dandelion",
-    "smoke",
-    "glass",
-    "plastic bag",
-)  # half get a solid body beside them
+# materials without an opaque core: half of their drawings get a solid body
+THIN = ("feather", "foliage", "dandelion", "smoke", "glass", "plastic bag")
 ATTEMPTS = 20
 
 
 def _with_body(rng: np.random.Generator, drawing: Drawing, picture: Array | None) -> Drawing:
-    """Merge a drawing with a solid body behind or before it, so that it has known foreground too."""
+    """Composite a drawing with a solid body behind or in front of it, so that some foreground is opaque."""
     field = body_field(rng, *drawing.alpha.shape)
     body = (paint_body(rng, field, picture), average(inside(field), *drawing.alpha.shape))
     thin = (drawing.foreground, drawing.alpha)
@@ -53,10 +45,13 @@ def _with_body(rng: np.random.Generator, drawing: Drawing, picture: Array | None
 
 
 def draw_foreground(material: str, seed: int, size: int, picture: Array | None = None) -> Drawing:
-    """Draw one foreground whose longer side is `size` pixels; half of them are mirrored.
+    """Draw a foreground, flipped half of the time.
 
-    `picture` (H x W x 3 in [0, 1]) lends its colours where the material uses a texture. A drawing that
-    came out nearly empty or nearly full is drawn again from the next seed.
+    Args:
+        material: One of `MATERIALS`.
+        seed: Decides everything random; a nearly empty or nearly full drawing is repeated with further randomness.
+        size: Longer side, pixels.
+        picture: Source of textures, H x W x 3 in [0, 1]; None for procedural ones.
     """
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, attempt])

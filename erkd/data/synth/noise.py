@@ -1,4 +1,4 @@
-"""Smooth random fields: sums of noise at doubling frequencies."""
+"""Fractal noise and functions on smooth fields."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,11 @@ from erkd.io.images import Array
 def fractal(
     rng: np.random.Generator, height: int, width: int, cells: float = 3, octaves: int = 5, gain: float = 0.5
 ) -> Array:
-    """Noise of `octaves` frequencies, `cells` cells along the longer side at first; mean 0, deviation 1."""
+    """Fractal noise H x W of mean 0 and standard deviation 1.
+
+    The first octave has `cells` cells along the longer side; each of the `octaves` doubles the frequency and scales
+    the amplitude by `gain`.
+    """
     total = np.zeros((height, width), np.float32)
     longer = max(height, width)
     for octave in range(octaves):
@@ -24,24 +28,24 @@ def fractal(
 
 
 def unit(field: Array) -> Array:
-    """A field of deviation 1 squeezed smoothly into [0, 1]."""
+    """Map a field of standard deviation 1 smoothly into [0, 1]."""
     return np.asarray(0.5 + 0.5 * np.tanh(field), np.float32)
 
 
 def ramp(field: Array, low: float, high: float) -> Array:
-    """0 up to `low`, 1 from `high`, smooth between (a cubic)."""
+    """Smoothstep: 0 up to `low`, 1 from `high` on, a cubic between."""
     t = np.clip((field - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def pixels(height: int, width: int) -> tuple[Array, Array]:
-    """The x and the y of every pixel's centre, each H x W."""
+    """x and y of the pixel centres, each H x W."""
     x, y = np.meshgrid(np.arange(width, dtype=np.float32) + 0.5, np.arange(height, dtype=np.float32) + 0.5)
     return x, y
 
 
 def displaced(image: Array, x: Array, y: Array) -> Array:
-    """`image` read at positions (x, y) in pixels, mirrored at its borders."""
+    """Sample `image` at positions (x, y) in pixels, with reflected borders."""
     return np.asarray(
         cv2.remap(image, x - 0.5, y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32
     )

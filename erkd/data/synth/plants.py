@@ -1,4 +1,4 @@
-"""Leaves, foliage, dandelions and spider webs: thin solid structure with many holes."""
+"""Thin opaque structures with many holes: leaves, foliage, dandelions, spider webs."""
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def _leaf_colour(rng: np.random.Generator) -> Array:
 
 
 def _outline(spine: Points, half_width: Points) -> tuple[Points, Points]:
-    """The left and right side (K x 2 each) of a blade around its spine (K x 2)."""
+    """Left and right outline, K x 2 each, of a blade with this spine K x 2 and half width K."""
     tangent = np.gradient(spine, axis=0)
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-9
@@ -186,7 +186,7 @@ def dandelion(rng: np.random.Generator, height: int, width: int, picture: Array 
 
 
 def web(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
-    """A spider web: threads thinner than a pixel between a solid body and the frame, with drops."""
+    """A spider web of sub-pixel threads with drops, in front of a solid body."""
     unit = unit_of(height, width)
     field = body_field(rng, height, width)
     hub = np.asarray([width * rng.uniform(0.3, 0.7), height * rng.uniform(0.25, 0.6)])

@@ -1,4 +1,4 @@
-"""Solid bodies: smooth fields that are positive inside, their coverage, and their painted, shaded surface."""
+"""Solid bodies as signed fields (positive inside): their coverage, and their textured, shaded surface."""
 
 import math
 
@@ -11,16 +11,16 @@ from erkd.data.synth.noise import fractal, ramp
 from erkd.data.synth.textures import random_colour, texture
 from erkd.io.images import Array
 
-COARSE = 4  # fields are computed this many times coarser than the image
+COARSE = 4  # fields are computed at 1 / COARSE of the resolution
 Ellipse = tuple[
     float, float, float, float, float
-]  # x, y, radii along and across, angle; in units of the picture (unit_of)
+]  # x, y, two radii, angle; lengths in `unit_of`, from the centre
 
 
 def ellipse_field(ellipses: list[Ellipse], height: int, width: int, roundness: float = 0.02) -> Array:
-    """The smooth union of ellipses, H x W: about the distance inside its outline, pixels; negative outside.
+    """Smooth union of ellipses as a field H x W, about the signed distance to the outline in pixels.
 
-    Positions are in the picture's unit from its centre; `roundness` (same unit) fills the joints.
+    `roundness`, in `unit_of`, smooths the joints.
     """
     rows, columns = height // COARSE + 1, width // COARSE + 1
     unit = unit_of(height, width)
@@ -37,7 +37,7 @@ def ellipse_field(ellipses: list[Ellipse], height: int, width: int, roundness: f
 
 
 def toy_ellipses(rng: np.random.Generator) -> list[Ellipse]:
-    """A sitting figure cut by the lower edge: torso, head, ears, arms."""
+    """A sitting figure cut off by the image's lower border: torso, head, ears, arms."""
     x, lean = rng.uniform(-0.2, 0.2), rng.uniform(-0.15, 0.15)
     torso = rng.uniform(0.22, 0.36)
     head = rng.uniform(0.15, 0.24)
@@ -82,7 +82,7 @@ def lump_ellipses(rng: np.random.Generator) -> list[Ellipse]:
 
 
 def body_field(rng: np.random.Generator, height: int, width: int, rough: float = 0.01) -> Array:
-    """A random body's field; `rough` (in units of the picture) ripples its outline."""
+    """The field of a random body; `rough`, in `unit_of`, is the amplitude of ripples of its outline."""
     ellipses = toy_ellipses(rng) if rng.random() < 0.6 else lump_ellipses(rng)
     zoom = rng.uniform(0.9, 1.6)
     ellipses = [
@@ -95,14 +95,17 @@ def body_field(rng: np.random.Generator, height: int, width: int, rough: float =
 
 
 def inside(field: Array) -> NDArray[np.uint8]:
-    """The canvas (SCALE times finer) of where a field is positive: 255, elsewhere 0."""
+    """Coverage canvas (`SCALE` times finer): 255 where a field is positive, else 0."""
     height, width = field.shape
     fine = cv2.resize(field, (width * SCALE, height * SCALE), interpolation=cv2.INTER_LINEAR)
     return np.where(fine > 0, np.uint8(255), np.uint8(0))
 
 
 def shade(rng: np.random.Generator, colour: Array, field: Array, gloss: float, bumps: float = 0.05) -> Array:
-    """Light a body as if it bulged towards the viewer; `gloss` adds highlights, `bumps` dents."""
+    """Shade a body's `colour` H x W x 3 as if it bulged towards the viewer, by the depth inside its `field`.
+
+    `gloss` is the strength of specular highlights, `bumps` that of surface relief.
+    """
     small = cv2.resize(np.asarray(field, np.float32), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     depth = max(float(small.max()), 4.0)
     bump = fractal(rng, small.shape[0], small.shape[1], 6, 4) * depth * rng.uniform(0, bumps)
@@ -120,7 +123,7 @@ def shade(rng: np.random.Generator, colour: Array, field: Array, gloss: float, b
 
 
 def paint_body(rng: np.random.Generator, field: Array, picture: Array | None) -> Array:
-    """Colours of a body: two or three textures in bands and patches, some spots, and light. H x W x 3."""
+    """Colours of a body, H x W x 3: up to three textures in patches, some spots, and shading."""
     height, width = field.shape
     colour = texture(rng, picture, height, width)
     for _ in range(rng.integers(0, 3)):

@@ -1,4 +1,4 @@
-"""Solid things: a sharp edge, an edge out of focus by different amounts, or one smeared by motion."""
+"""Solid objects with sharp, defocused or motion-blurred edges."""
 
 import math
 
@@ -13,7 +13,7 @@ from erkd.io.images import Array
 
 
 def _thing(rng: np.random.Generator, height: int, width: int) -> Array:
-    """The field of a body or, one time in three, of a thing with holes: rings, bars and rods."""
+    """The field of a body, one in three with holes and rods."""
     field = body_field(rng, height, width, rng.choice([0.0, 0.01, 0.03]))
     if rng.random() < 0.65:
         return field
@@ -39,14 +39,14 @@ def _phrase(rng: np.random.Generator, colour: Array, alpha: Array, adjective: st
 
 
 def solid(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
-    """A thing whose edge is only antialiased."""
+    """An object with an antialiased edge."""
     field = _thing(rng, height, width)
     alpha, colour = average(inside(field), height, width), paint_body(rng, field, picture)
     return Drawing(colour, alpha, _phrase(rng, colour, alpha, "solid"))
 
 
 def defocus(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
-    """A thing whose edge is out of focus by an amount that varies along the contour."""
+    """An object whose edge is out of focus, by an amount that varies along the contour."""
     field = _thing(rng, height, width)
     alpha, colour = average(inside(field), height, width), paint_body(rng, field, picture)
     widest = unit_of(height, width) * float(np.exp(rng.uniform(np.log(0.006), np.log(0.05))))
@@ -66,7 +66,7 @@ def defocus(rng: np.random.Generator, height: int, width: int, picture: Array | 
 
 
 def motion_blur(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
-    """A thing smeared by a straight or slightly bent movement during the exposure."""
+    """An object blurred by a straight or slightly curved motion during exposure."""
     field = _thing(rng, height, width)
     alpha, colour = average(inside(field), height, width), paint_body(rng, field, picture)
     length = unit_of(height, width) * float(np.exp(rng.uniform(np.log(0.015), np.log(0.12))))
@@ -81,10 +81,10 @@ def motion_blur(rng: np.random.Generator, height: int, width: int, picture: Arra
     cv2.polylines(fine, [points], False, 1.0, 4)
     kernel = np.asarray(cv2.resize(fine, (side, side), interpolation=cv2.INTER_AREA))
     kernel = kernel / kernel.sum()
-    # Light is averaged over the exposure, so colours are weighted by how long the thing was there.
+    # light is averaged over the exposure, so colours are weighted by alpha
     smeared = cv2.filter2D(colour * alpha[:, :, None], -1, kernel, borderType=cv2.BORDER_REPLICATE)
     alpha = np.clip(cv2.filter2D(alpha, -1, kernel, borderType=cv2.BORDER_REPLICATE), 0, 1).astype(np.float32)
-    alpha[alpha < 1 / 512] = 0  # the Fourier transform's rounding
+    alpha[alpha < 1 / 512] = 0  # rounding errors of filter2D's Fourier transform
     present = (alpha > 0.004)[:, :, None]
     colour = np.where(present, np.clip(smeared / np.maximum(alpha, 0.004)[:, :, None], 0, 1), colour)
     return Drawing(colour.astype(np.float32), alpha, _phrase(rng, colour, alpha, "moving"))

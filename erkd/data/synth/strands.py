@@ -1,4 +1,4 @@
-"""Strands: many thin tapering curves, grown together and drawn by coverage."""
+"""Strands: many thin, tapering curves, generated together and drawn by coverage."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,7 +11,7 @@ from erkd.data.synth.canvas import COLOUR_SCALE, SCALE, SUBPIXEL_BITS, fixed_poi
 from erkd.io.images import Array
 
 Points = NDArray[np.float64]
-TAPER = (1.0, 0.8, 0.5)  # width of the root, middle and tip third
+TAPER = (1.0, 0.8, 0.5)  # relative width of the root, middle and tip third
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Strands:
 
 
 def merge(strands: list[Strands]) -> Strands:
-    """Several sets of strands with equally many points as one."""
+    """Concatenate sets of strands with equally many points."""
     paths, widths, colours = zip(*((s.paths, s.widths, s.colours) for s in strands), strict=True)
     return Strands(np.concatenate(paths), np.concatenate(widths), np.concatenate(colours))
 
@@ -38,10 +38,16 @@ def grow(
     bend: float,
     pull: tuple[float, float] = (0.0, 0.0),
 ) -> Points:
-    """Walk N strands from `roots` (N x 2) at `angles` (radians, x axis to y axis), N x (steps + 1) x 2.
+    """Grow N strands as random walks of constant curvature plus noise: N x (steps + 1) x 2.
 
-    Each strand keeps a curvature of its own of deviation `bend` (radians from root to tip) and adds a small
-    random walk; `pull` = (strength per strand, angle) turns it towards one direction, as gravity does.
+    Args:
+        rng: Source of randomness.
+        roots: Start points, N x 2, pixels.
+        angles: Initial directions, N, radians from x to y axis.
+        lengths: N, pixels.
+        steps: Segments per strand.
+        bend: Standard deviation of the total turn from root to tip, radians.
+        pull: Strength and angle of a pull towards one direction, such as gravity.
     """
     count = len(roots)
     curvature = rng.normal(0, bend, (count, 1)) / steps
@@ -59,7 +65,7 @@ def grow(
 def waves(
     rng: np.random.Generator, paths: Points, amplitude: float, turns: float, groups: NDArray[np.int64]
 ) -> Points:
-    """Curl paths sideways by `amplitude` pixels over `turns` turns; strands of one group curl together."""
+    """Add sideways waves of `amplitude` pixels and about `turns` periods; strands of equal `groups` wave alike."""
     along = np.linspace(0, 1, paths.shape[1])
     phase = rng.uniform(0, 2 * np.pi, groups.max() + 1)[groups][:, None]
     speed = (turns * rng.uniform(0.7, 1.3, groups.max() + 1))[groups][:, None]
@@ -71,7 +77,7 @@ def waves(
 
 
 def _thirds(paths: Points) -> list[Points]:
-    """Root, middle and tip part of each path, sharing their end points."""
+    """Root, middle and tip third of each path, sharing end points."""
     last = paths.shape[1] - 1
     cuts = [0, max(1, round(last * 0.45)), max(2, round(last * 0.75)), last]
     return [paths[:, start : stop + 1] for start, stop in pairwise(cuts) if stop > start]
@@ -88,10 +94,7 @@ def _thickness(width: Points) -> NDArray[np.int64]:
 
 
 def cover(strands: Strands, canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The canvas (SCALE times finer) with the strands drawn into it.
-
-    A strand thinner than a canvas pixel covers that pixel in part: it is drawn fainter, never wider.
-    """
+    """Draw strands into a coverage canvas (`SCALE` times finer); those thinner than its pixels are drawn fainter."""
     faint = np.zeros_like(canvas)
     for part, taper in zip(_thirds(strands.paths), TAPER, strict=False):
         fine = fixed_point(part, SCALE)
@@ -108,9 +111,9 @@ def cover(strands: Strands, canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def paint(rng: np.random.Generator, strands: Strands, canvas: NDArray[np.uint8], shades: int = 24) -> None:
-    """Draw the strands' colours into a canvas COLOUR_SCALE times finer (uint8 RGB), at least a pixel wide.
+    """Draw strands into a colour canvas (`COLOUR_SCALE` times finer, uint8 RGB), at least a pixel wide.
 
-    Strands are drawn in `shades` groups, each in the mean colour of its strands, brighter and darker by part.
+    They are drawn in `shades` groups of similar brightness, each in its mean colour, varied along the strand.
     """
     group = rng.integers(0, shades, len(strands.paths))
     order = np.argsort(strands.colours.sum(axis=1) + rng.normal(0, 0.3, len(group)), kind="stable")

@@ -1,4 +1,4 @@
-"""Colours: random ones, their names, and textures made from a picture or from noise."""
+"""Random colours, colour names, and textures from pictures or noise."""
 
 import colorsys
 import math
@@ -21,7 +21,7 @@ HUES = (
 
 
 def colour_name(colour: Array) -> str:
-    """The everyday English name of an RGB colour in [0, 1]."""
+    """English name of an RGB colour in [0, 1]."""
     hue, saturation, value = colorsys.rgb_to_hsv(*(float(channel) for channel in colour))
     if value < 0.18:
         return "black"
@@ -36,20 +36,20 @@ def colour_name(colour: Array) -> str:
 
 
 def random_colour(rng: np.random.Generator) -> Array:
-    """A colour: any hue, more often dull than vivid, seldom very dark."""
+    """A random RGB colour of any hue, more often dull than vivid, seldom very dark."""
     rgb = colorsys.hsv_to_rgb(rng.random(), rng.beta(1.1, 1.9), rng.uniform(0.15, 0.97))
     return np.asarray(rgb, np.float32)
 
 
 def vary(rng: np.random.Generator, colour: Array, spread: float, count: int) -> Array:
-    """`count` x 3 colours around one: brighter and darker by `spread`, a little off in hue."""
+    """`count` x 3 variations of a colour: log brightness of standard deviation `spread`, and a small tint."""
     brightness = np.exp(rng.normal(0, spread, (count, 1)))
     tint = rng.normal(0, spread / 8, (count, 3))
     return np.asarray(np.clip(colour * brightness + tint, 0, 1), np.float32)
 
 
 def picture_patch(rng: np.random.Generator, picture: Array, height: int, width: int) -> Array:
-    """A random crop of a picture, turned, flipped and re-coloured, H x W x 3."""
+    """A random crop of a picture, rotated by quarter turns, flipped and colour-jittered, H x W x 3."""
     turned = np.rot90(picture, int(rng.integers(4)))
     rows, columns = turned.shape[:2]
     scale = rng.uniform(0.25, 0.9) * min(rows / height, columns / width)
@@ -64,7 +64,7 @@ def picture_patch(rng: np.random.Generator, picture: Array, height: int, width: 
 
 
 def jitter(rng: np.random.Generator, image: Array, strength: float = 1.0) -> Array:
-    """Change hue, saturation, brightness and contrast of H x W x 3; grey pictures are coloured."""
+    """Jitter saturation, colour balance and gamma of H x W x 3; grey pictures get two random colours."""
     grey = image @ np.asarray([0.299, 0.587, 0.114], np.float32)
     if float(np.abs(image - grey[:, :, None]).mean()) < 0.01:
         dark, light = random_colour(rng) * 0.4, 0.4 + 0.6 * random_colour(rng)
@@ -78,7 +78,7 @@ def jitter(rng: np.random.Generator, image: Array, strength: float = 1.0) -> Arr
 
 
 def noise_texture(rng: np.random.Generator, height: int, width: int, colour: Array | None = None) -> Array:
-    """Fractal noise between two or three colours around `colour` (random when None)."""
+    """Fractal noise between `colour` (None: a random one) and a second colour, with grain: H x W x 3."""
     first = random_colour(rng) if colour is None else colour
     near = rng.random() < 0.6
     second = vary(rng, first, 0.3, 1)[0] if near else random_colour(rng)
@@ -91,7 +91,7 @@ def noise_texture(rng: np.random.Generator, height: int, width: int, colour: Arr
 
 
 def fabric_texture(rng: np.random.Generator, height: int, width: int) -> Array:
-    """Stripes, checks or dots of two or three colours, slightly wavy."""
+    """Slightly wavy stripes, checks or dots of up to three colours, H x W x 3."""
     colours = np.stack([random_colour(rng) for _ in range(3)])
     x, y = pixels(height, width)
     angle, period = rng.uniform(0, np.pi), rng.uniform(0.02, 0.15) * max(height, width)
@@ -109,7 +109,7 @@ def fabric_texture(rng: np.random.Generator, height: int, width: int) -> Array:
 
 
 def texture(rng: np.random.Generator, picture: Array | None, height: int, width: int) -> Array:
-    """Any of the textures, H x W x 3 in [0, 1]; without a picture, one from noise."""
+    """A random texture, H x W x 3 in [0, 1]: from the picture if there is one, of noise, or of fabric."""
     choice = rng.random()
     if picture is not None and choice < 0.5:
         return picture_patch(rng, picture, height, width)

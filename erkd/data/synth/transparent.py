@@ -1,4 +1,4 @@
-"""Smoke, glass and plastic bags: clear volumes whose alpha follows how much of them light crosses."""
+"""Smoke, glass and plastic bags: alpha = 1 - exp(-optical thickness)."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from erkd.io.images import Array
 
 
 def smoke(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
-    """Smoke or steam: turbulent density in a plume, rising from a solid thing."""
+    """Smoke or steam: a plume of turbulent density, mostly with a solid body."""
     x, y = pixels(height, width)
     unit = unit_of(height, width)
     field = ellipse_field([(e[0], e[1] + 0.35, *e[2:]) for e in toy_ellipses(rng)[:2]], height, width)
@@ -46,7 +46,7 @@ def smoke(rng: np.random.Generator, height: int, width: int, picture: Array | No
 
 
 def glass(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
-    """A bottle or drinking glass: clear in the middle, denser at its rim, with highlights, often filled."""
+    """A bottle or drinking glass: clear in the middle, denser towards its outline, with highlights, often filled."""
     unit = unit_of(height, width)
     x, y = pixels(height, width)
     axis, top, bottom = (
@@ -97,7 +97,7 @@ def glass(rng: np.random.Generator, height: int, width: int, picture: Array | No
 
 
 def plastic_bag(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
-    """A crumpled bag of thin plastic with handles and highlights along its wrinkles, around solid things."""
+    """A crumpled plastic bag with handles and highlights along its wrinkles, mostly around solid objects."""
     unit = unit_of(height, width)
     x, y = pixels(height, width)
     centre, half = width / 2 + rng.uniform(-0.1, 0.1) * unit, unit * rng.uniform(0.28, 0.5)

@@ -1,1 +1,1 @@
-"""Great Expectations over the three tables and their files."""
+"""Validation of the three tables and their files by Great Expectations."""

@@ -1,6 +1,6 @@
-"""The three tables as text, widened by columns that say what lies on disk: sizes, splits, unknown pixels.
+"""Read the three tables as text and add columns with facts about their files: sizes, splits, unknown pixels.
 
-Nothing here judges: `erkd.data.validation.suite` does. A cell that cannot be filled (no file, no such layer) says so.
+`erkd.data.validation.suite` validates them. A cell whose fact is missing (no file, no such layer) says so.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ IDS = {
 
 
 def read_frame(path: Path) -> "pd.DataFrame":
-    """Read a table as it stands: every cell as text, and `line`, its line in the file.
+    """Read a table with every cell as text, and a column `line`, its line in the file.
 
     Raises InputError that names the file when it is missing, changed or not CSV.
     """
@@ -56,11 +56,17 @@ def add_facts(
     expected_layers: Mapping[str, Mapping[str, int]],
     per_foreground: Mapping[str, int],
 ) -> dict[str, "pd.DataFrame"]:
-    """The frames of `library`, `composites` and `trimaps` with what was found on disk in further columns.
+    """Add columns with facts about files and references between tables.
 
-    The result has foregrounds and backgrounds apart too, and `splits`: rows found and expected of each kind
-    in each split. `expected_layers` maps `foregrounds` and `backgrounds` to a count per split; a kind that is
-    left out must have one row at least. `per_foreground` composites are expected of each foreground.
+    Args:
+        frames: `library`, `composites` and `trimaps`.
+        paths: The tables' files.
+        expected_layers: Expected rows of `foregrounds` and `backgrounds` per split; a kind left out needs at least
+            one.
+        per_foreground: Expected composites of each foreground per split.
+
+    Returns:
+        The three frames, `foregrounds` and `backgrounds`, and `splits`: rows found and expected per kind and split.
     """
     import pandas as pd
 
@@ -111,7 +117,7 @@ def add_facts(
 
 
 def _look(table: Path, relative: str) -> tuple[str, str]:
-    """Whether the file that a cell names can be read, and its size, from its header alone."""
+    """The state and the size of an image file, from its header."""
     if not relative:
         return "no file is named", "none"
     try:
@@ -146,7 +152,7 @@ def _trimap_values(named: tuple[Path, str]) -> tuple[str, float]:
 
 
 def _splits_of(ids: Iterable[str], splits: Iterable[str]) -> list[str]:
-    """For every row, the splits in which its id occurs, as "train + test"."""
+    """For every row, the splits in which its id occurs, e.g. "train + test"."""
     pairs = list(zip(ids, splits, strict=True))
     seen: dict[str, set[str]] = {}
     for name, split in pairs:

@@ -1,4 +1,4 @@
-"""What the three tables must fulfil: one list of rules per table, as data. Judged by `erkd.data.validation.suite`."""
+"""The rules for the three tables, as data; `erkd.data.validation.suite` evaluates them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from erkd.params import ValidateParams
 
 MAX_SIDE = 65_535
 MAX_RADIUS = 65_535
-SHARE_TOLERANCE = 0.001  # of the unknown share in the table from the one in the file
+SHARE_TOLERANCE = 0.001  # between a table's and its file's share of unknown pixels
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A sentence for people, and the Great Expectations class and arguments that judge it."""
+    """A readable statement, and the Great Expectations class and arguments that check it."""
 
     says: str
     expectation: str
@@ -23,7 +23,7 @@ class Rule:
 
 
 def column_rules(table: str) -> list[Rule]:
-    """What must hold before a table's rows can be judged: its columns, and at least one row."""
+    """Rules that must hold before a table's rows can be checked: its columns, and at least one row."""
     return [
         Rule(
             "has its columns, in order",
@@ -35,7 +35,7 @@ def column_rules(table: str) -> list[Rule]:
 
 
 def row_rules(bounds: ValidateParams) -> dict[str, list[Rule]]:
-    """What each row must fulfil, by table, over the columns of the file and those that `add_facts` adds."""
+    """Rules for rows by table, over the file's columns and those of `add_facts`."""
     return {
         "library": [
             *_filled("layer_id", "kind", "split", "source", "licence", "caption"),
@@ -106,7 +106,7 @@ def _among(column: str, allowed: Sequence[str]) -> Rule:
 
 
 def _within(least: float, most: float | None, *columns: str) -> list[Rule]:
-    """Each column holds numbers in the bounds. An empty cell passes a bound, hence the first rule of each."""
+    """Columns hold numbers within bounds; empty cells would pass the bounds, hence the first rule of each."""
     limits = f"{least} at least" if most is None else f"from {least} to {most}"
     rule = {"min_value": least} if most is None else {"min_value": least, "max_value": most}
     rules = []

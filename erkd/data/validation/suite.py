@@ -1,7 +1,4 @@
-"""The rules of `erkd.data.validation.rules`, judged by Great Expectations; this is its only importer.
-
-Facts about files come from `erkd.data.validation.facts` as further columns, so that every rule is one about columns.
-"""
+"""Check the rules of `rules.py` on the tables of `facts.py` by Great Expectations, which only this module imports."""
 
 import logging
 import shutil
@@ -25,12 +22,21 @@ def validate_tables(
     per_foreground: Mapping[str, int],
     docs: Path,
 ) -> dict[str, Any]:
-    """Judge the tables `library`, `composites` and `trimaps` at `paths`; HTML pages go to the folder `docs`.
+    """Validate the tables; rows are checked only if every table has its columns and at least one row.
 
-    Returns `{"success", "rows": {table: count}, "not_judged": [table], "expectations": [...]}`, the same for
-    the same tables: no time and no id. Each expectation lists its offending rows: line in the file, id and
-    what was found. Rows are judged only when every table has its columns and at least one row.
-    See `add_facts` for the counts. Raises InputError when a table cannot be read at all.
+    Args:
+        paths: Files of `library`, `composites` and `trimaps`.
+        bounds: The section `validate`.
+        expected_layers: See `add_facts`.
+        per_foreground: See `add_facts`.
+        docs: Folder for the HTML pages.
+
+    Returns:
+        `{"success", "rows": {table: count}, "not_judged": [table], "expectations": [...]}` without times or ids; each
+        expectation lists its offending rows (line in the file, id, values found).
+
+    Raises:
+        InputError: When a table cannot be read.
     """
     frames = {name: read_frame(paths[name]) for name in ROW_TYPES}
     rows = {name: len(frame) for name, frame in frames.items()}
@@ -51,7 +57,7 @@ def validate_tables(
 
 
 def failures(report: Mapping[str, Any], most: int = 5) -> list[str]:
-    """The failed expectations of a report as lines for people, at most `most` rows of each."""
+    """Format the failed expectations of a report as lines, with at most `most` rows of each."""
     lines = []
     for result in report["expectations"]:
         if result["success"]:
@@ -73,7 +79,7 @@ def failures(report: Mapping[str, Any], most: int = 5) -> list[str]:
 
 
 def _context() -> Any:
-    """A Great Expectations context that lives in memory, tells nobody and draws no progress bars."""
+    """An in-memory Great Expectations context without log messages and progress bars."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it imports modules that Python will drop
         import great_expectations as gx
@@ -86,7 +92,7 @@ def _context() -> Any:
 def _judge(
     context: Any, subject: str, frames: Mapping[str, "pd.DataFrame"], rules: Mapping[str, Sequence[Rule]]
 ) -> list[dict[str, Any]]:
-    """The result of every rule, in the order given; `subject` names this pass in the HTML pages."""
+    """Evaluate every rule in order; `subject` names this pass in the HTML pages."""
     import great_expectations as gx
 
     source = context.data_sources.add_pandas(subject)
@@ -109,7 +115,7 @@ def _judge(
 
 
 def _plain(table: str, frame: "pd.DataFrame", rule: Rule, outcome: Any) -> dict[str, Any]:
-    """One rule's result without times and ids; what was found is read from the frame as it stands."""
+    """One rule's result without times and ids; values found are read from the unconverted `frame`."""
     (judged,) = (one for one in outcome.results if one.expectation_config.notes == rule.says)
     if judged.exception_info.get("raised_exception"):
         raise RuntimeError(f"{table}: {rule.says}: {judged.exception_info['exception_message']}")
@@ -133,7 +139,7 @@ def _plain(table: str, frame: "pd.DataFrame", rule: Rule, outcome: Any) -> dict[
 
 
 def _typed(raw: "pd.DataFrame", rules: Sequence[Rule]) -> "pd.DataFrame":
-    """The frame as Great Expectations sees it: bounded columns as numbers, empty cells as missing values."""
+    """Convert a frame for Great Expectations: bounded columns to numbers, empty cells to missing values."""
     import pandas as pd
 
     frame = raw.copy()
@@ -147,7 +153,7 @@ def _typed(raw: "pd.DataFrame", rules: Sequence[Rule]) -> "pd.DataFrame":
 
 
 def _write_docs(context: Any, docs: Path) -> None:
-    """HTML pages of what was judged. They hold times, so nothing may depend on them."""
+    """Write the HTML pages of the results; they contain times, so no stage depends on them."""
     shutil.rmtree(docs, ignore_errors=True)
     backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs.resolve())}
     index = {"class_name": "DefaultSiteIndexBuilder", "show_cta_footer": False}

@@ -1,1 +1,1 @@
-"""The first guess of alpha: classical matting inside the student's graph."""
+"""The prior: propagation, colour sampling and closed-form matting as differentiable, exportable operations."""

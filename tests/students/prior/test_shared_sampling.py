@@ -1,18 +1,27 @@
-"""Sampling in the graph: rays, pairs and what neighbours share, against values by hand."""
+"""Colour sampling in the graph: rays, pairs and sharing with neighbours, against values by hand."""
 
 import math
 
 import pytest
 import torch
 
-from erkd.students.prior.shared_sampling import ERROR, FAR, FLOOR, look, mismatch, moved, sample, shares
+from erkd.students.prior.shared_sampling import (
+    COLOUR_POWER,
+    ERROR_FLOOR,
+    FAR,
+    colour_cost,
+    sample_pairs,
+    sample_rays,
+    shift,
+    softmin,
+)
 
 
 def test_maps_move_and_what_comes_in_is_filled():
     maps = torch.arange(6.0).view(1, 1, 2, 3)
-    assert moved(maps, 0, 1, -1)[0, 0].tolist() == [[1, 2, -1], [4, 5, -1]]
-    assert moved(maps, -1, 0, -1)[0, 0].tolist() == [[-1, -1, -1], [0, 1, 2]]
-    assert moved(maps, 5, 0, -1).eq(-1).all()
+    assert shift(maps, 0, 1, -1)[0, 0].tolist() == [[1, 2, -1], [4, 5, -1]]
+    assert shift(maps, -1, 0, -1)[0, 0].tolist() == [[-1, -1, -1], [0, 1, 2]]
+    assert shift(maps, 5, 0, -1).eq(-1).all()
 
 
 def one_known(down: int, right: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,44 +32,46 @@ def one_known(down: int, right: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("cell", "way"),
+    ("cell", "length"),
     [((4, 15), 11), ((15, 4), 11), ((4, 5), 1), ((9, 9), math.hypot(5, 5)), ((0, 8), math.hypot(4, 4))],
 )
-def test_a_ray_finds_the_known_cell_and_its_way(cell, way):
+def test_a_ray_finds_the_known_cell_and_its_distance(cell, length):
     """Rays along rows and columns for cells of odd number, diagonals for the others."""
-    found, steps = look(*one_known(4, 4))
-    ray = steps[0, 0, :, cell[0], cell[1]].argmin()
-    assert steps[0, 0, ray, cell[0], cell[1]] == pytest.approx(way)
+    found, distances = sample_rays(*one_known(4, 4))
+    ray = distances[0, 0, :, cell[0], cell[1]].argmin()
+    assert distances[0, 0, ray, cell[0], cell[1]] == pytest.approx(length)
     assert found[0, 0, :, ray, cell[0], cell[1]].tolist() == [1, 0, 0]
-    assert (steps[0, 1] >= FAR).all()  # no background anywhere
+    assert (distances[0, 1] >= FAR).all()  # no background anywhere
 
 
 def test_the_first_of_two_on_a_ray_is_taken():
     colours, known = one_known(4, 4)
     colours[0, 0, 1, 4, 8] = known[0, 0, 4, 8] = 1
-    found, steps = look(colours, known)
-    assert steps[0, 0, :, 4, 11].amin() == 3
-    assert found[0, 0, :, steps[0, 0, :, 4, 11].argmin(), 4, 11].tolist() == [0, 1, 0]
+    found, distances = sample_rays(colours, known)
+    assert distances[0, 0, :, 4, 11].amin() == 3
+    assert found[0, 0, :, distances[0, 0, :, 4, 11].argmin(), 4, 11].tolist() == [0, 1, 0]
 
 
 def test_the_second_image_of_a_batch_sees_its_own_cells():
     one, other = one_known(4, 4), one_known(4, 4)
     other[0][0, 0] = other[0][0, 0].roll(1, 0)  # green
-    found, _ = look(*(torch.cat(both) for both in zip(one, other, strict=True)))
-    torch.testing.assert_close(found[0], look(*one)[0][0])
-    torch.testing.assert_close(found[1], look(*other)[0][0])
+    found, _ = sample_rays(*(torch.cat(both) for both in zip(one, other, strict=True)))
+    torch.testing.assert_close(found[0], sample_rays(*one)[0][0])
+    torch.testing.assert_close(found[1], sample_rays(*other)[0][0])
 
 
-def test_the_mismatch_is_the_distance_to_the_segment():
+def test_the_cost_is_the_distance_to_the_segment():
     foreground, background = torch.tensor([[[1.0], [0.3], [0.0]]]), torch.tensor([[[-1.0], [0.3], [0.0]]])
-    assert mismatch(foreground, background).item() == pytest.approx(ERROR * math.log(0.09 + FLOOR), abs=1e-3)
+    assert colour_cost(foreground, background).item() == pytest.approx(
+        COLOUR_POWER * math.log(0.09 + ERROR_FLOOR), abs=1e-3
+    )
     beyond = torch.tensor([[[0.5], [0.0], [0.0]]]), torch.tensor([[[0.2], [0.0], [0.0]]])
-    assert mismatch(*beyond).item() == pytest.approx(ERROR * math.log(0.04 + FLOOR), abs=1e-3)
+    assert colour_cost(*beyond).item() == pytest.approx(COLOUR_POWER * math.log(0.04 + ERROR_FLOOR), abs=1e-3)
 
 
-def test_shares_are_a_softmax():
+def test_softmin_is_a_softmax():
     cost = torch.randn(2, 5, 3, 3, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(shares(cost), (-cost).softmax(1))
+    torch.testing.assert_close(softmin(cost), (-cost).softmax(1))
 
 
 def test_the_pair_that_explains_a_cell_is_chosen():
@@ -74,14 +85,14 @@ def test_the_pair_that_explains_a_cell_is_chosen():
         image[0, :, :, columns] = torch.tensor(colour)[:, None]
     # from the left the nearest foreground is green, from the right the nearest background black
     image[0, :, :, 2:14] = torch.tensor([0.0, 0.5, 0.0])[:, None, None]
-    chosen, there = sample(image, colours, share)
-    assert there.eq(1).all()
+    chosen, valid = sample_pairs(image, colours, share)
+    assert valid.eq(1).all()
     middle = chosen[0, :, :, 8, 7]
     torch.testing.assert_close(middle, torch.tensor([green, black]), atol=0.02, rtol=0)
 
 
 def test_without_a_background_there_is_no_pair():
     colours, known = one_known(4, 4)
-    chosen, there = sample(torch.rand(1, 3, 16, 16), colours, known)
-    assert there.eq(0).all()
+    chosen, valid = sample_pairs(torch.rand(1, 3, 16, 16), colours, known)
+    assert valid.eq(0).all()
     assert chosen.isfinite().all()
