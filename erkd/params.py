@@ -39,7 +39,7 @@ class Splits(Section):
 class DataParams(Section):
     """The source of foregrounds and backgrounds; `size` is the longer side of a procedural layer, pixels.
 
-    `photographs` is a folder whose pictures the procedural source uses as well, for backgrounds and textures.
+    `photographs` is a folder of further pictures for the procedural source's backgrounds and textures.
     """
 
     source: Literal["procedural", "alphamatting", "composition1k", "distinctions646", "folder"]
@@ -319,7 +319,7 @@ def load_params(path: Path) -> Params:
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested settings to dotted keys, as `kd.erkd.weight`; an empty mapping is a value."""
+    """Flatten nested settings to dotted keys, such as `kd.erkd.weight`; an empty mapping is a value."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
         if isinstance(value, Mapping) and value:
@@ -330,7 +330,7 @@ def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def in_words(value: Any) -> str:
-    """A setting's value for people: lists with commas, `none` for what is empty."""
+    """Format a setting's value: lists with commas, `none` for what is empty."""
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None or value == {} else str(value)

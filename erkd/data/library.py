@@ -72,7 +72,7 @@ def list_layers(data: DataParams, seed: int) -> list[Layer]:
 
 
 def source_files(layers: Sequence[Layer]) -> list[Path]:
-    """The files that layers are read from, or take their colours from."""
+    """The files that layers, or the colours of procedural ones, are read from."""
     files = ((layer.image, layer.alpha, layer.trimap, layer.photograph) for layer in layers)
     return [file for several in files for file in several if file is not None]
 

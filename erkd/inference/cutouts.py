@@ -22,7 +22,7 @@ def estimate_foreground(image: Pixels, alpha: Pixels) -> Array:
     `image` is H x W x 3 and `alpha` H x W, in [0, 1] or uint8. On each level of a pyramid (Germer et al., "Fast
     Multi-Level Foreground Estimation", ICPR 2020), coarse to fine, F and B are blurred with weights alpha and 1 -
     alpha (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021), then projected on the compositing
-    equation. Compared in docs/decisions/037.
+    equation; compared with others in docs/decisions/037.
     """
     image, alpha = unit(image), unit(alpha)
     height, width = alpha.shape

@@ -1,10 +1,10 @@
-"""Factors that change over a training: of the learning rate by step, of distillation by `progress`, step / steps."""
+"""Schedules of the learning rate, by step, and of distillation weights, by `progress` = step / steps in [0, 1]."""
 
 import math
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
-    """Linear warm-up over the share `warmup` of all steps, then a cosine down to 0."""
+    """Linear warm-up over the first share `warmup` of all steps, then cosine decay to 0."""
     start = max(1, round(warmup * steps))
     if step < start:
         return (step + 1) / start

@@ -32,8 +32,13 @@ class BatchNorm(nn.BatchNorm2d):
 def conv(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution with "same" zero padding, BatchNorm, ReLU; B x in x H x W -> B x out x H/stride x W/stride.
 
-    BatchNorm is what makes a few hundred training steps enough (docs/decisions/012); it folds into the convolution at
-    inference.
+    BatchNorm makes a few hundred training steps enough (docs/decisions/012), and folds away at inference.
+
+    Args:
+        in_channels: Input channels.
+        out_channels: Output channels.
+        kernel: Side of the square kernel, odd.
+        stride: Stride of the convolution.
     """
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),

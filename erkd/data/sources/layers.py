@@ -17,8 +17,8 @@ from erkd.io.tables import SPLITS
 class Layer:
     """A foreground or background that a source can render on its own.
 
-    `image`, `alpha` and `trimap` are its files; procedural layers have none, but `size`, their longer side in pixels,
-    and where their colours come from: `picture`, a bundled one by name, or the file `photograph`.
+    `image`, `alpha` and `trimap` are its files. Procedural layers have none but `size`, their longer side in pixels,
+    and a source of colours: `picture`, the name of a bundled one, or `photograph`, a file.
     """
 
     layer_id: str

@@ -1,6 +1,6 @@
-"""A folder of freely licensed photographs that lend the procedural source backgrounds and textures.
+"""A folder of freely licensed photographs, from which the procedural source takes backgrounds and textures.
 
-DIR/photographs.csv   a row per photograph: whose it is, by which licence, from where, and what it may be used for
+DIR/photographs.csv   a row per photograph: author, licence, origin, and what it may be used for
 DIR/*.jpg             the photographs
 """
 
@@ -17,9 +17,9 @@ USES = ("background", "texture")
 
 @dataclass(frozen=True)
 class Photograph:
-    """A row of `photographs.csv`; `data/photographs/README.md` says what each column holds.
+    """A row of `photographs.csv`, whose columns `data/photographs/README.md` documents.
 
-    `use` is one or both of USES, `licence` an SPDX expression.
+    `use` is one or both of `USES`, `licence` an SPDX expression.
     """
 
     file: str
@@ -37,10 +37,9 @@ class Photograph:
 
 
 def read_photographs(folder: Path) -> list[Photograph]:
-    """The photographs of `folder`, in the order of its table.
+    """Read and check the table of photographs in `folder`.
 
-    Raises InputError where there is no table, an entry is wrong, a file is missing or is not the one of its row, or
-    a JPEG has no row.
+    Raises InputError without a table, and for wrong entries, missing or changed files, and JPEGs without a row.
     """
     table = folder / TABLE
     if not table.is_file():

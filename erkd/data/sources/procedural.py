@@ -1,6 +1,6 @@
 """The built-in source: procedural foregrounds and backgrounds, with colours from pictures in Python packages.
 
-Nothing is downloaded. Each picture belongs to one split and has a free licence, stated by its package;
+Nothing is downloaded. Each picture belongs to one split and has a free licence, stated by its package.
 `data.photographs` adds a folder of photographs.
 """
 
@@ -23,7 +23,7 @@ from erkd.params import DataParams
 DECK = (*MATERIALS, "hair", "fur", "fur", "leaves")
 GENERATED = "CC0-1.0"  # licence of drawings that use no picture
 PICTURE_SHARE = 0.6  # share of backgrounds that are crops of pictures
-TEXTURE_SHARE = 0.7  # share of foregrounds whose texture may come from one
+TEXTURE_SHARE = 0.7  # share of foregrounds that may take textures from a picture
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def load_picture(name: str) -> Array:
 
 
 @dataclass(frozen=True)
-class _Lender:
-    """What lends a layer its colours, whose it is and what it shows: a bundled picture's name, or a photograph."""
+class _ColourSource:
+    """A source of a layer's colours: the name of a bundled picture, or a photograph, with licence and caption."""
 
     licence: str
     phrase: str = ""
@@ -82,26 +82,26 @@ class _Lender:
     photograph: Path | None = None
 
 
-NOBODY = _Lender(GENERATED)
+NO_PICTURE = _ColourSource(GENERATED)
 
 
-def _lenders(data: DataParams, use: str) -> dict[str, list[_Lender]]:
-    """By split, what may be used as `use`, "background" or "texture"; bundled pictures serve as both."""
-    lenders: dict[str, list[_Lender]] = {split: [] for split in SPLITS}
+def _colour_sources(data: DataParams, use: str) -> dict[str, list[_ColourSource]]:
+    """Colour sources by split for `use`, "background" or "texture"; bundled pictures serve as both."""
+    candidates: dict[str, list[_ColourSource]] = {split: [] for split in SPLITS}
     for name, picture in PICTURES.items():
-        lenders[picture.split].append(_Lender(picture.licence, picture.phrase, name))
+        candidates[picture.split].append(_ColourSource(picture.licence, picture.phrase, name))
     if data.photographs is not None:
         folder = Path(data.photographs)
         for row in read_photographs(folder):
             if use in row.use.split():
                 licence = f"{row.licence} ({row.author}, {row.file})"
-                lenders[row.split].append(_Lender(licence, row.shows, photograph=folder / row.file))
-    return lenders
+                candidates[row.split].append(_ColourSource(licence, row.shows, photograph=folder / row.file))
+    return candidates
 
 
-def _choose(rng: np.random.Generator, lenders: list[_Lender], share: float) -> _Lender:
-    """One of them with probability `share`, else nobody."""
-    return lenders[int(rng.integers(len(lenders)))] if rng.random() < share else NOBODY
+def _choose(rng: np.random.Generator, candidates: list[_ColourSource], share: float) -> _ColourSource:
+    """Choose a source with probability `share`, else none."""
+    return candidates[int(rng.integers(len(candidates)))] if rng.random() < share else NO_PICTURE
 
 
 def _row_seed(seed: int, *key: int) -> int:
@@ -111,7 +111,7 @@ def _row_seed(seed: int, *key: int) -> int:
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
     """List the procedural foregrounds of every split."""
     layers = []
-    lenders = _lenders(data, "texture")
+    candidates = _colour_sources(data, "texture")
     for part, split in enumerate(SPLITS):
         materials: list[str] = []
         for index in range(getattr(data.foregrounds, split)):
@@ -120,19 +120,19 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
                 materials = [
                     str(name) for name in np.random.default_rng([seed, 2, part, index]).permutation(DECK)
                 ]
-            lender = _choose(rng, lenders[split], TEXTURE_SHARE)
+            chosen = _choose(rng, candidates[split], TEXTURE_SHARE)
             layers.append(
                 Layer(
                     layer_id=f"{split}-fg-{index:05d}",
                     kind="foreground",
                     split=split,
                     source="procedural",
-                    licence=lender.licence,
+                    licence=chosen.licence,
                     material=materials.pop(),
                     seed=_row_seed(seed, 3, part, index),
                     size=data.size,
-                    picture=lender.picture,
-                    photograph=lender.photograph,
+                    picture=chosen.picture,
+                    photograph=chosen.photograph,
                 )
             )
     return layers
@@ -141,24 +141,24 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
 def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
     """List the backgrounds of every split: crops of the split's own pictures, and drawn ones."""
     layers = []
-    lenders = _lenders(data, "background")
+    candidates = _colour_sources(data, "background")
     for part, split in enumerate(SPLITS):
         for index in range(getattr(data.backgrounds, split)):
             rng = np.random.default_rng([seed, 4, part, index])
-            lender = _choose(rng, lenders[split], PICTURE_SHARE)
+            chosen = _choose(rng, candidates[split], PICTURE_SHARE)
             layers.append(
                 Layer(
                     layer_id=f"{split}-bg-{index:05d}",
                     kind="background",
                     split=split,
                     source="procedural",
-                    licence=lender.licence,
-                    material="picture" if lender is not NOBODY else str(rng.choice(BACKDROPS)),
+                    licence=chosen.licence,
+                    material="picture" if chosen is not NO_PICTURE else str(rng.choice(BACKDROPS)),
                     seed=_row_seed(seed, 5, part, index),
-                    caption=lender.phrase,
+                    caption=chosen.phrase,
                     size=data.size,
-                    picture=lender.picture,
-                    photograph=lender.photograph,
+                    picture=chosen.picture,
+                    photograph=chosen.photograph,
                 )
             )
     return layers
