@@ -21,7 +21,7 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(items):
-    """First the files that want the pipeline's run, then those with slow tests: pytest-xdist's processes end together."""
+    """Files that want the run of the pipeline first, then slow ones, so that all processes end together."""
     run, slow = (
         {item.path for item in items if wanted(item)}
         for wanted in (
