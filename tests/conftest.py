@@ -21,9 +21,15 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests first, so that the processes of pytest-xdist end together."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Files that want the run of the pipeline first, then slow ones, so that all processes end together."""
+    run, slow = (
+        {item.path for item in items if wanted(item)}
+        for wanted in (
+            lambda item: "project" in item.fixturenames,
+            lambda item: item.get_closest_marker("slow"),
+        )
+    )
+    items.sort(key=lambda item: (item.path not in run, item.path not in slow))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -30,11 +30,7 @@ from tests.support.students import small_student
 
 IMAGE, TRIMAP = photo_and_trimap()
 SHORT, LONG = 20, 340  # cases of each of the six kinds
-QUIET = {
-    "deadline": None,
-    "database": None,
-    "suppress_health_check": [*HealthCheck],
-}
+QUIET = {"deadline": None, "database": None, "suppress_health_check": [*HealthCheck]}
 
 
 @pytest.fixture(scope="module")
@@ -70,26 +66,25 @@ def image_seeds() -> list[bytes]:
     exif = Image.Exif()
     exif[0x0112] = 6
     deep = IMAGE[:, :, 0].astype(np.uint16) * 257
-    return [
-        png(IMAGE),
-        png(deep),
-        encoded(IMAGE, "PNG", "P"),
-        encoded(IMAGE, "PNG", "RGBA"),
-        encoded(IMAGE, "PNG", "1"),
-        encoded(IMAGE, "PNG", icc_profile=b"profile" * 20, exif=exif),
-        encoded(IMAGE, "JPEG"),
-        encoded(IMAGE, "JPEG", progressive=True, exif=exif),
-        encoded(IMAGE, "JPEG", "CMYK"),
-        encoded(IMAGE, "WEBP"),
-        encoded(IMAGE, "WEBP", lossless=True, exif=exif),
-        encoded(IMAGE, "GIF", "P"),
-        encoded(IMAGE, "BMP"),
-        encoded(IMAGE, "TIFF"),
-        encoded(IMAGE, "TIFF", compression="tiff_lzw"),
-        encoded(IMAGE, "TIFF", compression="tiff_adobe_deflate", exif=exif),
-        encoded(deep, "TIFF"),
-        encoded(deep.astype(np.float32) / 65535, "TIFF"),
+    plain = [
+        ("PNG", "P"),
+        ("PNG", "RGBA"),
+        ("PNG", "1"),
+        ("JPEG",),
+        ("JPEG", "CMYK"),
+        ("WEBP",),
+        ("GIF", "P"),
     ]
+    optional = [
+        ("PNG", {"icc_profile": b"profile" * 20, "exif": exif}), ("JPEG", {"progressive": True, "exif": exif}),
+        ("WEBP", {"lossless": True, "exif": exif}), ("BMP", {}), ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {"compression": "tiff_adobe_deflate", "exif": exif}),
+    ]  # fmt: skip
+    return [
+        png(IMAGE), png(deep), *(encoded(IMAGE, *how) for how in plain),
+        *(encoded(IMAGE, kind, **options) for kind, options in optional),
+        encoded(deep, "TIFF"), encoded(deep.astype(np.float32) / 65535, "TIFF"),
+    ]  # fmt: skip
 
 
 def trimap_seeds() -> list[bytes]:
@@ -98,101 +93,23 @@ def trimap_seeds() -> list[bytes]:
 
 
 CELLS = [
-    *(
-        b"../../x",
-        b"/etc/passwd",
-        b"a/../../b",
-        b"..",
-        b"~",
-        b"\0",
-        b"\xff\xfe",
-        b"nan",
-        b"-1",
-        b"1e999",
-        b"1.5",
-    ),
-    *(
-        b"9" * 400,
-        b"-9223372036854775809",
-        b"a" * 100_000,
-        b'"',
-        b",",
-        b"\n",
-        b"\r",
-        b'"\n"',
-        b"C:\\x",
-        b"=1+1",
-    ),
-    *(
-        b"images/" + b"x" * 300 + b".png",
-        "ä\u202e\U0001f600".encode(),
-        b",,,,,,,,,,,,,,,,,,,,",
-        b"train,test",
-    ),
-]
+    b"../../x", b"/etc/passwd", b"a/../../b", b"..", b"~", b"\0", b"\xff\xfe", b"nan", b"-1", b"1e999", b"1.5",
+    b"9" * 400, b"-9223372036854775809", b"a" * 100_000, b'"', b",", b"\n", b"\r", b'"\n"', b"C:\\x", b"=1+1",
+    b"images/" + b"x" * 300 + b".png", "ä\u202e\U0001f600".encode(), b"," * 20, b"train,test",
+]  # fmt: skip
 YAML = [
-    *(
-        b"!!python/object/apply:os.system ['touch hacked']",
-        b"!!python/name:os.system",
-        b"&a [*a]",
-        b"<<: *a",
-        b"*x",
-    ),
-    *(
-        b"[" * 3000,
-        b"{a: " * 3000,
-        b"? " * 500,
-        b"- " * 3000,
-        b"!!timestamp 2026-13-45",
-        b"2026-99-99",
-        b"!!binary ===",
-    ),
-    *(
-        b"0x" + b"f" * 5000,
-        b"9" * 5000,
-        b".inf",
-        b"-.nan",
-        b"1_000",
-        b"1:60:60",
-        b"\t",
-        b"\0",
-        b"\xff\xfe",
-        b"---\n---",
-    ),
-    *(
-        b"!!float x",
-        b"!!int x",
-        b"%YAML 9.9\n---",
-        b"%TAG ! x\n",
-        b"'",
-        b'"\\xZZ"',
-        b"|\n  x",
-        b"=",
-        b"!!set {a, b}",
-    ),
+    b"!!python/object/apply:os.system ['touch hacked']", b"!!python/name:os.system", b"&a [*a]", b"<<: *a", b"*x",
+    b"[" * 3000, b"{a: " * 3000, b"? " * 500, b"- " * 3000, b"!!timestamp 2026-13-45", b"2026-99-99",
+    b"!!binary ===", b"0x" + b"f" * 5000, b"9" * 5000, b".inf", b"-.nan", b"1_000", b"1:60:60", b"\t", b"\0",
+    b"\xff\xfe", b"---\n---", b"!!float x", b"!!int x", b"%YAML 9.9\n---", b"%TAG ! x\n", b"'", b'"\\xZZ"',
+    b"|\n  x", b"=", b"!!set {a, b}",
     b"\na: &a [x,x,x,x,x,x,x,x,x]\n"
     + b"".join(b"%c: &%c [%s]\n" % (n, n, b",".join([b"*%c" % (n - 1)] * 9)) for n in range(98, 110)),
-]
+]  # fmt: skip
 JSON = [
-    *(
-        b"[" * 100_000,
-        b'{"a":' * 100_000,
-        b"9" * 5000,
-        b"1e999",
-        b"NaN",
-        b"null",
-        b"[]",
-        b"{}",
-        b'"',
-        b"-1",
-        b"\xff",
-    ),
-    *(b"true", b"1e9", b'"\\ud800"', b"0.5", b"1000000000000"),
-]
-
-
-def one_file(folder: Path, content: bytes) -> None:
-    (folder / "damaged").write_bytes(content)
+    b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b"1e999", b"NaN", b"null", b"[]", b"{}", b'"', b"-1", b"\xff",
+    b"true", b"1e9", b'"\\ud800"', b"0.5", b"1000000000000",
+]  # fmt: skip
 
 
 @st.composite

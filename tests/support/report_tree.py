@@ -11,9 +11,11 @@ from erkd.evaluation.robustness import score_given, score_variants, summarise_va
 from erkd.evaluation.scores import STUDENT, score_samples, write_rows
 from erkd.io.files import write_json, write_text
 from erkd.io.images import save_image, save_trimap
-from erkd.io.tables import CompositeRow, LayerRow, Sample, TrimapRow, list_composites, write_table
+from erkd.io.tables import Sample, TrimapRow, list_composites, write_table
+from tests.support.rows import composite_row, layer_row
 
 SHAPE = (60, 80)
+PLACE = {"source": "procedural", "licence": "CC0-1.0", "height": SHAPE[0], "width": SHAPE[1]}
 MATERIALS = ("hair", "net")
 IMAGES = 8
 STRANGE = "a <b>bold</b> & \"quoted\" 'net'"
@@ -40,21 +42,8 @@ def make_tree(root: Path, better: bool = True) -> Path:
     layers, rows, drawn = [], [], []
     for number in range(2):
         save_image(rng.random((*SHAPE, 3), np.float32), library / f"backgrounds/bg{number}.png")
-        layers.append(
-            LayerRow(
-                f"bg{number}",
-                "background",
-                "test",
-                "procedural",
-                "CC0-1.0",
-                "",
-                f"backgrounds/bg{number}.png",
-                "",
-                *SHAPE,
-                number,
-                "noise",
-            )
-        )
+        image = {"image": f"backgrounds/bg{number}.png", "material": "", "caption": "noise", "seed": number}
+        layers.append(layer_row(f"bg{number}", "background", "test", **PLACE, **image))
     for number in range(IMAGES):
         material, name = MATERIALS[number % 2], f"test-{number:02d}"
         colour = np.float32([0.8, 0.2 + 0.05 * number, 0.1])
@@ -62,43 +51,17 @@ def make_tree(root: Path, better: bool = True) -> Path:
         background = np.full((*SHAPE, 3), 0.3, np.float32)
         save_image(np.full((*SHAPE, 3), colour, np.float32), library / f"foregrounds/fg{number}.png")
         save_image(alpha, library / f"alphas/fg{number}.png")
-        layers.append(
-            LayerRow(
-                f"fg{number}",
-                "foreground",
-                "test",
-                "procedural",
-                "CC0-1.0",
-                material,
-                f"foregrounds/fg{number}.png",
-                f"alphas/fg{number}.png",
-                *SHAPE,
-                number,
-                STRANGE,
-            )
-        )
+        files = {"image": f"foregrounds/fg{number}.png", "alpha": f"alphas/fg{number}.png"}
+        said = {"material": material, "caption": STRANGE, "seed": number}
+        layers.append(layer_row(f"fg{number}", "foreground", "test", **PLACE, **files, **said))
         save_image(
             alpha[..., None] * colour + (1 - alpha[..., None]) * background, composites / f"images/{name}.png"
         )
         save_image(alpha, composites / f"alphas/{name}.png")
-        rows.append(
-            CompositeRow(
-                name,
-                "test",
-                "procedural",
-                "CC0-1.0",
-                f"fg{number}",
-                "bg0",
-                material,
-                f"images/{name}.png",
-                f"alphas/{name}.png",
-                *SHAPE,
-                number,
-                STRANGE,
-                material,
-                "noise",
-            )
-        )
+        files = {"image": f"images/{name}.png", "alpha": f"alphas/{name}.png"}
+        said |= {"foreground_id": f"fg{number}", "background_id": "bg0"}
+        said |= {"foreground_phrase": material, "background_phrase": "noise"}
+        rows.append(composite_row(name, "test", **PLACE, **files, **said))
         save_trimap(trimap(), trimaps / f"trimaps/{name}.png")
         drawn.append(TrimapRow(name, "test", f"trimaps/{name}.png", 3, 3, 0.5, number))
         near, far = ramp(1 + number, 10 + 2 * number), ramp(12, 10)
