@@ -4,49 +4,40 @@ from collections.abc import Callable
 
 import numpy as np
 
-from erkd.data.synth import cloth as membranes
-from erkd.data.synth import feathers, plants, solids
-from erkd.data.synth import hair as hairy
-from erkd.data.synth import transparent as clear
-from erkd.data.synth.canvas import Drawing, average, over, random_shape
-from erkd.data.synth.shapes import body_field, inside, paint_body
+from erkd.data.synth import cloth, feathers, hair, plants, solids, transparent
+from erkd.data.synth.canvas import Drawing, over, random_shape
+from erkd.data.synth.shapes import body_field, solid_body
 from erkd.io.images import Array
 
 _DRAW: dict[str, Callable[[np.random.Generator, int, int, Array | None], Drawing]] = {
-    "hair": hairy.hair,
-    "fur": hairy.fur,
+    "hair": hair.hair,
+    "fur": hair.fur,
     "feather": feathers.feather,
-    "yarn": hairy.yarn,
+    "yarn": hair.yarn,
     "leaves": plants.leaves,
     "foliage": plants.foliage,
     "dandelion": plants.dandelion,
     "web": plants.web,
-    "net": membranes.net,
-    "lace": membranes.lace,
-    "veil": membranes.veil,
-    "smoke": clear.smoke,
-    "glass": clear.glass,
-    "plastic bag": clear.plastic_bag,
+    "net": cloth.net,
+    "lace": cloth.lace,
+    "veil": cloth.veil,
+    "smoke": transparent.smoke,
+    "glass": transparent.glass,
+    "plastic bag": transparent.plastic_bag,
     "solid": solids.solid,
     "defocus": solids.defocus,
     "motion blur": solids.motion_blur,
 }
 MATERIALS = tuple(_DRAW)
-THIN = (
-    "feather",
-    "foliage",
-    "dandelion",
-    "smoke",
-    "glass",
-    "plastic bag",
-)  # half get a solid body beside them
+# half of these get a solid body beside them
+THIN = ("feather", "foliage", "dandelion", "smoke", "glass", "plastic bag")
 ATTEMPTS = 20
 
 
 def _with_body(rng: np.random.Generator, drawing: Drawing, picture: Array | None) -> Drawing:
     """Merge a drawing with a solid body behind or before it, so that it has known foreground too."""
     field = body_field(rng, *drawing.alpha.shape)
-    body = (paint_body(rng, field, picture), average(inside(field), *drawing.alpha.shape))
+    body = solid_body(rng, field, picture)
     thin = (drawing.foreground, drawing.alpha)
     foreground, alpha = over(thin, body) if rng.random() < 0.6 else over(body, thin)
     return Drawing(foreground, alpha, drawing.phrase)
