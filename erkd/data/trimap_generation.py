@@ -1,4 +1,4 @@
-"""Trimaps: drawn from alpha as people draw them, and taken apart again."""
+"""Trimaps: drawn from alpha as people draw them."""
 
 import math
 from dataclasses import dataclass
@@ -16,11 +16,6 @@ if TYPE_CHECKING:  # the web page draws its samples where the pipeline's package
 REFERENCE_SIDE = 800  # radii are given in pixels of an image whose longer side is this
 MOST_UNKNOWN = 0.9  # a drawn trimap is narrowed until less than this is unknown
 Region = NDArray[np.bool_]
-
-
-def split_trimap(trimap: Array) -> tuple[Region, Region, Region]:
-    """Foreground, background and unknown (booleans, H x W) of a trimap of 0, 0.5 and 1."""
-    return trimap == 1, trimap == 0, trimap == 0.5
 
 
 def _erode(region: Region, radius: float) -> Region:
