@@ -4,7 +4,7 @@ Nothing here judges: `erkd.data.validation.suite` does. A cell that cannot be fi
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import numpy as np
 from joblib import parallel_config
 from PIL import Image
 
+from erkd.data.sources.layers import SPLITS
 from erkd.io.files import InputError, sha256
 from erkd.io.image_files import FORMATS, MAX_PIXELS
 from erkd.io.images import TRIMAP_FILE_VALUES
@@ -22,7 +23,6 @@ from erkd.runtime.parallel import map_rows
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLITS = ("train", "validation", "test")
 FOUND = "found"
 ROW_TYPES = {"library": LayerRow, "composites": CompositeRow, "trimaps": TrimapRow}
 IDS = {
@@ -146,13 +146,9 @@ def _trimap_values(named: tuple[Path, str]) -> tuple[str, float]:
     return ", ".join(odd[:8]) or "none", round(float(counts[128] / counts.sum()), 6)
 
 
-def _splits_of(ids: Iterable[str], splits: Iterable[str]) -> list[str]:
+def _splits_of(ids: "pd.Series[str]", splits: "pd.Series[str]") -> "pd.Series[str]":
     """For every row, the splits in which its id occurs, as "train + test"."""
-    pairs = list(zip(ids, splits, strict=True))
-    seen: dict[str, set[str]] = {}
-    for name, split in pairs:
-        seen.setdefault(name, set()).add(split)
-    return [" + ".join(sorted(seen[name])) for name, _ in pairs]
+    return splits.groupby(ids).transform(lambda own: " + ".join(sorted(set(own))))
 
 
 def _split_counts(

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from erkd.data.validation.facts import FOUND, SPLITS, columns_of
+from erkd.data.sources.layers import SPLITS
+from erkd.data.validation.facts import FOUND, columns_of
 from erkd.io.tables import FILE_NAME
 from erkd.params import ValidateParams
 
@@ -24,12 +25,9 @@ class Rule:
 
 def column_rules(table: str) -> list[Rule]:
     """What must hold before a table's rows can be judged: its columns, and at least one row."""
+    columns = {"column_list": [*columns_of(table), "line"]}
     return [
-        Rule(
-            "has its columns, in order",
-            "TableColumnsToMatchOrderedList",
-            {"column_list": [*columns_of(table), "line"]},
-        ),
+        Rule("has its columns, in order", "TableColumnsToMatchOrderedList", columns),
         Rule("has at least one row", "TableRowCountToBeBetween", {"min_value": 1}),
     ]
 
