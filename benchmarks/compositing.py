@@ -1,17 +1,13 @@
-"""What compositing costs: drawing, the official rule with its files, and memory.
+"""What compositing costs: drawing, and the official rule with its files.
 
 `python -m benchmarks.compositing` prints a JSON object as its last line:
 - `procedural_s`: CPU seconds, on one core, to draw a 512 x 512 foreground and background and composite them;
   mean over whole decks of materials. `slowest` names the three dearest materials.
 - `official_mp_per_s`: megapixels of Composition-1k's rule per second by the clock, on all cores, from files
   to files; `official_mp_per_core_s` the same per CPU second of one process.
-- `peak_mib_100`, `peak_mib_1000`: highest resident memory of the stage's process and its workers together.
 """
 
-import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -20,7 +16,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import psutil
 from joblib import parallel_config
 
 from erkd.data.composites import write_composites
@@ -78,11 +73,9 @@ def disc(height: int, width: int) -> Array:
     return np.clip((0.35 * height - distance) / (0.1 * height) + 0.5, 0, 1)
 
 
-def write_layers(
-    folder: Path, source: str, foregrounds: int, backgrounds: int, size: tuple[int, int]
-) -> None:
+def write_layers(folder: Path, foregrounds: int, backgrounds: int, size: tuple[int, int]) -> None:
     """A library of `foregrounds` x `backgrounds` training layers, and one of each for the other splits."""
-    base = LayerRow("", "foreground", "", source, "-", "photograph", "", "", *size, 0, "a picture")
+    base = LayerRow("", "foreground", "", "composition1k", "-", "photograph", "", "", *size, 0, "a picture")
     rows = []
     for split in SPLITS:
         for k in range(foregrounds if split == "train" else 1):
@@ -103,7 +96,7 @@ def write_layers(
 
 def official(folder: Path) -> dict[str, float]:
     """Megapixels per second of the official rule over 80 composites of 1.5 megapixels."""
-    write_layers(folder / "library", "composition1k", 4, 20, (1000, 1500))
+    write_layers(folder / "library", 4, 20, (1000, 1500))
     params = CompositeParams(per_foreground=Splits(train=20, validation=1, test=1), effects=0.0)
     megapixels = 82 * 1.5
     start = time.perf_counter()
@@ -119,50 +112,11 @@ def official(folder: Path) -> dict[str, float]:
     }
 
 
-def peak(rows: int, folder: Path) -> int:
-    """MiB at the peak of a process that makes `rows` composites, with its workers."""
-    command = [sys.executable, "-m", "benchmarks.compositing", "--rows", str(rows), "--folder", str(folder)]
-    process = psutil.Popen(command, stderr=subprocess.DEVNULL)
-    highest = 0
-    while process.poll() is None:
-        highest = max(highest, resident(process))
-        time.sleep(0.05)
-    assert process.returncode == 0
-    return round(highest / 2**20)
-
-
-def resident(process: psutil.Popen) -> int:
-    """Bytes of a process and all below it."""
-    total = 0
-    try:
-        for one in (process, *process.children(recursive=True)):
-            total += one.memory_info().rss
-    except psutil.NoSuchProcess:  # it ended between the two lines
-        pass
-    return total
-
-
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, help="only make so many composites in --folder")
-    parser.add_argument("--folder", type=Path)
-    arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    if arguments.rows:
-        params = CompositeParams(
-            per_foreground=Splits(train=arguments.rows // 10, validation=1, test=1), effects=0.5
-        )
-        library, out = arguments.folder / "library", arguments.folder / f"out-{arguments.rows}"
-        write_composites(library, out, params, 0, arguments.folder / f"done-{arguments.rows}")
-        return
-    figures: dict[str, object] = procedural()
     with tempfile.TemporaryDirectory() as name:
-        figures |= official(Path(name))
-    with tempfile.TemporaryDirectory() as name:
-        write_layers(Path(name) / "library", "folder", 10, 1, (SIDE, SIDE))
-        figures |= {f"peak_mib_{rows}": peak(rows, Path(name)) for rows in (100, 1000)}
-    print(json.dumps(figures))
+        print(json.dumps(procedural() | official(Path(name))))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from erkd.data.compositing import (
     shift_mean_colour,
 )
 from erkd.data.pairing import Plan, make_plans
-from erkd.io.files import InputError, atomic
-from erkd.io.images import Array, Bytes, load_alpha, load_bytes, load_image, save_image
+from erkd.data.sources.layers import check_size
+from erkd.io.files import atomic
+from erkd.io.images import Bytes, load_alpha, load_bytes, load_image, save_image
 from erkd.io.tables import CompositeRow, LayerRow, read_table, resolve, write_table
 from erkd.params import CompositeParams
 from erkd.runtime.parallel import map_rows
@@ -39,7 +40,7 @@ class _Make:
         paths = [resolve(self.table, plan.foreground.image), resolve(self.table, plan.foreground.alpha)]
         foreground = _cached(paths[0], paths[0].stat().st_mtime_ns, "RGB")
         alpha = _cached(paths[1], paths[1].stat().st_mtime_ns, "L")
-        _check_sizes(plan, foreground, alpha)
+        check_size(plan.foreground.alpha, alpha.shape, "image", foreground.shape)
         background = load_bytes(resolve(self.table, plan.background.image), "RGB")
         row = _row(plan, *alpha.shape[:2])
         save_image(composite_official(foreground, alpha, background), self.out_dir / row.image)
@@ -51,7 +52,7 @@ class _Make:
         rng = np.random.default_rng(plan.seed)
         foreground = load_image(resolve(self.table, plan.foreground.image))
         alpha = load_alpha(resolve(self.table, plan.foreground.alpha))
-        _check_sizes(plan, foreground, alpha)
+        check_size(plan.foreground.alpha, alpha.shape, "image", foreground.shape)
         background = load_image(resolve(self.table, plan.background.image))
         if rng.random() < 0.5:
             foreground, alpha = foreground[:, ::-1], alpha[:, ::-1]
@@ -72,13 +73,6 @@ class _Make:
 def _cached(path: Path, _: int, mode: Literal["RGB", "L"]) -> Bytes:
     """Read a foreground or its alpha once for all of its composites; the second argument is its time stamp."""
     return load_bytes(path, mode)
-
-
-def _check_sizes(plan: Plan, foreground: Array | Bytes, alpha: Array | Bytes) -> None:
-    if foreground.shape[:2] != alpha.shape:
-        raise InputError(
-            f"{plan.foreground.alpha}: {alpha.shape} pixels; its image has {foreground.shape[:2]}"
-        )
 
 
 def _row(plan: Plan, height: int, width: int) -> CompositeRow:

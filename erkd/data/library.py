@@ -7,8 +7,8 @@ from pathlib import Path
 from types import ModuleType
 
 from erkd.data.sources import alphamatting, composition1k, distinctions646, folder, procedural
-from erkd.data.sources.layers import Layer
-from erkd.io.files import InputError, atomic
+from erkd.data.sources.layers import Layer, check_size
+from erkd.io.files import atomic
 from erkd.io.image_files import is_plain_jpeg
 from erkd.io.images import save_image
 from erkd.io.tables import LayerRow, write_table
@@ -43,10 +43,7 @@ class _Write:
             save_image(rendered.image, self.out_dir / image)
         alpha = ""
         if rendered.alpha is not None:
-            if rendered.alpha.shape != (height, width):
-                raise InputError(
-                    f"{layer.layer_id}: alpha of {rendered.alpha.shape} on {(height, width)} pixels"
-                )
+            check_size(layer.layer_id, rendered.alpha.shape, "image", (height, width))
             alpha = f"alphas/{layer.layer_id}.png"
             save_image(rendered.alpha, self.out_dir / alpha)
         return LayerRow(

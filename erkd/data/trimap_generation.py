@@ -18,11 +18,6 @@ MOST_UNKNOWN = 0.9  # upper bound on the unknown share of a generated trimap
 Region = NDArray[np.bool_]
 
 
-def split_trimap(trimap: Array) -> tuple[Region, Region, Region]:
-    """Foreground, background and unknown (booleans, H x W) of a trimap of 0, 0.5 and 1."""
-    return trimap == 1, trimap == 0, trimap == 0.5
-
-
 def _erode(region: Region, radius: float) -> Region:
     """Keep the pixels of `region` farther than `radius` from any pixel outside it; image borders do not count."""
     if radius <= 0 or region.all():

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from erkd.data.sources.layers import check_size
 from erkd.data.trimap_generation import draw_trimap, trimap_from_alpha
 from erkd.io.files import InputError
-from erkd.io.images import Array, load_alpha, load_trimap, save_trimap
+from erkd.io.images import load_alpha, load_trimap, save_trimap
 from erkd.io.tables import CompositeRow, TrimapRow, read_table, resolve, row_seed, write_table
 from erkd.params import TrimapParams
 from erkd.runtime.parallel import map_rows
@@ -32,7 +33,8 @@ class _Draw:
         path = resolve(self.table, composite.alpha)
         alpha, radii = load_alpha(path), (0, 0)
         if isinstance(given, Path):
-            path, trimap = given, _read(given, alpha)
+            path, trimap = given, load_trimap(given)
+            check_size(path, trimap.shape, "alpha", alpha.shape)
         elif given is not None:
             radii, trimap = given, trimap_from_alpha(alpha, *given)
         else:
@@ -44,13 +46,6 @@ class _Draw:
         name = f"trimaps/{composite.sample_id}.png"
         save_trimap(trimap, self.out_dir / name)
         return TrimapRow(composite.sample_id, composite.split, name, *radii, round(unknown, 6), seed)
-
-
-def _read(path: Path, alpha: Array) -> Array:
-    trimap = load_trimap(path)
-    if trimap.shape != alpha.shape:
-        raise InputError(f"{path}: {trimap.shape} pixels; its alpha has {alpha.shape}")
-    return trimap
 
 
 def write_trimaps(

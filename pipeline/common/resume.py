@@ -4,7 +4,6 @@ DVC deletes a stage's outputs before it runs, so finished work is kept in `.erkd
 work finds it again by the key; work with another setting, other data or other code gets another folder.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from erkd.io.files import InputError, atomic, read_json, sha256, write_json
+from erkd.io.files import InputError, read_json, sha256, write_json
 from erkd.runtime.project import project_root
 
 PACKAGES = ("numpy", "opencv-python-headless", "pillow", "timm", "torch")  # what computes a stage's bytes
@@ -129,15 +128,7 @@ def replace_folder(made: Path, target: Path) -> None:
     elif target.exists():
         shutil.rmtree(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        made.rename(target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        for file in made.rglob("*"):  # scratch lies on another disk
-            if file.is_file():
-                with atomic(target / file.relative_to(made)) as temporary:
-                    shutil.copyfile(file, temporary)
+    shutil.move(made, target)
 
 
 @contextmanager

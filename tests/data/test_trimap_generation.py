@@ -9,7 +9,6 @@ from erkd.data.trimap_generation import (
     draw_radii,
     draw_trimap,
     narrow,
-    split_trimap,
     trimap_from_alpha,
     trimap_from_radii,
     whole_object_trimap,
@@ -28,13 +27,6 @@ def disc(size=96, radius=30, softness=3.0):
     y, x = np.mgrid[0:size, 0:size]
     distance = np.hypot(x - size / 2, y - size / 2)
     return np.clip((radius - distance) / softness + 0.5, 0, 1).astype(np.float32)
-
-
-def test_split_by_hand():
-    foreground, background, unknown = split_trimap(np.asarray([[0, 0.5, 1]], np.float32))
-    assert foreground.tolist() == [[False, False, True]]
-    assert background.tolist() == [[True, False, False]]
-    assert unknown.tolist() == [[False, True, False]]
 
 
 def test_each_side_is_eroded_by_its_own_radius():

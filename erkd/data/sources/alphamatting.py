@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from erkd.data.sources.layers import Layer, Rendered, list_photographs, split_layers
+from erkd.data.sources.layers import Layer, Rendered, check_size, folder_of, list_photographs, split_layers
 from erkd.io.files import InputError
 from erkd.io.images import load_alpha, load_image, load_trimap
-from erkd.io.tables import Sample
+from erkd.io.tables import Sample, shorten
 from erkd.params import DataParams
 
 IMAGES, ALPHAS, TRIMAPS = "input_training_lowres", "gt_training_lowres", "trimap_training_lowres"
@@ -23,13 +23,11 @@ def _check(root: Path) -> list[str]:
     needed = [IMAGES, ALPHAS, *(f"{TRIMAPS}/{group}" for group in GROUPS)]
     missing = [folder for folder in needed if not (root / folder).is_dir()]
     if missing:
-        found = (
-            ", ".join(sorted(entry.name for entry in root.iterdir())[:8])
-            if root.is_dir()
-            else "no such folder"
+        beside = (
+            shorten(sorted(entry.name for entry in root.iterdir()), 8) if root.is_dir() else "no such folder"
         )
         raise InputError(
-            f"{root}: missing {', '.join(missing)}; found {found or 'nothing'}; "
+            f"{root}: missing {', '.join(missing)}; found {beside or 'nothing'}; "
             "the training photographs, alphas and trimaps (low resolution) can be had at alphamatting.com"
         )
     names = [sorted(file.name for file in (root / folder).glob("*.png")) for folder in needed]
@@ -59,11 +57,7 @@ def list_samples(root: Path) -> list[Sample]:
 
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
     """List the photographed objects, split by `seed`."""
-    if data.root is None:
-        raise InputError(
-            "data.root: the source alphamatting needs the folder that holds input_training_lowres/"
-        )
-    root = Path(data.root)
+    root = folder_of(data, "root", f"the folder that holds {IMAGES}/")
     layers = [
         Layer(
             layer_id=Path(name).stem,
@@ -85,12 +79,7 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
 
 def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
     """List the photographs below `data.backgrounds_root`, split by `seed`."""
-    if data.backgrounds_root is None:
-        raise InputError(
-            "data.backgrounds_root: the source alphamatting needs a folder of background photographs"
-        )
-    root = Path(data.backgrounds_root)
-    return list_photographs(root, "alphamatting", data.backgrounds.model_dump(), seed)
+    return list_photographs(data, seed)
 
 
 def render(layer: Layer) -> Rendered:
@@ -107,8 +96,8 @@ def render(layer: Layer) -> Rendered:
     from pymatting import estimate_foreground_ml
 
     alpha, trimap = load_alpha(layer.alpha), load_trimap(layer.trimap, in_between_unknown=True)
-    if alpha.shape != image.shape[:2] or trimap.shape != alpha.shape:
-        raise InputError(f"{layer.alpha}: {alpha.shape} pixels; its photograph has {image.shape[:2]}")
+    check_size(layer.alpha, alpha.shape, "photograph", image.shape)
+    check_size(layer.trimap, trimap.shape, "photograph", image.shape)
     alpha = np.where(trimap == 0.5, alpha, trimap)
     foreground = estimate_foreground_ml(image.astype(np.float64), alpha.astype(np.float64))
     return Rendered(np.clip(foreground, 0, 1).astype(np.float32), alpha.astype(np.float32), layer.caption)

@@ -9,10 +9,9 @@ ROOT may also be the folder that holds Combined_Dataset/. The supplied test trim
 
 from pathlib import Path
 
-from erkd.data.sources.layers import Layer
+from erkd.data.sources.layers import Layer, folder_of
 from erkd.data.sources.lists import check_counts, find_files, read_lines, stem
 from erkd.data.sources.official import Official, list_pairs, list_partners, render
-from erkd.io.files import InputError
 from erkd.params import DataParams
 
 SOURCE = "composition1k"
@@ -25,9 +24,7 @@ __all__ = ["given_trimaps", "list_backgrounds", "list_foregrounds", "render"]
 
 
 def _root(data: DataParams) -> Path:
-    if data.root is None:
-        raise InputError(f"data.root: the source {SOURCE} needs the folder of its data; {WHERE}")
-    root = Path(data.root)
+    root = folder_of(data, "root", f"the folder of its data; {WHERE}")
     return root / "Combined_Dataset" if (root / "Combined_Dataset").is_dir() else root
 
 

@@ -12,16 +12,13 @@ different papers are not comparable. Here erosion radii of 1 to 30 pixels are de
 import hashlib
 from pathlib import Path
 
-from erkd.data.sources.layers import Layer
+from erkd.data.sources.layers import Layer, folder_of
 from erkd.data.sources.lists import check_counts, find_files, read_lines, stem
 from erkd.data.sources.official import Official, list_pairs, list_partners, render
-from erkd.io.files import InputError
 from erkd.params import DataParams
 
 SOURCE = "distinctions646"
-WHERE = (
-    "the data set can be asked for at github.com/wukaoliu/CVPR2020-HAttMatting, which also holds the lists"
-)
+WHERE = "the data set can be asked for at github.com/wukaoliu/CVPR2020-HAttMatting, where its lists lie"
 LICENCE = "Distinctions-646: research use, by request from its authors"
 TEST_EACH = 20
 COMPOSITES = 1000  # of the test set
@@ -39,9 +36,7 @@ def _child(folder: Path, name: str) -> Path:
 
 
 def _read(data: DataParams, part: str) -> Official:
-    if data.root is None:
-        raise InputError(f"data.root: the source {SOURCE} needs the folder of its data; {WHERE}")
-    folder = _child(Path(data.root), part)
+    folder = _child(folder_of(data, "root", f"the folder of its data; {WHERE}"), part)
     lists = [_child(folder, f"{kind}_{part.lower()}.txt") for kind in ("fg", "bg")]
     names, backgrounds = (read_lines(path, WHERE) for path in lists)
     # 80 backgrounds per foreground in the authors' training lists, 100 in some archives
@@ -77,7 +72,5 @@ def _radius(text: str) -> int:
 
 def radii_hash() -> str:
     """SHA-256 over all names and radii, published as `RADII`."""
-    lines = [
-        f"{name} {foreground} {background}\n" for name, (foreground, background) in given_trimaps().items()
-    ]
+    lines = [f"{name} {radii[0]} {radii[1]}\n" for name, radii in given_trimaps().items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

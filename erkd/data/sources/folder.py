@@ -7,16 +7,18 @@ BACKGROUNDS/**/*                        photographs
 
 from pathlib import Path
 
-from erkd.data.sources.layers import Layer, Rendered, list_photographs, list_pictures, split_layers
+from erkd.data.sources.layers import (
+    Layer,
+    Rendered,
+    check_size,
+    folder_of,
+    list_photographs,
+    list_pictures,
+    split_layers,
+)
 from erkd.io.files import InputError
 from erkd.io.images import load_alpha, load_cutout, load_image
 from erkd.params import DataParams
-
-
-def _folder(value: str | None, key: str) -> Path:
-    if value is None:
-        raise InputError(f"data.{key}: the source folder needs it; set it to the folder of your pictures")
-    return Path(value)
 
 
 def _by_name(folder: Path) -> dict[Path, Path]:
@@ -32,7 +34,7 @@ def _by_name(folder: Path) -> dict[Path, Path]:
 
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
     """List the cut-outs below `data.root`, split by `seed`. Raises InputError that says what is missing."""
-    root = _folder(data.root, "root")
+    root = folder_of(data, "root", "the folder of your cut-outs")
     if (root / "foreground").is_dir():
         files, alphas = (_by_name(root / kind) for kind in ("foreground", "alpha"))
         pairs = [(file, alphas.get(name)) for name, file in files.items()]
@@ -63,8 +65,7 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
 
 def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
     """List the photographs below `data.backgrounds_root`, split by `seed`."""
-    root = _folder(data.backgrounds_root, "backgrounds_root")
-    return list_photographs(root, "folder", data.backgrounds.model_dump(), seed)
+    return list_photographs(data, seed)
 
 
 def render(layer: Layer) -> Rendered:
@@ -74,7 +75,6 @@ def render(layer: Layer) -> Rendered:
         return Rendered(load_image(layer.image), None, layer.caption)
     if layer.alpha is not None:
         image, alpha = load_image(layer.image), load_alpha(layer.alpha)
-        if image.shape[:2] != alpha.shape:
-            raise InputError(f"{layer.alpha}: {alpha.shape} pixels; its foreground has {image.shape[:2]}")
+        check_size(layer.alpha, alpha.shape, "foreground", image.shape)
         return Rendered(image, alpha, layer.caption)
     return Rendered(*load_cutout(layer.image), layer.caption)

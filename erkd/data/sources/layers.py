@@ -11,6 +11,7 @@ from erkd.io.files import InputError
 from erkd.io.image_files import SUFFIXES
 from erkd.io.images import Array
 from erkd.io.tables import SPLITS
+from erkd.params import DataParams
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,20 @@ class Rendered:
     caption: str
 
 
+def folder_of(data: DataParams, key: Literal["root", "backgrounds_root"], what: str) -> Path:
+    """The folder that `data.root` or `data.backgrounds_root` names; InputError says `what` is needed."""
+    value = getattr(data, key)
+    if value is None:
+        raise InputError(f"data.{key}: the source {data.source} needs {what}")
+    return Path(value)
+
+
+def check_size(alpha: Path | str, found: tuple[int, ...], image: str, expected: tuple[int, ...]) -> None:
+    """Raise InputError unless an alpha or trimap has the height and width of its `image`."""
+    if found != expected[:2]:
+        raise InputError(f"{alpha}: {found} pixels; its {image} has {expected[:2]}")
+
+
 def list_pictures(root: Path) -> list[Path]:
     """List the image files below a folder, sorted by name. Raises InputError when there are none."""
     if not root.is_dir():
@@ -74,21 +89,20 @@ def split_layers(layers: Sequence[Layer], counts: dict[str, int], seed: int, whe
     chosen: list[Layer] = []
     for split, part in zip(SPLITS, np.split(order, cut), strict=True):
         kept = sorted(int(index) for index in part[: counts[split]])
-        chosen += [
-            replace(layers[index], split=split, layer_id=f"{split}-{layers[index].layer_id}")
-            for index in kept
-        ]
+        parted = (layers[index] for index in kept)
+        chosen += [replace(layer, split=split, layer_id=f"{split}-{layer.layer_id}") for layer in parted]
     return chosen
 
 
-def list_photographs(root: Path, source: str, counts: dict[str, int], seed: int) -> list[Layer]:
+def list_photographs(data: DataParams, seed: int) -> list[Layer]:
     """List the photographs below `root` as backgrounds of `source`, `counts` of each split drawn by `seed`."""
+    root = folder_of(data, "backgrounds_root", "a folder of background photographs")
     layers = [
         Layer(
             layer_id=f"bg-{index:05d}",
             kind="background",
             split="",
-            source=source,
+            source=data.source,
             licence="unknown",
             material="picture",
             seed=index,
@@ -97,4 +111,4 @@ def list_photographs(root: Path, source: str, counts: dict[str, int], seed: int)
         )
         for index, file in enumerate(list_pictures(root))
     ]
-    return split_layers(layers, counts, seed, root)
+    return split_layers(layers, data.backgrounds.model_dump(), seed, root)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from erkd.data.sources.layers import Layer, Rendered
+from erkd.data.sources.layers import Layer, Rendered, check_size, folder_of
 from erkd.data.sources.lists import find_files, number
 from erkd.io.files import InputError, sha256
 from erkd.io.images import load_alpha, load_image
@@ -109,8 +109,7 @@ def list_partners(
 
     Names that an earlier split (test, validation) uses are skipped.
     """
-    if data.backgrounds_root is None:
-        raise InputError(f"data.backgrounds_root: needs the folder of the backgrounds; {WHERE_BACKGROUNDS}")
+    root = folder_of(data, "backgrounds_root", f"the folder of the backgrounds; {WHERE_BACKGROUNDS}")
     lines_of = choose_splits(train, test, data, seed)
     chosen: list[tuple[str, int, str, str]] = []  # split, line, composite, file name
     for split in ("test", "validation", "train"):
@@ -121,11 +120,9 @@ def list_partners(
             foreground = official.pairs[line][0].stem
             own = [(copy, name) for copy, name in enumerate(official.names_of(line)) if name not in taken]
             for copy, name in own[:share]:
-                title = (
-                    test_name(foreground, line, copy) if split == "test" else f"{split}-{foreground}_{copy}"
-                )
+                own_name = f"{split}-{foreground}_{copy}"
+                title = test_name(foreground, line, copy) if split == "test" else own_name
                 chosen.append((split, line, title, name))
-    root = Path(data.backgrounds_root)
     files = find_files((name for *_, name in chosen), [root], WHERE_BACKGROUNDS, number)
     layers = [
         Layer(
@@ -159,6 +156,5 @@ def render(layer: Layer) -> Rendered:
     if layer.alpha is None:
         return Rendered(image, None, layer.caption)
     alpha = load_alpha(layer.alpha, colour=True, upright=False)
-    if alpha.shape != image.shape[:2]:
-        raise InputError(f"{layer.alpha}: {alpha.shape} pixels; its foreground has {image.shape[:2]}")
+    check_size(layer.alpha, alpha.shape, "foreground", image.shape)
     return Rendered(image, alpha, layer.caption)

@@ -1,24 +1,22 @@
 """Backgrounds, sharp or out of focus: crops of pictures and procedural scenes, with captions."""
 
-import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from erkd.data.synth.canvas import random_shape
-from erkd.data.synth.noise import fractal, pixels, ramp
+from erkd.data.synth.noise import fractal, log_uniform, pixels, ramp, turned
 from erkd.data.synth.textures import (
     colour_name,
     fabric_texture,
     jitter,
+    near,
     noise_texture,
     random_colour,
     texture,
-    vary,
 )
 from erkd.io.images import Array
-
-BACKDROPS = ("collage", "lights", "landscape", "wall", "fabric", "gradient", "noise")
 
 
 def _collage(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
@@ -51,7 +49,8 @@ def _lights(rng: np.random.Generator, height: int, width: int) -> tuple[Array, s
         disc = np.zeros((height, width), np.float32)
         centre = (int(rng.integers(width)), int(rng.integers(height)))
         cv2.circle(disc, centre, int(radius * rng.uniform(0.6, 1.3)) + 1, 1, -1, cv2.LINE_AA)
-        image = image + disc[:, :, None] * (vary(rng, colour, 0.4, 1)[0] + 0.2) * rng.uniform(0.2, 0.8)
+        glow = disc[:, :, None] * (near(rng, colour, 0.4) + 0.2) * rng.uniform(0.2, 0.8)
+        image = np.asarray(image + glow, np.float32)
     return np.clip(image, 0, 1), f"{colour_name(colour + 0.2)} lights at night"
 
 
@@ -59,10 +58,8 @@ def _landscape(rng: np.random.Generator, height: int, width: int) -> tuple[Array
     """Sky with clouds above ridges that grow darker towards the viewer."""
     _, y = pixels(height, width)
     down = (y / height)[:, :, None]
-    zenith, haze = (
-        np.asarray([0.2, 0.4, 0.75]) * rng.uniform(0.4, 1.2),
-        vary(rng, np.asarray([0.8, 0.82, 0.85], np.float32), 0.2, 1)[0],
-    )
+    zenith = np.asarray([0.2, 0.4, 0.75]) * rng.uniform(0.4, 1.2)
+    haze = near(rng, (0.8, 0.82, 0.85), 0.2)
     cloud = ramp(fractal(rng, height, width, 2.5, 6, 0.55), rng.uniform(-0.5, 1), 2)[:, :, None]
     image = zenith + down * (haze - zenith)
     image = image + cloud * (0.95 - image)
@@ -88,9 +85,8 @@ def _wall(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str
     column = np.floor(shifted / columns).astype(int)
     colour, joint = random_colour(rng), random_colour(rng)
     tones = np.exp(rng.normal(0, 0.15, 997))[(row * 37 + column * 101) % 997]
-    gap = np.minimum(
-        np.minimum(y % rows, rows - y % rows), np.minimum(shifted % columns, columns - shifted % columns)
-    )
+    gap_y, gap_x = (np.minimum(at % side, side - at % side) for at, side in ((y, rows), (shifted, columns)))
+    gap = np.minimum(gap_y, gap_x)
     share = ramp(gap, 0.3, max(1.2, rows * rng.uniform(0.02, 0.1)))[:, :, None]
     image = joint + share * (noise_texture(rng, height, width, colour) * tones[:, :, None] - joint)
     light = 1 + 0.25 * fractal(rng, height, width, 1.5, 2)[:, :, None]
@@ -101,30 +97,28 @@ def _gradient(rng: np.random.Generator, height: int, width: int) -> tuple[Array,
     """A studio backdrop: a linear gradient of two colours, with soft light."""
     x, y = pixels(height, width)
     first = random_colour(rng)
-    second = vary(rng, first, 0.5, 1)[0] if rng.random() < 0.7 else random_colour(rng)
-    angle = rng.uniform(0, 2 * np.pi)
-    share = ramp(
-        (x - width / 2) * math.cos(angle) + (y - height / 2) * math.sin(angle), -width / 2, width / 2
-    )[:, :, None]
+    second = near(rng, first, 0.5, 0.7)
+    along, _ = turned(x - width / 2, y - height / 2, rng.uniform(0, 2 * np.pi))
+    share = ramp(along, -width / 2, width / 2)[:, :, None]
     image = first + share * (second - first) + 0.02 * fractal(rng, height, width, 2, 5)[:, :, None]
     return np.clip(image, 0, 1).astype(np.float32), f"a plain {colour_name(first)} backdrop"
 
 
-def _drawn(rng: np.random.Generator, kind: str, height: int, width: int) -> tuple[Array, str]:
-    if kind == "fabric":
-        image = fabric_texture(rng, height, width)
-        return image, f"{colour_name(image.mean(axis=(0, 1)))} fabric"
-    if kind == "noise":
-        image = noise_texture(rng, height, width)
-        return image, f"a {colour_name(image.mean(axis=(0, 1)))} surface"
-    scenes = {
-        "collage": _collage,
-        "lights": _lights,
-        "landscape": _landscape,
-        "wall": _wall,
-        "gradient": _gradient,
-    }
-    return scenes[kind](rng, height, width)
+def _fabric(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
+    image = fabric_texture(rng, height, width)
+    return image, f"{colour_name(image.mean(axis=(0, 1)))} fabric"
+
+
+def _noise(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
+    image = noise_texture(rng, height, width)
+    return image, f"a {colour_name(image.mean(axis=(0, 1)))} surface"
+
+
+_SCENES: dict[str, Callable[[np.random.Generator, int, int], tuple[Array, str]]] = {
+    "collage": _collage, "lights": _lights, "landscape": _landscape, "wall": _wall,
+    "fabric": _fabric, "gradient": _gradient, "noise": _noise,
+}  # fmt: skip
+BACKDROPS = tuple(_SCENES)  # in this order: a seed draws from it
 
 
 def _crop(rng: np.random.Generator, picture: Array, height: int, width: int) -> Array:
@@ -134,10 +128,8 @@ def _crop(rng: np.random.Generator, picture: Array, height: int, width: int) -> 
     deep, wide = max(8, int(height * scale)), max(8, int(width * scale))
     top, left = rng.integers(rows - deep + 1), rng.integers(columns - wide + 1)
     crop = picture[top : top + deep, left : left + wide]
-    crop = crop[:, ::-1] if rng.random() < 0.5 else crop
-    return np.clip(
-        cv2.resize(np.ascontiguousarray(crop), (width, height), interpolation=cv2.INTER_CUBIC), 0, 1
-    )
+    crop = np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)
+    return np.clip(cv2.resize(crop, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
 def draw_background(
@@ -157,8 +149,8 @@ def draw_background(
     if picture is not None:
         image = jitter(rng, _crop(rng, picture, height, width), 0.8)
     else:
-        image, phrase = _drawn(rng, kind, height, width)
-    blur = min(height, width) * float(np.exp(rng.uniform(np.log(0.004), np.log(0.04))))
+        image, phrase = _SCENES[kind](rng, height, width)
+    blur = min(height, width) * log_uniform(rng, 0.004, 0.04)
     if rng.random() < 0.55 and kind not in ("gradient", "lights"):
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.float32)
         if blur > 0.012 * min(height, width):

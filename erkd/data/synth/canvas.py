@@ -64,9 +64,8 @@ def fine_colours(colour: Array) -> NDArray[np.uint8]:
 
 def average(canvas: NDArray[np.integer], height: int, width: int) -> Array:
     """Area-average a canvas of 0..255 to `height` x `width` in [0, 1]."""
-    return cv2.resize(canvas.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) / np.float32(
-        255
-    )
+    mean = cv2.resize(canvas.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    return mean / np.float32(255)
 
 
 def enlarge(field: Array, height: int, width: int) -> Array:
@@ -79,6 +78,24 @@ def fixed_point(points: NDArray[np.floating], scale: int) -> NDArray[np.int32]:
     return np.rint((points * scale - 0.5) * (1 << SUBPIXEL_BITS)).astype(np.int32)
 
 
-def fill(canvas: NDArray[np.uint8], polygon: NDArray[np.floating], value: object, scale: int) -> None:
-    """Fill one polygon (N x 2, x and y in pixels of the image) on a canvas `scale` times finer."""
-    cv2.fillPoly(canvas, [fixed_point(polygon, scale)], value, cv2.LINE_8, SUBPIXEL_BITS)  # type: ignore[call-overload]
+class Sketch:
+    """A drawing in the making: its colours, and its coverage on a canvas of its own."""
+
+    def __init__(self, colours: Array, coverage: NDArray[np.uint8] | None = None) -> None:
+        self.shape = colours.shape[:2]
+        self.colours = fine_colours(colours)
+        self.coverage = coverage_canvas(*self.shape) if coverage is None else coverage
+
+    def fill(self, polygon: NDArray[np.floating], colour: Array) -> None:
+        """Cover and colour one polygon (N x 2, x and y in pixels of the image); `colour` is of 0 to 255."""
+        cv2.fillPoly(self.coverage, [fixed_point(polygon, SCALE)], 255, cv2.LINE_8, SUBPIXEL_BITS)
+        self.tint(polygon, colour)
+
+    def tint(self, polygon: NDArray[np.floating], colour: Array) -> None:
+        """Colour one polygon without covering it."""
+        points = [fixed_point(polygon, COLOUR_SCALE)]
+        cv2.fillPoly(self.colours, points, colour.tolist(), cv2.LINE_8, SUBPIXEL_BITS)
+
+    def averaged(self) -> tuple[Array, Array]:
+        """Colours (H x W x 3) and alpha (H x W) in [0, 1]."""
+        return average(self.colours, *self.shape), average(self.coverage, *self.shape)

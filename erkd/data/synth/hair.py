@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from erkd.data.synth.canvas import Drawing, average, coverage_canvas, fine_colours, unit_of
-from erkd.data.synth.noise import fractal, ramp
+from erkd.data.synth.canvas import Drawing, Sketch, average, coverage_canvas, fine_colours, unit_of
+from erkd.data.synth.noise import fractal, log_uniform, ramp
 from erkd.data.synth.shapes import body_field, ellipse_field, inside, paint_body, shade
 from erkd.data.synth.strands import Strands, cover, grow, merge, paint, waves
 from erkd.data.synth.textures import colour_name, noise_texture, random_colour, vary
@@ -29,7 +29,7 @@ def hair(rng: np.random.Generator, height: int, width: int, picture: Array | Non
     unit = unit_of(height, width)
     colour, skin = _colour(rng, HAIR_COLOURS), _colour(rng, SKINS)
     head_x, head_y, head = rng.uniform(-0.15, 0.15), rng.uniform(-0.2, 0.02), rng.uniform(0.17, 0.28)
-    length = float(np.exp(rng.uniform(np.log(0.06), np.log(0.75))))
+    length = log_uniform(rng, 0.06, 0.75)
     curl = float(rng.choice([0.0, 0.006, 0.02], p=[0.4, 0.3, 0.3]))
     face = (head_x, head_y, head * 0.85, head * 1.1, rng.uniform(-0.2, 0.2))
     shoulders = (head_x + rng.uniform(-0.1, 0.1), 0.62, rng.uniform(0.35, 0.5), rng.uniform(0.2, 0.3), 0.0)
@@ -38,7 +38,7 @@ def hair(rng: np.random.Generator, height: int, width: int, picture: Array | Non
     skin_field = ellipse_field([face, neck], height, width)
 
     clumps, per_clump = int(rng.integers(60, 200)), int(rng.integers(12, 28))
-    angle = np.concatenate([rng.uniform(-np.pi * 1.05, 0.05 * np.pi, clumps)])
+    angle = rng.uniform(-np.pi * 1.05, 0.05 * np.pi, clumps)
     radius = head * rng.uniform(0.55, 1.1, clumps)
     centre = np.asarray([width / 2 + head_x * unit, height / 2 + head_y * unit])
     roots = centre + unit * np.stack([radius * 0.85 * np.cos(angle), radius * 1.1 * np.sin(angle)], axis=1)
@@ -57,9 +57,8 @@ def hair(rng: np.random.Generator, height: int, width: int, picture: Array | Non
     count = int(rng.integers(20, 160))
     from_lock = paths[rng.integers(0, len(paths), count), rng.integers(4, 15, count)]
     stray_lengths = unit * rng.uniform(0.04, 0.3, count) * (0.4 + length)
-    stray = grow(
-        rng, from_lock, rng.uniform(-np.pi, np.pi, count), stray_lengths, 14, 1.4, (weight / 3, np.pi / 2)
-    )
+    stray_angles = rng.uniform(-np.pi, np.pi, count)
+    stray = grow(rng, from_lock, stray_angles, stray_lengths, 14, 1.4, (weight / 3, np.pi / 2))
     fly = Strands(stray, rng.uniform(0.12, 0.5, count), vary(rng, colour, 0.3, count))
 
     strands = merge([locks, fly])
@@ -84,10 +83,9 @@ def fur(rng: np.random.Generator, height: int, width: int, picture: Array | None
     unit = unit_of(height, width)
     colour = _colour(rng, HAIR_COLOURS)
     field = body_field(rng, height, width, 0.02)
-    base = (
-        paint_body(rng, field, picture) if rng.random() < 0.3 else noise_texture(rng, height, width, colour)
-    )
-    length = unit * float(np.exp(rng.uniform(np.log(0.015), np.log(0.1))))
+    patterned = rng.random() < 0.3
+    base = paint_body(rng, field, picture) if patterned else noise_texture(rng, height, width, colour)
+    length = unit * log_uniform(rng, 0.015, 0.1)
     count = int(min(16000, height * width / 20))
     roots = np.stack([rng.uniform(0, width, count * 3), rng.uniform(0, height, count * 3)], axis=1)
     rows, columns = roots[:, 1].astype(int), roots[:, 0].astype(int)
@@ -99,9 +97,8 @@ def fur(rng: np.random.Generator, height: int, width: int, picture: Array | None
     slope_x, slope_y = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
     # Deep inside, fur lies as it is combed; only towards the outline does it stand out from the body.
     inner = np.clip(field / (3 * length), 0, 1) * 12
-    comb = fractal(rng, height, width, rng.uniform(1, 4), 3) * rng.uniform(0.3, 1.2) + rng.uniform(
-        -np.pi, np.pi
-    )
+    swirl = fractal(rng, height, width, rng.uniform(1, 4), 3) * rng.uniform(0.3, 1.2)
+    comb = swirl + rng.uniform(-np.pi, np.pi)
     lie = np.arctan2(inner * np.sin(comb) - slope_y, inner * np.cos(comb) - slope_x)
     angles = lie[rows, columns] + rng.normal(0, rng.uniform(0.1, 0.5), len(roots))
     patches = 0.35 + ramp(fractal(rng, height, width, 2, 2), -1.2, 0.6)
@@ -119,8 +116,7 @@ def fur(rng: np.random.Generator, height: int, width: int, picture: Array | None
     foreground = shade(rng, foreground, field + length, 0.0, 0.01)
     mean = foreground[field > 0].mean(axis=0) if (field > 0).any() else colour
     size = "short" if length < 0.03 * unit else "long" if length > 0.06 * unit else "soft"
-    phrase = f"an animal with {size} {colour_name(mean)} fur"
-    return Drawing(foreground, alpha, phrase)
+    return Drawing(foreground, alpha, f"an animal with {size} {colour_name(mean)} fur")
 
 
 def yarn(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
@@ -132,48 +128,34 @@ def yarn(rng: np.random.Generator, height: int, width: int, picture: Array | Non
     left, right = max(0.0, float(left) - 0.2 * width), min(float(width), float(right) + 0.2 * width)
     x = np.broadcast_to(np.arange(width, dtype=np.float32), (height, width))
     y = np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], (height, width))
-    field = (
-        np.minimum(np.minimum(x - left, right - x), edge - y)
-        + fractal(rng, height, width, 3, 3) * 0.006 * unit
-    )
+    field = np.minimum(np.minimum(x - left, right - x), edge - y)
+    field = field + fractal(rng, height, width, 3, 3) * 0.006 * unit
     count = int(rng.integers(40, 220))
-    thick = unit * float(np.exp(rng.uniform(np.log(0.004), np.log(0.02))))
+    thick = unit * log_uniform(rng, 0.004, 0.02)
     roots = np.stack([rng.uniform(left, right, count), rng.uniform(edge * 0.6, edge, count)], axis=1)
     lengths = (height - edge) * rng.uniform(0.4, 0.95) * rng.uniform(0.6, 1.2, count)
     angles = np.pi / 2 + rng.normal(0, rng.uniform(0.05, 0.35), count)
     paths = grow(rng, roots, angles, lengths, 24, rng.uniform(0.2, 0.8), (2.0, np.pi / 2))
     paths = waves(rng, paths, unit * rng.uniform(0, 0.02), rng.uniform(1, 5), np.arange(count))
     widths = thick * rng.uniform(0.6, 1.3, count)
-    alpha_canvas, canvas = inside(field), fine_colours(paint_body(rng, field, picture))
+    sketch = Sketch(paint_body(rng, field, picture), inside(field))
     for index in rng.permutation(count):
         colour = colours[rng.integers(len(colours))]
         for ply in range(3):  # a dark rim, the strand, and a lighter ply twisted around it
-            one = paths[index : index + 1]
-            twist = waves(
-                rng, one, thick * 0.3 * (ply == 2), lengths[index] / (thick * 4 + 1), np.zeros(1, np.int64)
-            )
+            one, turns = paths[index : index + 1], lengths[index] / (thick * 4 + 1)
+            twist = waves(rng, one, thick * 0.3 * (ply == 2), turns, np.zeros(1, np.int64))
             scale = (1.0, 0.8, 0.35)[ply]
-            tone = np.clip(colour * (0.45, 1.0, 1.3)[ply] * rng.uniform(0.85, 1.1), 0, 1)[None].astype(
-                np.float32
+            tone = np.clip(colour * (0.45, 1.0, 1.3)[ply] * rng.uniform(0.85, 1.1), 0, 1)[None]
+            strand = Strands(
+                twist if ply == 2 else one, widths[index : index + 1] * scale, tone.astype(np.float32)
             )
-            paint(
-                rng, Strands(twist if ply == 2 else one, widths[index : index + 1] * scale, tone), canvas, 1
-            )
-    fuzz_count = count * 12
-    which, at = rng.integers(0, count, fuzz_count), rng.integers(2, 25, fuzz_count)
-    fuzz_paths = grow(
-        rng,
-        paths[which, at],
-        rng.uniform(-np.pi, np.pi, fuzz_count),
-        thick * rng.uniform(0.4, 1.6, fuzz_count),
-        4,
-        1.0,
-    )
-    alpha_canvas = cover(Strands(paths, widths, np.zeros((count, 3), np.float32)), alpha_canvas)
-    alpha_canvas = cover(
-        Strands(fuzz_paths, np.full(fuzz_count, 0.2), np.zeros((fuzz_count, 3), np.float32)), alpha_canvas
-    )
+            paint(rng, strand, sketch.colours, 1)
+    fuzz = count * 12
+    which, at = rng.integers(0, count, fuzz), rng.integers(2, 25, fuzz)
+    fuzz_angles, fuzz_lengths = rng.uniform(-np.pi, np.pi, fuzz), thick * rng.uniform(0.4, 1.6, fuzz)
+    fuzz_paths = grow(rng, paths[which, at], fuzz_angles, fuzz_lengths, 4, 1.0)
+    for curves, broad in ((paths, widths), (fuzz_paths, np.full(fuzz, 0.2))):
+        uncoloured = Strands(curves, broad, np.zeros((len(curves), 3), np.float32))
+        sketch.coverage = cover(uncoloured, sketch.coverage)
     name = colour_name(colours[0]) if len(colours) == 1 else "colourful"
-    return Drawing(
-        average(canvas, height, width), average(alpha_canvas, height, width), f"{name} yarn fringe"
-    )
+    return Drawing(*sketch.averaged(), f"{name} yarn fringe")

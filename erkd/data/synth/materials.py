@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from erkd.data.synth import cloth, feathers, hair, plants, solids, transparent
-from erkd.data.synth.canvas import Drawing, average, over, random_shape
-from erkd.data.synth.shapes import body_field, inside, paint_body
+from erkd.data.synth.canvas import Drawing, over, random_shape
+from erkd.data.synth.shapes import body_field, solid_body
 from erkd.io.images import Array
 
 # each draws (rng, height, width, picture or None), in pixels; the picture, H x W x 3, lends its colours
@@ -38,7 +38,7 @@ ATTEMPTS = 20
 def _with_body(rng: np.random.Generator, drawing: Drawing, picture: Array | None) -> Drawing:
     """Composite a drawing with a solid body behind or in front of it, so that some foreground is opaque."""
     field = body_field(rng, *drawing.alpha.shape)
-    body = (paint_body(rng, field, picture), average(inside(field), *drawing.alpha.shape))
+    body = solid_body(rng, field, picture)
     thin = (drawing.foreground, drawing.alpha)
     foreground, alpha = over(thin, body) if rng.random() < 0.6 else over(body, thin)
     return Drawing(foreground, alpha, drawing.phrase)

@@ -1,5 +1,7 @@
 """Fractal noise and functions on smooth fields."""
 
+import math
+
 import cv2
 import numpy as np
 
@@ -27,6 +29,11 @@ def fractal(
     return np.asarray(total / (total.std() + 1e-6), np.float32)
 
 
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """A number between `low` and `high` whose logarithm is uniform."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
 def unit(field: Array) -> Array:
     """Map a field of standard deviation 1 smoothly into [0, 1]."""
     return np.asarray(0.5 + 0.5 * np.tanh(field), np.float32)
@@ -42,6 +49,12 @@ def pixels(height: int, width: int) -> tuple[Array, Array]:
     """x and y of the pixel centres, each H x W."""
     x, y = np.meshgrid(np.arange(width, dtype=np.float32) + 0.5, np.arange(height, dtype=np.float32) + 0.5)
     return x, y
+
+
+def turned(x: Array, y: Array, angle: float) -> tuple[Array, Array]:
+    """Coordinates along and across a direction, `angle` in radians."""
+    c, s = math.cos(angle), math.sin(angle)
+    return x * c + y * s, -x * s + y * c
 
 
 def displaced(image: Array, x: Array, y: Array) -> Array:

@@ -6,15 +6,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from erkd.data.synth.canvas import SCALE, enlarge, unit_of
-from erkd.data.synth.noise import fractal, ramp
+from erkd.data.synth.canvas import SCALE, average, enlarge, unit_of
+from erkd.data.synth.noise import fractal, ramp, turned
 from erkd.data.synth.textures import random_colour, texture
 from erkd.io.images import Array
 
-COARSE = 4  # fields are computed at 1 / COARSE of the resolution
-Ellipse = tuple[
-    float, float, float, float, float
-]  # x, y, two radii, angle; lengths in `unit_of`, from the centre
+COARSE = 4  # fields are computed this many times coarser than the image
+# x, y, radii along and across, angle; in units of the picture (unit_of)
+Ellipse = tuple[float, float, float, float, float]
 
 
 def ellipse_field(ellipses: list[Ellipse], height: int, width: int, roundness: float = 0.02) -> Array:
@@ -29,8 +28,7 @@ def ellipse_field(ellipses: list[Ellipse], height: int, width: int, roundness: f
     x = ((x + 0.5) * width / columns - width / 2) / unit
     total = np.zeros((rows, columns), np.float32)
     for centre_x, centre_y, along, across, angle in ellipses:
-        c, s = math.cos(angle), math.sin(angle)
-        u, v = c * (x - centre_x) + s * (y - centre_y), -s * (x - centre_x) + c * (y - centre_y)
+        u, v = turned(x - centre_x, y - centre_y, angle)
         inside = (1 - np.hypot(u / along, v / across)) * min(along, across)
         total += np.exp(np.clip(inside / roundness, -60, 60))
     return enlarge(np.log(total + 1e-12) * roundness * unit, height, width)
@@ -52,15 +50,8 @@ def toy_ellipses(rng: np.random.Generator) -> list[Ellipse]:
         for side in (-1, 1):
             angle = side * rng.uniform(0.2, 0.9)
             reach = head * 0.85 + ear_length * 0.5
-            ellipses.append(
-                (
-                    head_x + reach * math.sin(angle),
-                    head_y - reach * math.cos(angle),
-                    ear_width,
-                    ear_length,
-                    angle,
-                )
-            )
+            ear_x, ear_y = head_x + reach * math.sin(angle), head_y - reach * math.cos(angle)
+            ellipses.append((ear_x, ear_y, ear_width, ear_length, angle))
     for side in (-1, 1):
         if rng.random() < 0.7:
             angle = side * rng.uniform(0.3, 1.9)
@@ -138,3 +129,8 @@ def paint_body(rng: np.random.Generator, field: Array, picture: Array | None) ->
         cv2.ellipse(spots, centre, radii, rng.uniform(0, 180), 0, 360, paint, -1, cv2.LINE_AA)
     gloss = rng.choice([0.0, 0.15, 0.5], p=[0.5, 0.3, 0.2])
     return shade(rng, spots.astype(np.float32) / np.float32(255), field, float(gloss))
+
+
+def solid_body(rng: np.random.Generator, field: Array, picture: Array | None) -> tuple[Array, Array]:
+    """Colours and alpha of a body."""
+    return paint_body(rng, field, picture), average(inside(field), *field.shape)

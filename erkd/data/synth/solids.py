@@ -5,9 +5,9 @@ import math
 import cv2
 import numpy as np
 
-from erkd.data.synth.canvas import Drawing, average, unit_of
-from erkd.data.synth.noise import fractal, pixels, unit
-from erkd.data.synth.shapes import body_field, ellipse_field, inside, paint_body
+from erkd.data.synth.canvas import Drawing, unit_of
+from erkd.data.synth.noise import fractal, log_uniform, pixels, turned, unit
+from erkd.data.synth.shapes import body_field, ellipse_field, solid_body
 from erkd.data.synth.textures import colour_name
 from erkd.io.images import Array
 
@@ -25,15 +25,13 @@ def _thing(rng: np.random.Generator, height: int, width: int) -> Array:
     for _ in range(rng.integers(1, 6)):  # rods that stick out
         angle, thick = rng.uniform(0, np.pi), length_unit * rng.uniform(0.004, 0.03)
         start = np.asarray([width / 2, height / 2]) + rng.uniform(-0.25, 0.25, 2) * length_unit
-        along = (x - start[0]) * math.cos(angle) + (y - start[1]) * math.sin(angle)
-        off = np.abs(-(x - start[0]) * math.sin(angle) + (y - start[1]) * math.cos(angle))
-        field = np.maximum(
-            field, np.minimum(thick - off, length_unit * rng.uniform(0.2, 0.5) - np.abs(along))
-        )
+        along, off = turned(x - start[0], y - start[1], angle)
+        end = length_unit * rng.uniform(0.2, 0.5) - np.abs(along)
+        field = np.maximum(field, np.minimum(thick - np.abs(off), end))
     return np.asarray(field, np.float32)
 
 
-def _phrase(rng: np.random.Generator, colour: Array, alpha: Array, adjective: str) -> str:
+def _phrase(colour: Array, alpha: Array, adjective: str) -> str:
     mean = colour[alpha > 0.9].mean(axis=0) if (alpha > 0.9).any() else colour.mean(axis=(0, 1))
     return f"a {adjective} {colour_name(mean)} object"
 
@@ -41,35 +39,34 @@ def _phrase(rng: np.random.Generator, colour: Array, alpha: Array, adjective: st
 def solid(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
     """An object with an antialiased edge."""
     field = _thing(rng, height, width)
-    alpha, colour = average(inside(field), height, width), paint_body(rng, field, picture)
-    return Drawing(colour, alpha, _phrase(rng, colour, alpha, "solid"))
+    colour, alpha = solid_body(rng, field, picture)
+    return Drawing(colour, alpha, _phrase(colour, alpha, "solid"))
 
 
 def defocus(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
     """An object whose edge is out of focus, by an amount that varies along the contour."""
     field = _thing(rng, height, width)
-    alpha, colour = average(inside(field), height, width), paint_body(rng, field, picture)
-    widest = unit_of(height, width) * float(np.exp(rng.uniform(np.log(0.006), np.log(0.05))))
+    colour, alpha = solid_body(rng, field, picture)
+    widest = unit_of(height, width) * log_uniform(rng, 0.006, 0.05)
     levels = np.geomspace(0.4, widest, 5)
     stack = np.stack([cv2.GaussianBlur(alpha, (0, 0), level) for level in levels])
     colours = cv2.GaussianBlur(colour, (0, 0), widest / 3)
     at = unit(fractal(rng, height, width, rng.uniform(0.7, 2.5), 2)) * 3.999
     low = at.astype(int)
     rows, columns = np.mgrid[0:height, 0:width]
-    alpha = stack[low, rows, columns] + (at - low) * (
-        stack[low + 1, rows, columns] - stack[low, rows, columns]
-    )
+    sharper, softer = stack[low, rows, columns], stack[low + 1, rows, columns]
+    alpha = sharper + (at - low) * (softer - sharper)
     share = (at / 4)[:, :, None]
     colour = colour + share * (colours - colour)
     alpha = np.clip(alpha, 0, 1).astype(np.float32)
-    return Drawing(colour.astype(np.float32), alpha, _phrase(rng, colour, alpha, "blurred"))
+    return Drawing(colour.astype(np.float32), alpha, _phrase(colour, alpha, "blurred"))
 
 
 def motion_blur(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
     """An object blurred by a straight or slightly curved motion during exposure."""
     field = _thing(rng, height, width)
-    alpha, colour = average(inside(field), height, width), paint_body(rng, field, picture)
-    length = unit_of(height, width) * float(np.exp(rng.uniform(np.log(0.015), np.log(0.12))))
+    colour, alpha = solid_body(rng, field, picture)
+    length = unit_of(height, width) * log_uniform(rng, 0.015, 0.12)
     side = int(length) // 2 * 2 + 3
     fine = np.zeros((side * 4, side * 4), np.float32)
     angle = rng.uniform(0, np.pi)
@@ -87,4 +84,4 @@ def motion_blur(rng: np.random.Generator, height: int, width: int, picture: Arra
     alpha[alpha < 1 / 512] = 0  # rounding errors of filter2D's Fourier transform
     present = (alpha > 0.004)[:, :, None]
     colour = np.where(present, np.clip(smeared / np.maximum(alpha, 0.004)[:, :, None], 0, 1), colour)
-    return Drawing(colour.astype(np.float32), alpha, _phrase(rng, colour, alpha, "moving"))
+    return Drawing(colour.astype(np.float32), alpha, _phrase(colour, alpha, "moving"))

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from erkd.data.synth.canvas import COLOUR_SCALE, SCALE, SUBPIXEL_BITS, fixed_point
+from erkd.data.synth.canvas import COLOUR_SCALE, SCALE, SUBPIXEL_BITS, Sketch, fixed_point
 from erkd.io.images import Array
 
 Points = NDArray[np.float64]
@@ -27,6 +27,13 @@ def merge(strands: list[Strands]) -> Strands:
     """Concatenate sets of strands with equally many points."""
     paths, widths, colours = zip(*((s.paths, s.widths, s.colours) for s in strands), strict=True)
     return Strands(np.concatenate(paths), np.concatenate(widths), np.concatenate(colours))
+
+
+def bezier(start: Points, middle: Points, end: Points, count: int) -> Points:
+    """Quadratic Bezier curves, ... x count x 2, through three control points each (... x 2)."""
+    t = np.linspace(0, 1, count)[:, None]
+    start, middle, end = (points[..., None, :] for points in (start, middle, end))
+    return np.asarray((1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end)
 
 
 def grow(
@@ -126,3 +133,9 @@ def paint(rng: np.random.Generator, strands: Strands, canvas: NDArray[np.uint8],
             tone = np.clip(colour * rng.uniform(0.8, 1.2) * 255, 0, 255).tolist()
             fine = list(fixed_point(part, COLOUR_SCALE))
             cv2.polylines(canvas, fine, False, tone, width, cv2.LINE_8, SUBPIXEL_BITS)
+
+
+def draw(rng: np.random.Generator, strands: Strands, sketch: Sketch, shades: int) -> None:
+    """`cover` and `paint` in one."""
+    sketch.coverage = cover(strands, sketch.coverage)
+    paint(rng, strands, sketch.colours, shades)

@@ -1,23 +1,15 @@
 """Random colours, colour names, and textures from pictures or noise."""
 
 import colorsys
-import math
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
-from erkd.data.synth.noise import fractal, pixels, unit
+from erkd.data.synth.noise import fractal, pixels, turned, unit
 from erkd.io.images import Array
 
-HUES = (
-    (15, "red"),
-    (42, "orange"),
-    (68, "yellow"),
-    (165, "green"),
-    (255, "blue"),
-    (290, "purple"),
-    (340, "pink"),
-)
+HUES = {15: "red", 42: "orange", 68: "yellow", 165: "green", 255: "blue", 290: "purple", 340: "pink"}  # up to
 
 
 def colour_name(colour: Array) -> str:
@@ -27,7 +19,7 @@ def colour_name(colour: Array) -> str:
         return "black"
     if saturation < 0.18:
         return "white" if value > 0.75 else "grey"
-    name = next((name for limit, name in HUES if hue * 360 < limit), "red")
+    name = next((name for limit, name in HUES.items() if hue * 360 < limit), "red")
     if name in ("red", "orange", "yellow") and value < 0.6 and saturation < 0.85:
         return "brown"
     if name in ("orange", "yellow") and saturation < 0.6:
@@ -46,6 +38,13 @@ def vary(rng: np.random.Generator, colour: Array, spread: float, count: int) -> 
     brightness = np.exp(rng.normal(0, spread, (count, 1)))
     tint = rng.normal(0, spread / 8, (count, 3))
     return np.asarray(np.clip(colour * brightness + tint, 0, 1), np.float32)
+
+
+def near(rng: np.random.Generator, colour: ArrayLike, spread: float, share: float = 1.0) -> Array:
+    """A colour around one, as of `vary`; with probability 1 - `share` any colour."""
+    if share < 1 and rng.random() >= share:
+        return random_colour(rng)
+    return np.asarray(vary(rng, np.asarray(colour, np.float32), spread, 1)[0])
 
 
 def picture_patch(rng: np.random.Generator, picture: Array, height: int, width: int) -> Array:
@@ -80,11 +79,9 @@ def jitter(rng: np.random.Generator, image: Array, strength: float = 1.0) -> Arr
 def noise_texture(rng: np.random.Generator, height: int, width: int, colour: Array | None = None) -> Array:
     """Fractal noise between `colour` (None: a random one) and a second colour, with grain: H x W x 3."""
     first = random_colour(rng) if colour is None else colour
-    near = rng.random() < 0.6
-    second = vary(rng, first, 0.3, 1)[0] if near else random_colour(rng)
-    share = unit(
-        fractal(rng, height, width, rng.uniform(1.5, 12), 6, rng.uniform(0.4, 0.75)) * rng.uniform(0.4, 1.5)
-    )
+    second = near(rng, first, 0.3, 0.6)
+    clouds = fractal(rng, height, width, rng.uniform(1.5, 12), 6, rng.uniform(0.4, 0.75))
+    share = unit(clouds * rng.uniform(0.4, 1.5))
     texture = first + share[:, :, None] * (second - first)
     grain = rng.normal(0, rng.uniform(0, 0.06), (height, width, 1)).astype(np.float32)
     return np.asarray(np.clip(texture * (1 + grain), 0, 1), np.float32)
@@ -96,8 +93,7 @@ def fabric_texture(rng: np.random.Generator, height: int, width: int) -> Array:
     x, y = pixels(height, width)
     angle, period = rng.uniform(0, np.pi), rng.uniform(0.02, 0.15) * max(height, width)
     wave = fractal(rng, height, width, 2, 2) * period * rng.uniform(0, 0.5)
-    u = (x * math.cos(angle) + y * math.sin(angle) + wave) / period
-    v = (-x * math.sin(angle) + y * math.cos(angle) + wave) / period
+    u, v = ((along + wave) / period for along in turned(x, y, angle))
     kind = rng.integers(3)
     if kind == 0:
         stripe = ((u % 1) < rng.uniform(0.2, 0.6)).astype(int) + ((u % 3) < 0.3).astype(int)

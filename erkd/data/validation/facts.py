@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,13 +151,9 @@ def _trimap_values(named: tuple[Path, str]) -> tuple[str, float]:
     return ", ".join(odd[:8]) or "none", round(float(counts[128] / counts.sum()), 6)
 
 
-def _splits_of(ids: Iterable[str], splits: Iterable[str]) -> list[str]:
+def _splits_of(ids: "pd.Series[str]", splits: "pd.Series[str]") -> "pd.Series[str]":
     """For every row, the splits in which its id occurs, e.g. "train + test"."""
-    pairs = list(zip(ids, splits, strict=True))
-    seen: dict[str, set[str]] = {}
-    for name, split in pairs:
-        seen.setdefault(name, set()).add(split)
-    return [" + ".join(sorted(seen[name])) for name, _ in pairs]
+    return splits.groupby(ids).transform(lambda own: " + ".join(sorted(set(own))))
 
 
 def _split_counts(

@@ -24,12 +24,9 @@ class Rule:
 
 def column_rules(table: str) -> list[Rule]:
     """Rules that must hold before a table's rows can be checked: its columns, and at least one row."""
+    columns = {"column_list": [*columns_of(table), "line"]}
     return [
-        Rule(
-            "has its columns, in order",
-            "TableColumnsToMatchOrderedList",
-            {"column_list": [*columns_of(table), "line"]},
-        ),
+        Rule("has its columns, in order", "TableColumnsToMatchOrderedList", columns),
         Rule("has at least one row", "TableRowCountToBeBetween", {"min_value": 1}),
     ]
 

@@ -157,11 +157,8 @@ def _write_docs(context: Any, docs: Path) -> None:
     shutil.rmtree(docs, ignore_errors=True)
     backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs.resolve())}
     index = {"class_name": "DefaultSiteIndexBuilder", "show_cta_footer": False}
-    site = {
-        "class_name": "SiteBuilder",
-        "show_how_to_buttons": False,
-        "store_backend": backend,
-        "site_index_builder": index,
-    }
+    site = {"class_name": "SiteBuilder", "show_how_to_buttons": False} | {
+        "store_backend": backend, "site_index_builder": index
+    }  # fmt: skip
     context.add_data_docs_site("local", site)
     context.build_data_docs(site_names=["local"])

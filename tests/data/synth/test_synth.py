@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from erkd.data.synth.backgrounds import BACKDROPS, draw_background
-from erkd.data.synth.canvas import SCALE, average, coverage_canvas, fill, over, random_shape
+from erkd.data.synth.canvas import Sketch, average, coverage_canvas, over, random_shape
 from erkd.data.synth.materials import MATERIALS, draw_foreground
 from erkd.data.synth.noise import fractal, ramp
 from erkd.data.synth.shapes import ellipse_field, inside
@@ -19,9 +19,9 @@ def circle(x, y, radius):
 
 
 def test_coverage_of_a_disc_is_that_of_the_analytic_disc():
-    canvas = coverage_canvas(64, 64)
-    fill(canvas, circle(31.3, 32.6, 20.0), 255, SCALE)
-    alpha = average(canvas, 64, 64)
+    sketch = Sketch(np.zeros((64, 64, 3), np.float32))
+    sketch.fill(circle(31.3, 32.6, 20.0), np.zeros(3, np.float32))
+    _, alpha = sketch.averaged()
     y, x = (np.mgrid[0 : 64 * 32, 0 : 64 * 32] + 0.5) / 32
     exact = (np.hypot(x - 31.3, y - 32.6) < 20).reshape(64, 32, 64, 32).mean(axis=(1, 3))
     assert np.abs(alpha - exact).max() < 0.3  # a canvas of 4 x 4 per pixel, edges rounded outwards
