@@ -89,14 +89,18 @@ def test_nothing_is_wrong_with_a_finished_project(project: Path) -> None:
     assert [*find_scratch(project, ())] == []
 
 
-def test_a_stale_stage_says_what_changed(project: Path) -> None:
+def test_stale_and_changed_stages_say_what_changed(project: Path) -> None:
     (project / "weights").write_bytes(bytes(999))
-    (stale,) = wrong(stages(project))
-    assert (stale.name, stale.found, stale.mend) == ("stale student", "weights modified", "`dvc repro`")
-    assert stale.fix is None
+    (project / "data/library/more.txt").write_text("mine")
+    found = {check.name: check for check in wrong(stages(project))}
+    assert {*found} == {"stale student", "changed library"}
+    stale, changed = found["stale student"], found["changed library"]
+    assert (stale.found, stale.mend, stale.fix) == ("weights modified", "`dvc repro`", None)
+    assert changed.found == "data/library is not what the stage wrote"
+    assert "dvc repro library" in changed.mend
 
 
-def test_a_missing_output_comes_back_from_the_cache(project: Path) -> None:
+def test_a_missing_output_comes_back_from_the_cache_or_is_made_anew(project: Path) -> None:
     shutil.rmtree(project / "data/library")
     (missing,) = wrong(stages(project))
     assert (missing.name, missing.found) == ("missing library", "data/library")
@@ -104,9 +108,6 @@ def test_a_missing_output_comes_back_from_the_cache(project: Path) -> None:
     missing.fix()
     assert len(read_table(project / "data/library/library.csv", LayerRow)) == 6
     assert wrong(stages(project)) == []
-
-
-def test_an_output_that_no_cache_has_is_made_anew(project: Path) -> None:
     shutil.rmtree(project / "data/library")
     shutil.rmtree(project / ".dvc/cache")
     missing, uncached = wrong(stages(project))
@@ -117,13 +118,6 @@ def test_an_output_that_no_cache_has_is_made_anew(project: Path) -> None:
         missing.fix()
     assert (uncached.name, uncached.mend) == ("uncached student", "`dvc commit student` keeps it again")
     assert uncached.found == "models/student: DVC's cache has it no longer"
-
-
-def test_an_output_that_was_changed_by_hand_is_named(project: Path) -> None:
-    (project / "data/library/more.txt").write_text("mine")
-    (changed,) = wrong(stages(project))
-    assert (changed.name, changed.found) == ("changed library", "data/library is not what the stage wrote")
-    assert "dvc repro library" in changed.mend
 
 
 def flip(path: Path) -> None:
@@ -214,14 +208,10 @@ def test_a_moved_store_says_how_it_finds_its_artifacts_again(project: Path) -> N
     assert Path(client.download_artifacts(run_id, "student/weights")).read_bytes() == bytes(1000)
 
 
-def test_a_store_that_is_no_database_is_named(project: Path) -> None:
+def test_a_pipeline_that_dvc_cannot_read_and_a_store_that_is_no_database_are_said(project: Path) -> None:
     (project / "mlflow.db").write_bytes(b"no database" * 100)
-    check = check_store(project)
-    assert "file is not a database" in check.found
-    assert check.bad
-
-
-def test_a_pipeline_that_dvc_cannot_read_is_said(project: Path) -> None:
+    assert "file is not a database" in check_store(project).found
+    assert check_store(project).bad
     (project / "dvc.yaml").write_text("stages: [")
     assert "dvc.yaml" in str(stage_states(project))
     found = {check.name: check.found for check in examine(project)}

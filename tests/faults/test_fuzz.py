@@ -1,7 +1,6 @@
 """Damaged images, trimaps, tables, params, caches and models: read or refused in a line; no crash, hang or bomb."""
 
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,20 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from erkd.features.images import TeacherImages
-from erkd.features.precompute import write_features
 from erkd.io.files import read_json, sha256, write_hash, write_json, write_record
-from erkd.io.tables import CompositeRow, read_table
-from erkd.params import FeaturesParams
-from erkd.students.student import save_student
-from tests.features.test_cache import ColourTeacher
 from tests.support import ROOT
-from tests.support.demo_site import photo_and_trimap, png
+from tests.support.demo_site import encoded, photo_and_trimap, png
 from tests.support.fuzz_worker import OK
 from tests.support.fuzzing import Reader, damaged
 from tests.support.onnx_student import write_student
-from tests.support.sound_tables import make_sound_tables
-from tests.support.students import small_student
+from tests.support.sound_tables import make_sound_files
 
 IMAGE, TRIMAP = photo_and_trimap()
 SHORT, LONG = 20, 340  # cases of each of the six kinds
@@ -45,57 +37,36 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sound files of every kind."""
-    root = make_sound_tables(tmp_path_factory.mktemp("made"))
-    table = root / "composites/manifest.csv"
-    pictures = TeacherImages(table, read_table(table, CompositeRow, "train"))
-    params = FeaturesParams(kinds=["composites"], levels=1, pca=2, online=False, batch_size=4)
-    write_features(root / "features", {"composites": pictures}, ColourTeacher(), params, "cpu", root / "x")
-    save_student(small_student(), root / "student", {})
+    root = make_sound_files(tmp_path_factory.mktemp("made"))
     write_student(root / "student/student.onnx")
     return root
-
-
-def encoded(array: np.ndarray, kind: str, mode: str | None = None, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image = Image.fromarray(array)
-    (image.convert(mode) if mode else image).save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def image_seeds() -> list[bytes]:
     exif = Image.Exif()
     exif[0x0112] = 6
     deep = IMAGE[:, :, 0].astype(np.uint16) * 257
-    plain = [
-        ("PNG", "P"),
-        ("PNG", "RGBA"),
-        ("PNG", "1"),
-        ("JPEG",),
-        ("JPEG", "CMYK"),
-        ("WEBP",),
-        ("GIF", "P"),
-    ]
-    optional = [
-        ("PNG", {"icc_profile": b"profile" * 20, "exif": exif}), ("JPEG", {"progressive": True, "exif": exif}),
-        ("WEBP", {"lossless": True, "exif": exif}), ("BMP", {}), ("TIFF", {}),
-        ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {"compression": "tiff_adobe_deflate", "exif": exif}),
+    kinds = [
+        {}, {"mode": "P"}, {"mode": "RGBA"}, {"mode": "1"}, {"icc_profile": b"profile" * 20, "exif": exif},
+        {"kind": "JPEG"}, {"kind": "JPEG", "progressive": True, "exif": exif}, {"kind": "JPEG", "mode": "CMYK"},
+        {"kind": "WEBP"}, {"kind": "WEBP", "lossless": True, "exif": exif}, {"kind": "GIF", "mode": "P"},
+        {"kind": "BMP"}, {"kind": "TIFF"}, {"kind": "TIFF", "compression": "tiff_lzw"},
+        {"kind": "TIFF", "compression": "tiff_adobe_deflate", "exif": exif},
     ]  # fmt: skip
-    return [
-        png(IMAGE), png(deep), *(encoded(IMAGE, *how) for how in plain),
-        *(encoded(IMAGE, kind, **options) for kind, options in optional),
-        encoded(deep, "TIFF"), encoded(deep.astype(np.float32) / 65535, "TIFF"),
-    ]  # fmt: skip
+    floats = deep.astype(np.float32) / 65535
+    seeds = [encoded(IMAGE, **kind) for kind in kinds]
+    return [*seeds, encoded(deep), encoded(deep, "TIFF"), encoded(floats, "TIFF")]
 
 
 def trimap_seeds() -> list[bytes]:
-    kinds = [{"kind": "PNG"}, {"kind": "PNG", "mode": "RGB"}, {"kind": "PNG", "mode": "P"}, {"kind": "BMP"}]
-    return [encoded(TRIMAP, **kind) for kind in kinds] + [encoded(TRIMAP, "TIFF"), encoded(TRIMAP, "GIF")]
+    kinds = ("PNG", None), ("PNG", "RGB"), ("PNG", "P"), ("BMP", None), ("TIFF", None), ("GIF", None)
+    return [encoded(TRIMAP, *kind) for kind in kinds]
 
 
 CELLS = [
     b"../../x", b"/etc/passwd", b"a/../../b", b"..", b"~", b"\0", b"\xff\xfe", b"nan", b"-1", b"1e999", b"1.5",
     b"9" * 400, b"-9223372036854775809", b"a" * 100_000, b'"', b",", b"\n", b"\r", b'"\n"', b"C:\\x", b"=1+1",
-    b"images/" + b"x" * 300 + b".png", "ä\u202e\U0001f600".encode(), b"," * 20, b"train,test",
+    b"images/" + b"x" * 300 + b".png", "ä\u202e\U0001f600".encode(), b",,,,,,,,,,,,,,,,,,,,", b"train,test",
 ]  # fmt: skip
 YAML = [
     b"!!python/object/apply:os.system ['touch hacked']", b"!!python/name:os.system", b"&a [*a]", b"<<: *a", b"*x",
@@ -135,17 +106,14 @@ def forge(folder: Path, name: str) -> None:
         except (ValueError, RecursionError):
             return
         if name == "features.json" and isinstance(parsed, dict):
+            kept = {key: value for key, value in parsed.items() if not key.startswith("sha256_")}
             try:
-                write_record(
-                    {key: value for key, value in parsed.items() if not key.startswith("sha256_")},
-                    folder / name,
-                )
+                write_record(kept, folder / name)
             except ValueError:  # NaN
                 (folder / name).write_bytes(content)
     elif name == "student.safetensors":
-        write_json(
-            read_json(folder / "student.json") | {"sha256": sha256(folder / name)}, folder / "student.json"
-        )
+        record = read_json(folder / "student.json") | {"sha256": sha256(folder / name)}
+        write_json(record, folder / "student.json")
     elif (folder / "features.json").is_file():
         record = read_json(folder / "features.json")
         record.pop("sha256_of_the_rest")

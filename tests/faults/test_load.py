@@ -105,11 +105,10 @@ def served_model(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         "PYTHONPATH": str(ROOT),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
+    options = {"cwd": folder, "env": environment, "start_new_session": True}
     with (
         (folder / "log.txt").open("wb") as log,
-        subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-        ) as server,
+        subprocess.Popen(command, stdout=log, stderr=log, **options) as server,
     ):
         try:
             address = f"http://127.0.0.1:{port}"

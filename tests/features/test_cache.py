@@ -97,28 +97,23 @@ def test_the_cache_holds_every_image_in_order(composites, cache_folder):
     np.testing.assert_allclose(cache.mean, unit(cache.features).mean(axis=(0, 2, 3)), atol=1e-4)
 
 
-def test_the_identity_crop_reads_the_stored_cells(cache_folder):
+def test_crops_are_read_where_they_lie(cache_folder):
     cache = open_features(cache_folder)
     read = cache.sample(torch.tensor([3, 1]), identity_theta(2), (GRID, GRID))
     torch.testing.assert_close(read, torch.from_numpy(cache.features[[3, 1]]).float())
-
-
-def test_a_flip_and_a_quarter_are_read_where_they_lie(cache_folder):
-    cache = open_features(cache_folder)
-    flip = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]])
     stored = torch.from_numpy(np.array(cache.features[:1])).float()
-    torch.testing.assert_close(cache.sample(torch.tensor([0]), flip, (GRID, GRID)), stored.flip(-1))
-    lower_right = torch.tensor([[[0.5, 0, 0.5], [0, 0.5, 0.5]]])
-    read = cache.sample(torch.tensor([0]), lower_right, (GRID // 2, GRID // 2))
-    torch.testing.assert_close(read, stored[:, :, GRID // 2 :, GRID // 2 :])
-
-
-def test_beyond_the_image_the_border_repeats(cache_folder):
-    cache = open_features(cache_folder)
-    outside = torch.tensor([[[0.5, 0, 3.0], [0, 1, 0]]])
-    read = cache.sample(torch.tensor([2]), outside, (GRID, GRID))
-    stored = torch.from_numpy(np.array(cache.features[2])).float()
-    torch.testing.assert_close(read[0], stored[:, :, -1:].expand(-1, -1, GRID))
+    half = GRID // 2
+    for theta, side, expected in (
+        ([[-1.0, 0, 0], [0, 1, 0]], GRID, stored.flip(-1)),
+        ([[0.5, 0, 0.5], [0, 0.5, 0.5]], half, stored[:, :, half:, half:]),
+        (
+            [[0.5, 0, 3.0], [0, 1, 0]],
+            GRID,
+            stored[:, :, :, -1:].expand(-1, -1, -1, GRID),
+        ),  # the border repeats
+    ):
+        read = cache.sample(torch.tensor([0]), torch.tensor([theta]), (side, side))
+        torch.testing.assert_close(read, expected)
 
 
 def test_layers_are_each_foreground_on_the_ground_and_each_background(composites, layers, tmp_path):
@@ -152,13 +147,8 @@ def test_fewer_channels_are_the_centred_cells_in_the_stored_basis(composites, tm
     centred = unit(full.features) - full.mean[:, None, None]
     np.testing.assert_allclose(cache.features, np.einsum("cd,ndhw->nchw", cache.basis, centred), atol=1e-3)
     assert cache.sample(torch.tensor([1]), identity_theta(1), (4, 4)).shape == (1, 2, 4, 4)
-
-
-def test_no_fewer_channels_than_there_are(composites, tmp_path):
-    write(tmp_path / "features", {"composites": composites}, pca=WIDTH)
-    cache = open_features(tmp_path / "features")
-    assert cache.basis is None
-    assert cache.features.shape[1] == WIDTH
+    write(tmp_path / "all/features", {"composites": composites}, pca=WIDTH)
+    assert open_features(tmp_path / "all/features").basis is None
 
 
 def test_principal_directions_find_the_plane_that_cells_lie_in(rng):
@@ -201,13 +191,6 @@ def test_a_teacher_that_runs_online_gives_what_the_cache_holds(composites, layer
         assert expected.std() > 0.01
 
 
-def test_a_kind_that_was_not_computed_is_named(cache_folder):
-    with pytest.raises(
-        InputError, match=r"no cache of the kind 'layers', only composites; add it to features"
-    ):
-        open_features(cache_folder, "layers")
-
-
 def test_batch_size_and_place_change_no_byte(composites, tmp_path):
     for size in (1, 5):
         write(tmp_path / f"features{size}", {"composites": composites}, batch_size=size)
@@ -219,26 +202,16 @@ def test_nothing_to_compute_is_refused(composites, tmp_path):
         write(tmp_path / "features", {"composites": TeacherImages(composites.table, [])})
 
 
-def test_another_teacher_is_refused(cache_folder):
+def test_what_was_made_of_something_else_is_refused(composites, cache_folder, rng):
+    with pytest.raises(
+        InputError, match=r"no cache of the kind 'layers', only composites; add it to features"
+    ):
+        open_features(cache_folder, "layers")
     with pytest.raises(InputError, match=r"stale: made by another teacher \(model differ"):
         open_features(cache_folder, teacher=ColourTeacher("others").identity)
-
-
-def test_changed_composites_are_refused(composites, cache_folder, rng):
     save_image(rng.random((64, 64, 3), dtype=np.float32), composites.table.parent / composites.rows[2].image)
     with pytest.raises(InputError, match="stale: the composites have changed"):
         open_features(cache_folder, images=images_digest(composites.table, composites.rows))
-
-
-@pytest.mark.parametrize("name", ["composites.npy", "composites.csv", "text.npy"])
-def test_truncated_and_missing_files_are_named(cache_folder, name):
-    content = (cache_folder / name).read_bytes()
-    (cache_folder / name).write_bytes(content[:-2])
-    with pytest.raises(InputError, match=rf"{name}: truncated"):
-        open_features(cache_folder)
-    (cache_folder / name).unlink()
-    with pytest.raises(InputError, match=rf"{name}: no such file"):
-        open_features(cache_folder)
 
 
 class Dies(ColourTeacher):

@@ -24,24 +24,21 @@ def test_a_bundled_photograph_of_a_cat_is_classified_as_a_cat():
     assert scores[CATS.start : CATS.stop].sum() > 0.5
 
 
-def test_weights_of_another_network_are_refused(monkeypatch, tmp_path):
-    torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
+@pytest.mark.parametrize(
+    ("entries", "error", "told"),
+    [
+        (lambda: {"weight": torch.zeros(3)}, InputError, "expected 296 weights, found 1"),
+        (
+            lambda: {**imagenet_state_dict(), "classifier.bias": torch.zeros(10)}, InputError,
+            r"classifier\.bias is \(10,\), classifier\.bias needs \(1000,\)",
+        ),
+        (lambda: {"weight": print}, Exception, r"weights_only|Unsupported"),
+    ],
+)  # fmt: skip
+def test_weights_of_another_network_and_what_would_run_code_are_refused(
+    monkeypatch, tmp_path, entries, error, told
+):
+    torch.save(entries(), tmp_path / "other.pth")
     monkeypatch.setattr(imagenet, "_weights_file", lambda: tmp_path / "other.pth")
-    with pytest.raises(InputError, match="expected 296 weights, found 1"):
-        imagenet_state_dict()
-
-
-def test_entries_of_another_shape_are_named(monkeypatch, tmp_path):
-    wrong = dict(imagenet_state_dict())
-    wrong["classifier.bias"] = torch.zeros(10)
-    torch.save(wrong, tmp_path / "other.pth")
-    monkeypatch.setattr(imagenet, "_weights_file", lambda: tmp_path / "other.pth")
-    with pytest.raises(InputError, match=r"classifier\.bias is \(10,\), classifier\.bias needs \(1000,\)"):
-        imagenet_state_dict()
-
-
-def test_a_file_that_would_run_code_is_not_loaded(monkeypatch, tmp_path):
-    torch.save({"weight": print}, tmp_path / "other.pth")
-    monkeypatch.setattr(imagenet, "_weights_file", lambda: tmp_path / "other.pth")
-    with pytest.raises(Exception, match=r"weights_only|Unsupported"):
+    with pytest.raises(error, match=told):
         imagenet_state_dict()

@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 
 from erkd.io.tables import Sample, list_composites
-from erkd.report.galleries import (
-    composite_tiles,
-    material_tiles,
-    panels,
-    pick_materials,
-    result_strip,
-)
+from erkd.report.galleries import composite_tiles, material_tiles, panels, pick_materials, result_strip
 from tests.support import ROOT
 from tests.support.report_tree import IMAGES, STRANGE, make_tree
 
@@ -54,9 +48,8 @@ def test_a_row_of_results_has_equal_panels_of_any_sizes():
         assert (row[:, 360:368] == 1).all()
         if height < width:  # else foreground alone is in the middle
             np.testing.assert_allclose(row[:20, -360:], 1, atol=1e-3)  # the new background
-        np.testing.assert_allclose(
-            row[220:240, -360:], 0.25, atol=0.02
-        )  # before it the foreground's own colour
+        # before it the foreground's own colour
+        np.testing.assert_allclose(row[220:240, -360:], 0.25, atol=0.02)
 
 
 def test_the_strip_names_its_samples_and_needs_predictions_and_a_library(tree):

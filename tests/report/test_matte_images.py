@@ -21,10 +21,8 @@ from erkd.report.matte_images import (
 
 def test_error_map_by_hand():
     shown = error_map(np.float32([[0.9, 0.0, 0.25, 0.0]]), np.float32([[0.1, 0.5, 0.0, 0.0]]))
-    np.testing.assert_allclose(shown[0, 0], TOO_OPAQUE, atol=1e-6)
-    np.testing.assert_allclose(shown[0, 1], TOO_CLEAR, atol=1e-6)
-    np.testing.assert_allclose(shown[0, 2], (DARK + TOO_OPAQUE) / 2, atol=1e-6)
-    np.testing.assert_allclose(shown[0, 3], DARK, atol=1e-6)
+    expected = [TOO_OPAQUE, TOO_CLEAR, (DARK + TOO_OPAQUE) / 2, DARK]
+    np.testing.assert_allclose(shown[0], expected, atol=1e-6)
 
 
 def test_tint_trimap_keeps_the_foreground_and_dims_the_background():
@@ -49,9 +47,6 @@ def test_busiest_window_covers_the_error():
     window = busiest_window(error)
     assert error[window].shape == (10, 20)
     assert error[window].sum() == 50
-
-
-def test_busiest_window_of_nothing_is_the_first():
     assert busiest_window(np.zeros((10, 10), np.float32)) == np.s_[0:2, 0:2]
 
 
@@ -75,13 +70,10 @@ def test_an_inlined_image_shrinks_and_never_grows():
     assert decoded(inline(np.zeros((3, 5), np.float32), "black")).size == (5, 3)
 
 
-def test_inlining_keeps_a_trimap_exact():
+def test_inlining_keeps_a_trimap_exact_and_transparency():
     trimap = np.repeat(np.float32([[0, 0.5, 1]]), 30, axis=1).repeat(40, axis=0)
     values = np.asarray(decoded(inline(trimap, "trimap")).convert("L"))
     assert sorted(np.unique(values)) == [0, 128, 255]
-
-
-def test_inlining_keeps_transparency():
     cut_out = np.zeros((8, 8, 4), np.float32)
     cut_out[:, 4:] = 1
     pixels = np.asarray(decoded(inline(cut_out, "half")))

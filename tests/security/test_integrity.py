@@ -12,20 +12,17 @@ import pytest
 from erkd.data.validation.facts import ROW_TYPES, read_frame
 from erkd.export.onnx import export_student
 from erkd.features.cache import open_features
-from erkd.features.images import TeacherImages
-from erkd.features.precompute import write_features
 from erkd.inference.engines import onnx_engine
 from erkd.io.files import InputError, read_json, read_record, write_hash, write_json, write_record
-from erkd.io.tables import CompositeRow, TrimapRow, read_table
-from erkd.params import ExportParams, FeaturesParams
-from erkd.students.student import load_student, save_student
+from erkd.io.tables import TrimapRow, read_table
+from erkd.params import ExportParams
+from erkd.students.student import load_student
 from erkd.teachers.bootstrap.tune import build, model_config
 from erkd.teachers.teacher import load_teacher, save_teacher
 from erkd.tracking.fetch import fetch
 from tests.support.exported import make_student
-from tests.support.sound_tables import make_sound_tables, table_paths
-from tests.support.students import small_student
-from tests.support.teachers import TEACHER_PARAMS, ColourTeacher
+from tests.support.sound_tables import make_sound_files, table_paths
+from tests.support.teachers import TEACHER_PARAMS
 
 FLIPS = 12  # places in a file, its first and last byte among them
 
@@ -33,18 +30,15 @@ FLIPS = 12  # places in a file, its first and last byte among them
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder with every kind of file, as the stages write them."""
-    root = make_sound_tables(tmp_path_factory.mktemp("made"))
-    table = table_paths(root)["composites"]
-    pictures = TeacherImages(table, read_table(table, CompositeRow, "train"))
-    params = FeaturesParams(kinds=["composites"], levels=1, pca=2, online=False, batch_size=4)
-    write_features(root / "features", {"composites": pictures}, ColourTeacher(), params, "cpu", root / "x")
-    save_student(small_student(), root / "student", {})
+    root = make_sound_files(tmp_path_factory.mktemp("made"))
     export_student(make_student(), root / "onnx", ExportParams(opset=18, tolerance=1e-4), "0" * 64)
     settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["a net"]}
     save_teacher(root / "teacher", build(TEACHER_PARAMS, seed=0), model_config(TEACHER_PARAMS), settings)
     return root
 
 
+CACHE = "features.json", "composites.npy", "composites.basis.npy", "composites.csv", "text.npy"
+TEACHER = "teacher.json", "open_clip_config.json", "open_clip_model.safetensors"
 USES: dict[str, Callable[[Path], object]] = {
     **{
         path.relative_to("/").as_posix(): lambda root, name=name: read_table(
@@ -52,17 +46,11 @@ USES: dict[str, Callable[[Path], object]] = {
         )
         for name, path in table_paths(Path("/")).items()
     },
-    "features/features.json": lambda root: open_features(root / "features"),
-    "features/composites.npy": lambda root: open_features(root / "features"),
-    "features/composites.basis.npy": lambda root: open_features(root / "features"),
-    "features/composites.csv": lambda root: open_features(root / "features"),
-    "features/text.npy": lambda root: open_features(root / "features"),
+    **{f"features/{name}": lambda root: open_features(root / "features") for name in CACHE},
     "student/student.safetensors": lambda root: load_student(root / "student"),
     "onnx/student.onnx": lambda root: onnx_engine(root / "onnx/student.onnx"),
     "onnx/student.fp16.onnx": lambda root: onnx_engine(root / "onnx/student.fp16.onnx"),
-    "teacher/teacher.json": lambda root: load_teacher(root / "teacher"),
-    "teacher/open_clip_config.json": lambda root: load_teacher(root / "teacher"),
-    "teacher/open_clip_model.safetensors": lambda root: load_teacher(root / "teacher"),
+    **{f"teacher/{name}": lambda root: load_teacher(root / "teacher") for name in TEACHER},
 }
 
 
@@ -93,18 +81,15 @@ def test_a_table_that_was_changed_on_purpose_is_taken_with_its_hash(made: Path, 
     shutil.copytree(made / "trimaps", tmp_path / "trimaps")
     table = table_paths(tmp_path)["trimaps"]
     table.write_text(table.read_text().replace("train-0", "train-9"))
+    mend = r"trimaps\.csv: .* run `sha256sum trimaps.csv > trimaps.csv.sha256`"
     for read in (lambda: read_frame(table), lambda: read_table(table, TrimapRow)):
-        with pytest.raises(
-            InputError, match=r"trimaps\.csv: .* run `sha256sum trimaps.csv > trimaps.csv.sha256`"
-        ):
+        with pytest.raises(InputError, match=mend):
             read()
     write_hash(table)
     assert read_table(table, TrimapRow)[0].sample_id == "train-9"
-    note = table.with_name("trimaps.csv.sha256")
-    note.unlink()
-    with pytest.raises(
-        InputError, match=r"trimaps\.csv\.sha256: no such file, so trimaps.csv cannot be trusted"
-    ):
+    table.with_name("trimaps.csv.sha256").unlink()
+    absent = r"trimaps\.csv\.sha256: no such file, so trimaps.csv cannot be trusted"
+    with pytest.raises(InputError, match=absent):
         read_table(table, TrimapRow)
 
 
@@ -117,10 +102,8 @@ def test_hashes_are_what_sha256sum_reads(made: Path) -> None:
     ("change", "told"),
     [
         (lambda record: record["config"].update(width=24), "not the shape of its weights"),
-        (
-            lambda record: record["config"].update(width=10**7),
-            "not the shape of its weights",
-        ),  # no such memory
+        # no such memory
+        (lambda record: record["config"].update(width=10**7), "not the shape of its weights"),
         (lambda record: record["config"].update(backbone="../../x"), "not the shape of its weights"),
         (lambda record: record["config"].update(size=3), "not a student's record"),
         (lambda record: record.pop("sha256"), "not a student's record"),

@@ -48,9 +48,8 @@ class Site:
             % (name.encode(), name.encode(), content)
             for name, content in files.items()
         )
-        return self.ask(
-            "POST", path, body + b"--cut--\r\n", {"Content-Type": "multipart/form-data; boundary=cut"}
-        )
+        kind = {"Content-Type": "multipart/form-data; boundary=cut"}
+        return self.ask("POST", path, body + b"--cut--\r\n", kind)
 
     def refusal(self, path: str, **files: bytes) -> str:
         """What is said to a request that is refused."""
@@ -92,11 +91,14 @@ def running_site() -> Iterator[Site]:
         assert "Traceback" not in said, said
 
 
-def png(array: np.ndarray) -> bytes:
-    """An array as the bytes of a PNG file."""
-    stream = io.BytesIO()
-    Image.fromarray(array).save(stream, "PNG")
+def encoded(array: np.ndarray, kind: str = "PNG", mode: str | None = None, **options: object) -> bytes:
+    """An array as the bytes of an image file."""
+    stream, image = io.BytesIO(), Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(stream, kind, **options)
     return stream.getvalue()
+
+
+png = encoded
 
 
 def pixels(content: bytes) -> np.ndarray:

@@ -11,9 +11,11 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from hypothesis import strategies as st
 
 from tests.support import ROOT
+from tests.support.demo_site import png
 
 SECONDS = 10
 MIB = 2048
@@ -32,14 +34,8 @@ class Reader:
         command = [sys.executable, str(ROOT / "tests/support/fuzz_worker.py"), str(self.student)]
         environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(self.errors.parent)}
         with self.errors.open("w") as errors:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=environment,
-            )
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
+            self.process = subprocess.Popen(command, text=True, env=environment, **pipes)
         assert self._answer(60) == "ready"
 
     def _answer(self, seconds: float) -> str:
@@ -137,6 +133,13 @@ def mend_png(content: bytes) -> bytes:
         struct.pack_into(">I", result, end, zlib.crc32(content[place + 4 : end]))
         place = end + 4
     return bytes(result)
+
+
+def promising(width: int, height: int) -> bytes:
+    """A small PNG whose header, checksum and all, promises more."""
+    content = bytearray(png(np.zeros((4, 4), np.uint8)))
+    content[16:24] = struct.pack(">II", width, height)
+    return mend_png(bytes(content))
 
 
 @st.composite

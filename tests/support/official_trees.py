@@ -30,6 +30,10 @@ def supplied_trimap(alpha):
     return np.where(alpha == 255, 255, np.where(alpha == 0, 0, 128)).astype(np.uint8)
 
 
+def noise(rng, height, width):
+    return rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
 def coco(index):
     return f"COCO_train2014_{index:012d}.jpg"
 
@@ -44,8 +48,7 @@ def backgrounds(root: Path, rng, train: list[int], test: int, size: int) -> Path
     files = [root / "train2014" / coco(index) for index in train]
     files += [voc_folder / "JPEGImages" / voc(index) for index in range(test)]
     for file in files:
-        height, width = rng.integers(size // 2, 2 * size, 2)
-        save(rng.integers(0, 256, (height, width, 3)).astype(np.uint8), file)
+        save(noise(rng, *rng.integers(size // 2, 2 * size, 2)), file)
     save(np.zeros((9, 9), np.uint8), voc_folder / "SegmentationClass/2007_000000.png")
     return root
 
@@ -76,7 +79,7 @@ def composition1k(root: Path, rng, train: int = 6, test: int = 2, size: int = 24
             folder = data / part / (ADOBE if part == "Test_set" or place % 2 == 0 else "Other")
             shape = (size + place, size + 2 * place + 1)
             alpha = soft_disc(rng, shape)
-            save(rng.integers(0, 256, (*shape, 3)).astype(np.uint8), folder / "fg" / foreground)
+            save(noise(rng, *shape), folder / "fg" / foreground)
             save(alpha, folder / "alpha" / Path(foreground).with_suffix(".png"))
             if part == "Test_set":
                 for copy in range(20):
@@ -93,7 +96,7 @@ def distinctions646(root: Path, rng, train: int = 6, test: int = 2, size: int = 
     for part, foregrounds in parts.items():
         for place, name in enumerate(foregrounds):
             shape = (size + place, size + 2 * place + 1)
-            save(rng.integers(0, 256, (*shape, 3)).astype(np.uint8), root / part / "FG" / name)
+            save(noise(rng, *shape), root / part / "FG" / name)
             save(soft_disc(rng, shape), root / part / "GT" / name)
         each, name = (80, coco) if part == "Train" else (20, voc)
         listed = [name(index) for index in range(each * len(foregrounds))]

@@ -35,8 +35,8 @@ def trimap():
     return array
 
 
-def make_tree(root: Path, better: bool = True) -> Path:
-    """Write the tree; the student's alphas are closer to the truth than the baseline's, or farther."""
+def make_tree(root: Path) -> Path:
+    """Write the tree; the student's alphas are closer to the truth than the baseline's."""
     rng = np.random.default_rng(0)
     library, composites, trimaps = (root / f"data/{name}" for name in ("library", "composites", "trimaps"))
     layers, rows, drawn = [], [], []
@@ -64,9 +64,8 @@ def make_tree(root: Path, better: bool = True) -> Path:
         rows.append(composite_row(name, "test", **PLACE, **files, **said))
         save_trimap(trimap(), trimaps / f"trimaps/{name}.png")
         drawn.append(TrimapRow(name, "test", f"trimaps/{name}.png", 3, 3, 0.5, number))
-        near, far = ramp(1 + number, 10 + 2 * number), ramp(12, 10)
-        save_image(near if better else far, root / f"data/predictions/test/{name}.png")
-        save_image(far if better else near, root / f"data/baselines/test/closed_form/{name}.png")
+        save_image(ramp(1 + number, 10 + 2 * number), root / f"data/predictions/test/{name}.png")
+        save_image(ramp(12, 10), root / f"data/baselines/test/closed_form/{name}.png")
     write_table(layers, library / "library.csv")
     write_table(rows, composites / "manifest.csv")
     write_table(drawn, trimaps / "trimaps.csv")
@@ -95,39 +94,24 @@ def _write_robustness(root: Path, samples: list[Sample]) -> None:
 
 
 def _write_small_files(root: Path) -> None:
-    lines = [
-        f"{step},{2 / step:.6g},{1 / step:.6g},{9 / step if step % 5 == 0 else ''}" for step in range(1, 21)
-    ]
+    lines = (f"{n},{2 / n:.6g},{1 / n:.6g},{9 / n if n % 5 == 0 else ''}" for n in range(1, 21))
     write_text("\n".join(["step,loss,alpha,validation_sad", *lines, ""]), root / "reports/history.csv")
     offending = [{"line": 3, "id": "test-01", "found": {"split": "tset"}}]
     expectations = [
         {"table": "library", "says": "layer_id is unique", "success": True, "offending": []},
         {"table": "composites", "says": "split is one of <three>", "success": False, "offending": offending},
     ]
-    write_json(
-        {"success": False, "rows": {"library": 10}, "not_judged": [], "expectations": expectations},
-        root / "reports/validation.json",
-    )
+    judged = {"success": False, "rows": {"library": 10}, "not_judged": [], "expectations": expectations}
+    write_json(judged, root / "reports/validation.json")
     teacher = {
-        "source": "bootstrap",
-        "model": "lite0",
-        "patches": "exact",
-        "images": 8,
-        "materials": 2,
-        "accuracy": 0.75,
-        "accuracy_by_material": {"hair": 1.0, "net": 0.5},
-        "auc_unknown": 0.81,
-        "auc_unknown_per_image": None,
-        "prompts": ["a photo of hair"],
-        "steps": 2,
+        "source": "bootstrap", "model": "lite0", "patches": "exact", "images": 8, "materials": 2,
+        "accuracy": 0.75, "accuracy_by_material": {"hair": 1.0, "net": 0.5},
+        "auc_unknown": 0.81, "auc_unknown_per_image": None, "prompts": ["a photo of hair"], "steps": 2,
         "loss": [{"step": 0, "image": 2.0}, {"step": 1, "image": 1.0}],
-    }
+    }  # fmt: skip
     write_json(teacher, root / "reports/teacher.json")
-    training = {"best": {"step": 20, "sad": 1.25}}
-    write_json(
-        {"parameters": 1_234_567, "sha256": "0" * 64, "training": training},
-        root / "models/student/student.json",
-    )
+    student = {"parameters": 1_234_567, "sha256": "0" * 64, "training": {"best": {"step": 20, "sad": 1.25}}}
+    write_json(student, root / "models/student/student.json")
     write_text("weights", root / "models/student/student.safetensors")
     write_json({"opset": 18, "sha256": "1" * 64}, root / "models/onnx/onnx.json")
     write_json({"seconds": 1.5, "peak_mib": 100}, root / "reports/timings/distill.json")

@@ -5,7 +5,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from erkd.io.tables import SPLITS, CompositeRow, LayerRow, TrimapRow, write_table
+from erkd.features.images import TeacherImages
+from erkd.features.precompute import write_features
+from erkd.io.tables import SPLITS, CompositeRow, LayerRow, TrimapRow, read_table, write_table
+from erkd.params import FeaturesParams
+from erkd.students.student import save_student
+from tests.support.students import small_student
+from tests.support.teachers import ColourTeacher
 
 HEIGHT, WIDTH = 6, 8
 PER_FOREGROUND = 6
@@ -56,4 +62,14 @@ def make_sound_tables(root: Path) -> Path:
     write_table(layers, paths["library"])
     write_table(composites, paths["composites"])
     write_table(trimaps, paths["trimaps"])
+    return root
+
+
+def make_sound_files(root: Path) -> Path:
+    """The tables, a feature cache and a student, as the stages write them."""
+    table = table_paths(make_sound_tables(root))["composites"]
+    images = TeacherImages(table, read_table(table, CompositeRow, "train"))
+    params = FeaturesParams(kinds=["composites"], levels=1, pca=2, online=False, batch_size=4)
+    write_features(root / "features", {"composites": images}, ColourTeacher(), params, "cpu", root / "x")
+    save_student(small_student(), root / "student", {})
     return root

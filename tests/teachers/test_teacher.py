@@ -15,14 +15,9 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
 from torch import nn
 
-from erkd.features.cache import open_features
-from erkd.features.images import TeacherImages
-from erkd.features.precompute import write_features
-from erkd.features.space import CentredSpace
-from erkd.io.files import InputError, sha256, write_record
+from erkd.io.files import InputError, sha256
 from erkd.io.images import load_image, save_image, save_trimap
 from erkd.io.tables import CompositeRow, TrimapRow, write_table
-from erkd.params import FeaturesParams
 from erkd.teachers import open_clip_models
 from erkd.teachers.assess import auc, patch_scores, recalls, unknown_cells
 from erkd.teachers.bootstrap import tune as bootstrap
@@ -36,7 +31,6 @@ from erkd.teachers.open_clip_models import open_model
 from erkd.teachers.output_stride import set_output_stride
 from erkd.teachers.prompts import prompts_of
 from erkd.teachers.teacher import (
-    CONFIG,
     Preprocessing,
     Teacher,
     load_teacher,
@@ -75,45 +69,38 @@ def timm_tower(name: str = "tf_efficientnet_lite0", **options) -> TimmModel:
     return seeded(TimmModel, name, embed_dim=8, image_size=64, **options)
 
 
-TOWERS = {
-    "timm linear": lambda: timm_tower(),
-    "timm with its own classifier": lambda: timm_tower("resnet18", proj=None),
-    "ViT averaging normed tokens": lambda: vit(pool_type="avg"),
-    "ViT class token": lambda: vit(),
-    "ViT norm after average": lambda: vit(pool_type="avg", final_ln_after_pool=True),
-    "ModifiedResNet": resnet,
-    "timm norm after average": lambda: timm_tower("convnext_atto", pool=""),
+TOWERS = {  # with the stride of their grid; the first three are exact
+    "timm linear": (lambda: timm_tower(), 32),
+    "timm with its own classifier": (lambda: timm_tower("resnet18", proj=None), 32),
+    "ViT averaging normed tokens": (lambda: vit(pool_type="avg"), 16),
+    "ViT class token": (lambda: vit(), 16),
+    "ViT norm after average": (lambda: vit(pool_type="avg", final_ln_after_pool=True), 16),
+    "ModifiedResNet": (resnet, 32),
+    "timm norm after average": (lambda: timm_tower("convnext_atto", pool=""), 32),
 }
 EXACT = list(TOWERS)[:3]
 
 
 @pytest.mark.parametrize("name", TOWERS)
-def test_the_global_path_is_open_clips_own(name):
-    tower, images = TOWERS[name](), random_images(64)
-    torch.testing.assert_close(dense_features(tower, images).embedding, tower(images), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", TOWERS)
-def test_patches_average_to_the_embedding_exactly_where_that_is_claimed(name):
-    tower = TOWERS[name]()
-    features = dense_features(tower, random_images(64))
+def test_the_global_path_is_open_clips_own_and_patches_average_to_it_where_that_is_claimed(name):
+    build, stride = TOWERS[name]
+    tower, images = build(), random_images(64)
+    features = dense_features(tower, images)
+    torch.testing.assert_close(features.embedding, tower(images), rtol=1e-4, atol=1e-5)
     agrees = torch.allclose(features.patches.mean(dim=(2, 3)), features.embedding, rtol=1e-4, atol=1e-5)
     assert agrees == (name in EXACT)
     assert describe_tower(tower).startswith("exact" if name in EXACT else "approximate")
-
-
-@pytest.mark.parametrize(("name", "stride"), [*zip(TOWERS, [32, 32, 16, 16, 16, 32, 32], strict=True)])
-def test_the_grid_follows_the_input(name, stride):
-    tower = TOWERS[name]()
-    images = torch.randn(1, 3, 96, 160)
-    features = dense_features(tower, images)
+    features = dense_features(tower, torch.randn(1, 3, 96, 160))
     assert features.patches.shape == (1, 8, 96 // stride, 160 // stride)
     assert features.embedding.shape == (1, 8)
 
 
-@pytest.mark.parametrize(("name", "channels"), [("timm linear", 112), ("ModifiedResNet", 128)])
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [("timm linear", 112), ("timm with its own classifier", 256), ("ModifiedResNet", 128)],
+)
 def test_a_convolutional_tower_has_a_map_on_a_grid_twice_as_fine(name, channels):
-    tower, images = TOWERS[name](), torch.randn(1, 3, 96, 160)
+    tower, images = TOWERS[name][0](), torch.randn(1, 3, 96, 160)
     features = dense_features(tower, images)
     assert features.shallow.shape == (1, channels, 6, 10)
     if isinstance(tower, TimmModel):
@@ -188,25 +175,6 @@ def test_output_stride_is_timms_own_where_timm_has_it():
     torch.testing.assert_close(dense.forward_features(images), expected.forward_features(images))
 
 
-@pytest.mark.parametrize(
-    "build", [resnet, lambda: timm_tower("resnet18").trunk], ids=["ModifiedResNet", "resnet18"]
-)
-def test_output_stride_doubles_the_grid_and_keeps_what_the_cells_see(build):
-    coarse, dense = build(), build()
-    set_output_stride(dense, 16)
-    image = torch.zeros(1, 3, 64, 64)
-
-    def cells(trunk: nn.Module) -> torch.Tensor:
-        if isinstance(trunk, ModifiedResNet):
-            return trunk.forward_intermediates(image, indices=1, intermediates_only=True)[
-                "image_intermediates"
-            ][0]
-        return trunk.forward_features(image)
-
-    assert cells(coarse).shape[-2:] == (2, 2)
-    assert cells(dense).shape[-2:] == (4, 4)
-
-
 def test_a_trunk_that_cannot_run_densely_is_refused():
     with pytest.raises(InputError, match="output_stride to 32"):
         set_output_stride(seeded(timm.create_model, "convnext_atto"), 16)
@@ -223,26 +191,21 @@ def test_the_whole_image_is_resized_and_normalised_as_the_model_says():
     assert preprocessing.normalise(prepared[None]).min() == -2
 
 
-def test_contrast_by_hand():
-    # two vectors on the axes, two phrases on the axes, scale 1: each right logit is 1, each wrong one 0
-    vectors, texts = torch.eye(2), torch.eye(2)
-    loss = contrast(vectors, texts, torch.tensor([0, 1]), torch.tensor(1.0))
-    assert loss.item() == pytest.approx(np.log(1 + np.exp(-1)))
-
-
-def test_vectors_of_one_phrase_are_positives():
-    vectors = torch.tensor([[1.0, 0], [1, 0], [0, 1]])
-    loss = contrast(vectors, torch.eye(2), torch.tensor([0, 0, 1]), torch.tensor(100.0))
-    # two vectors share a phrase, so its probability over vectors cannot exceed a half: all that is lost
-    assert loss.item() == pytest.approx(np.log(2) / 2 / 2, abs=1e-4)
-
-
-def test_phrases_without_a_vector_are_negatives_only():
-    texts = torch.eye(3)
-    with_third = contrast(torch.eye(3)[:2], texts, torch.tensor([0, 1]), torch.tensor(1.0))
-    without = contrast(torch.eye(3)[:2], texts[:2], torch.tensor([0, 1]), torch.tensor(1.0))
-    assert without < with_third
-    assert torch.isfinite(with_third)
+@pytest.mark.parametrize(
+    ("phrases", "labels", "scale", "expected"),
+    [
+        (2, [0, 1], 1.0, np.log(1 + np.exp(-1))),  # each right logit is 1, each wrong one 0
+        # two vectors share a phrase, so its probability over vectors cannot exceed a half: all that is lost
+        (2, [0, 0, 1], 100.0, np.log(2) / 2 / 2),
+        # a phrase without a vector is a negative of every vector, and asks nothing of them
+        (3, [0, 1], 1.0, (np.log(1 + 2 * np.exp(-1)) + np.log(1 + np.exp(-1))) / 2),
+    ],
+)
+def test_contrast_by_hand(phrases, labels, scale, expected):
+    """Phrases on the axes, each vector on its phrase's."""
+    texts = torch.eye(3)[:phrases]
+    loss = contrast(texts[labels], texts, torch.tensor(labels), torch.tensor(scale))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_pool_by_hand():
@@ -263,9 +226,6 @@ def test_cell_contrast_is_low_where_cells_say_what_alpha_says():
 
 def test_auc_by_hand():
     labels = np.array([True, True, False, False])
-    assert auc(np.array([3.0, 2, 1, 0]), labels) == 1
-    assert auc(np.array([0.0, 1, 2, 3]), labels) == 0
-    assert auc(np.array([1.0, 1, 1, 1]), labels) == 0.5
     assert auc(np.array([3.0, 1, 2, 0]), labels) == 0.75
     assert auc(np.array([3.0]), np.array([True])) is None
 
@@ -277,9 +237,8 @@ def test_recalls_give_rare_materials_their_weight():
 
 def test_patch_scores_are_differences_of_cosines():
     patches = torch.tensor([[[[2.0]], [[0.0]]]])
-    assert patch_scores(patches, torch.tensor([[5.0, 0]]), torch.tensor([[0.0, 3]])).item() == pytest.approx(
-        1
-    )
+    found = patch_scores(patches, torch.tensor([[5.0, 0]]), torch.tensor([[0.0, 3]]))
+    assert found.item() == pytest.approx(1)
 
 
 def test_unknown_cells_ignore_what_is_known():
@@ -310,6 +269,7 @@ def test_a_teacher_survives_saving(tmp_path):
     teacher = load_teacher(tmp_path / "one")
     found = teacher(images)
     assert found.patches.shape == (2, 16, 4, 4)
+    assert teacher.ground == (0.5, 0.5, 0.5)
     torch.testing.assert_close(found.patches, expected.patches, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.patches.mean(dim=(2, 3)), found.embedding, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(teacher.text(["hair", "a net"]).norm(dim=1), torch.ones(2))
@@ -317,25 +277,6 @@ def test_a_teacher_survives_saving(tmp_path):
     assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{tmp_path / 'one'}")
     assert preprocess.transforms[-1].mean == [0.5, 0.5, 0.5]
-
-
-def test_cached_features_are_the_live_ones(composites, tmp_path):
-    """Through the file, float16 and `grid_sample`: the same directions, centred, as the teacher gives live."""
-    model = bootstrap.build(TEACHER_PARAMS, seed=0)
-    settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["a photo of hair"]}
-    save_teacher(tmp_path / "teacher", model, bootstrap.model_config(TEACHER_PARAMS), settings)
-    teacher = load_teacher(tmp_path / "teacher")
-    params = FeaturesParams(kinds=["composites"], levels=1, pca=None, online=False, batch_size=3)
-    kinds = {"composites": TeacherImages(*composites)}
-    write_features(tmp_path / "cache", kinds, teacher, params, "cpu", tmp_path / "scratch")
-    cache = open_features(tmp_path / "cache")
-    data = 4 * 16 * 4 * 4 * 2
-    assert (tmp_path / "cache/composites.npy").stat().st_size == 128 + data
-    assert teacher.ground == (0.5, 0.5, 0.5)
-    for number, found in enumerate(composites[1]):
-        live = teacher.patches(teacher.prepare(load_image(composites[0].parent / found.image))[None])
-        read = cache.sample(torch.tensor([number]), torch.eye(2, 3)[None], (4, 4))
-        assert CentredSpace(cache).distance(live, read).mean() < 1e-3
 
 
 @pytest.fixture
@@ -423,24 +364,17 @@ def test_tuning_learns_and_gives_the_same_bytes_twice(composites, tmp_path):
 
 def test_one_material_is_reported_as_such(composites, tmp_path):
     table, rows = composites
-    rows = [
-        replace(found, material="object", split="train" if i < 2 else "test") for i, found in enumerate(rows)
-    ]
+    rows = [replace(r, material="object", split="train" if i < 2 else "test") for i, r in enumerate(rows)]
     trimaps = tmp_path / "trimaps/trimaps.csv"
     trimap = np.tile(np.repeat(np.float32([0, 0.5, 1]), [16, 32, 16]), (48, 1))
     for found in rows:
         save_trimap(trimap, trimaps.parent / f"{found.sample_id}.png")
-    written = [
-        TrimapRow(found.sample_id, found.split, f"{found.sample_id}.png", 1, 1, 0.5, 0) for found in rows
-    ]
-    write_table(written, trimaps)
+    write_table([TrimapRow(r.sample_id, r.split, f"{r.sample_id}.png", 1, 1, 0.5, 0) for r in rows], trimaps)
     params = TEACHER_PARAMS.model_copy(update={"steps": 1})
     history = make_teacher(params, table, rows[:2], tmp_path / "teacher", 0, "cpu")
     report = report_teacher(tmp_path / "teacher", params, history, table, rows, trimaps, "cpu")
-    assert report["materials"] == 1
-    assert report["accuracy"] is None
-    assert report["images"] == 2
-    assert report["unknown_cells"] == 2 * 2 * 4
+    expected = {"materials": 1, "accuracy": None, "images": 2, "unknown_cells": 2 * 2 * 4}
+    assert expected.items() <= report.items()
     assert 0 <= report["auc_unknown"] <= 1
     assert set(report["probe"]) == {"teacher", "student", "both", "gap", "added"}
     json.dumps(report, allow_nan=False)
@@ -451,10 +385,8 @@ def test_no_training_composites_is_an_input_error(composites, tmp_path):
         make_teacher(TEACHER_PARAMS, composites[0], [], tmp_path / "teacher", 0, "cpu")
 
 
-def test_an_incomplete_teacher_is_named(tmp_path):
-    write_record({"output_stride": 16, "prompts": [], "sha256": {CONFIG: "0"}}, tmp_path / "teacher.json")
-    with pytest.raises(InputError, match=r"open_clip_config\.json: no such file"):
-        load_teacher(tmp_path)
+def open_clip_params(model, pretrained=None):
+    return TEACHER_PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": pretrained})
 
 
 @pytest.mark.parametrize(
@@ -466,23 +398,8 @@ def test_an_incomplete_teacher_is_named(tmp_path):
     ],
 )
 def test_a_teacher_that_is_not_there_is_refused_before_any_download(model, pretrained, message):
-    params = TEACHER_PARAMS.model_copy(
-        update={"source": "open_clip", "model": model, "pretrained": pretrained}
-    )
     with pytest.raises(InputError, match=message):
-        open_model(params)
-
-
-@pytest.mark.parametrize(("model", "tag"), [("ViT-B-16", "openai"), ("hf-hub:nobody/nothing", None)])
-def test_without_network_one_line_says_what_to_put_where(model, tag, monkeypatch):
-    def refuse(*arguments, **options):
-        raise RuntimeError("connection refused\nand much more")
-
-    monkeypatch.setattr(open_clip, "create_model", refuse)
-    params = TEACHER_PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": tag})
-    with pytest.raises(InputError, match=r"connection refused\).*local-dir:FOLDER") as error:
-        open_model(params)
-    assert "\n" not in str(error.value)
+        open_model(open_clip_params(model, pretrained))
 
 
 @pytest.mark.parametrize(("model", "tag"), [("ViT-B-32", "openai"), ("hf-hub:nobody/nothing", None)])
@@ -493,9 +410,9 @@ def test_an_unreachable_hub_is_given_up_at_once_and_quietly(model, tag, monkeypa
     monkeypatch.setattr(open_clip_models, "getproxies", dict)
     monkeypatch.setattr(open_clip_models.constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(open_clip_models.constants, "HF_HUB_CACHE", str(tmp_path))
-    params = TEACHER_PARAMS.model_copy(update={"source": "open_clip", "model": model, "pretrained": tag})
+    params = open_clip_params(model, tag)
     start = time.monotonic()
-    with pytest.raises(InputError, match="local-dir:FOLDER") as error:
+    with pytest.raises(InputError, match=r"cannot load .* \(\w.*\)\. Offline.*local-dir:FOLDER") as error:
         open_model(params)
     assert "\n" not in str(error.value)
     assert time.monotonic() - start < 30  # building the model comes first
@@ -523,10 +440,7 @@ def test_a_local_folder_is_a_teacher_at_another_size(tmp_path):
         model, {"size": 32, "mean": [0.1] * 3, "std": [0.2] * 3, "interpolation": "bilinear"}
     )
     save_teacher(tmp_path / "given", model, config, settings)
-    params = TEACHER_PARAMS.model_copy(
-        update={"source": "open_clip", "model": f"local-dir:{tmp_path / 'given'}"}
-    )
-    opened, stored = open_model(params)
+    opened, stored = open_model(open_clip_params(f"local-dir:{tmp_path / 'given'}"))
     save_teacher(tmp_path / "made", opened, stored, {**settings, "output_stride": 16})
     teacher = load_teacher(tmp_path / "made")
     assert teacher.preprocessing == Preprocessing(64, (0.1,) * 3, (0.2,) * 3, "bilinear")

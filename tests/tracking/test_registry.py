@@ -79,16 +79,9 @@ def test_the_champion_moves_on_better_validation_alone(project: Path, candidate:
     version = client.get_model_version(NAME, "1")
     assert version.run_id == run.info.run_id
     assert version.description.startswith(f"# {NAME}\n")
-    assert {
-        "student_sha256": "a" * 64,
-        "data_sha256": "d" * 64,
-        "onnx_sha256": sha256(candidate.onnx),
-        "data_licences": "CC0-1.0; MIT",
-        "validation_sad": "5",
-        "test_sad": "7.25",
-        "kd.weight": "1.0",
-        "kd.erkd.edge": "0.5",
-    }.items() <= version.tags.items()
+    hashes = {"student_sha256": "a" * 64, "data_sha256": "d" * 64, "onnx_sha256": sha256(candidate.onnx)}
+    figures = {"validation_sad": "5", "test_sad": "7.25", "kd.weight": "1.0", "kd.erkd.edge": "0.5"}
+    assert {**hashes, **figures, "data_licences": "CC0-1.0; MIT"}.items() <= version.tags.items()
 
     (run,) = find_runs(client, experiment, candidate.student_sha256)
     assert run.data.metrics["test/closed_form/sad"] == 8
@@ -127,9 +120,12 @@ def _write_data(root: Path, trimap: np.ndarray, train_caption: str = "hair") -> 
         rows.append(CompositeRow(split, split, "test", f"licence of {split}", *words))
     write_table(rows, manifest)
     write_table([TrimapRow(row.sample_id, row.split, "trimap.png", 1, 1, 0.5, 0) for row in rows], trimaps)
-    for path, values in ((manifest, IMAGE), (manifest, TRIMAP), (trimaps, trimap)):
-        name = "trimap.png" if path == trimaps else "image.png" if values is IMAGE else "alpha.png"
-        Image.fromarray(values).save(path.parent / name)
+    for table, name, values in (
+        (manifest, "image", IMAGE),
+        (manifest, "alpha", TRIMAP),
+        (trimaps, "trimap", trimap),
+    ):
+        Image.fromarray(values).save(table.with_name(f"{name}.png"))
     return manifest, trimaps
 
 
@@ -178,12 +174,8 @@ def test_the_stage_records_hashes_alone(
     main(results, params)
     assert "it is the candidate (an experiment never" in capsys.readouterr().out
     once = (results / "reports/registered.json").read_bytes()
-    assert set(read_json(results / "reports/registered.json")) == {
-        "name",
-        "student_sha256",
-        "data_sha256",
-        "onnx_sha256",
-    }
+    names = {"name", "student_sha256", "data_sha256", "onnx_sha256"}
+    assert set(read_json(results / "reports/registered.json")) == names
     monkeypatch.delenv("DVC_EXP_NAME")
     alphamatting = params.data.model_copy(update={"source": "alphamatting"})
     main(results, params.model_copy(update={"data": alphamatting}))

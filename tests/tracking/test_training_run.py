@@ -99,6 +99,7 @@ def test_a_training_run_is_logged_whole(root: Path, params: Params, monkeypatch:
     assert run.data.params["kd.weight"] == str(params.kd.weight)
     assert run.data.params["validate.max_unknown"] == str(params.validate_.max_unknown)
     assert run.data.params["kd.methods"] == '["erkd"]'
+    assert run.data.params["distill.init_from"] == "null"
     assert {"DVC_STAGE": "distill", "DVC_EXP_NAME": "wet-dog"}.items() <= run.data.tags.items()
     assert run.data.tags["student_sha256"] == sha256(root / "models/student/student.safetensors")
     assert _metric(root, "loss") == [(step, 1 / step) for step in range(1, STEPS + 1)]
@@ -119,6 +120,13 @@ def test_steps_before_a_restart_come_from_the_history(root: Path, params: Params
     _train(root, params, first=4)
     assert [step for step, _ in _metric(root, "loss")] == list(range(1, STEPS + 1))
     assert _metric(root, "validation_sad") == [(3, 2.0), (6, -1.0)]
+
+
+def test_a_damaged_history_is_named(root: Path, params: Params) -> None:
+    _write_student(root)
+    (root / "reports/history.csv").write_text("loss\n0.5\n")
+    with pytest.raises(InputError, match=r"history.csv: not a history"):
+        sync(root, params)
 
 
 def test_failed_and_stopped_training_is_marked(root: Path, params: Params) -> None:
@@ -177,9 +185,9 @@ def test_training_outlives_a_store_that_is_removed(root: Path, params: Params) -
         file.replace(root / file.name.removeprefix("away-"))
 
 
-@pytest.mark.parametrize("content", [b"junk" * 1000, None], ids=["damaged", "a folder"])
+@pytest.mark.parametrize("loss", ["a damaged store", "a folder", "a dead server", "no MLflow"])
 def test_training_outlives_a_lost_store(
-    content: bytes | None,
+    loss: str,
     tmp_path: Path,
     params: Params,
     monkeypatch: pytest.MonkeyPatch,
@@ -187,26 +195,16 @@ def test_training_outlives_a_lost_store(
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    if content is None:
-        (tmp_path / "mlflow.db").mkdir()
-    else:
-        (tmp_path / "mlflow.db").write_bytes(content)
     monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)
-    _train(tmp_path, params)
-    assert (tmp_path / "models/student/student.json").is_file()
-    _assert_one_warning(capsys.readouterr().err)
-
-
-def test_training_outlives_a_dead_server_and_a_missing_mlflow(
-    tmp_path: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    _train(tmp_path, params)
-    _assert_one_warning(capsys.readouterr().err)
-    for name in ("models", "reports"):
-        shutil.rmtree(tmp_path / name)
-    monkeypatch.setitem(sys.modules, "mlflow", None)
+    if loss == "a damaged store":
+        (tmp_path / "mlflow.db").write_bytes(b"junk" * 1000)
+    elif loss == "a folder":
+        (tmp_path / "mlflow.db").mkdir()
+    elif loss == "a dead server":
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    else:
+        monkeypatch.setitem(sys.modules, "mlflow", None)
     _train(tmp_path, params)
     assert (tmp_path / "models/student/student.json").is_file()
     _assert_one_warning(capsys.readouterr().err)
