@@ -1,7 +1,6 @@
 """The command `erkd`."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -55,9 +54,6 @@ def matte(
         int | None, typer.Option(help="Side of the tiles, pixels; smaller takes less memory and more time.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    tta: Annotated[
-        bool, typer.Option("--tta", help="Average over four mirror images: four times the time.")
-    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
 ) -> None:
     """Estimate the alpha of photos from their trimaps.
@@ -66,15 +62,12 @@ def matte(
     photos, a bad one is named and the others are done.
     """
     from erkd.inference import matte_files
-    from erkd.inference.engines import flipping
     from erkd.inference.matter import Matter
     from erkd.runtime.parallel import progress
 
     jobs = matte_files.find_jobs(images, trimap, output, force)
     finish = matte_files.choose_finish(cutout, background, [job.output for job in jobs])
     matter = Matter.load(model, device, tile)
-    if tta:
-        matter = replace(matter, engine=flipping(matter.engine))
     if len(jobs) == 1:
         return matte_files.write_matte(matter, jobs[0], finish)
     errors = list(matte_files.write_mattes(matter, progress(jobs, "Matting"), finish))

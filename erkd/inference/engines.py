@@ -2,11 +2,9 @@
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from erkd.io.files import InputError, check_hash, read_json
 from erkd.io.images import Array
@@ -147,16 +145,3 @@ def torch_engine(folder: Path, device: str) -> Engine:
     return Engine(
         run_network, run_spread, margin(student), stride, f"PyTorch on {where} ({folder})", where.type
     )
-
-
-def flipping(engine: Engine) -> Engine:
-    """Test-time augmentation: average alpha over the image and its three flips."""
-
-    def run_network(image: Array, trimap: Array, prior: Array) -> Array:
-        alphas = []
-        for axes in ((), (3,), (2,), (2, 3)):
-            inputs = (np.ascontiguousarray(np.flip(array, axes)) for array in (image, trimap, prior))
-            alphas.append(np.flip(engine.network(*inputs), axes))
-        return np.mean(alphas, axis=0)
-
-    return replace(engine, network=run_network, name=f"{engine.name}, four mirror images")

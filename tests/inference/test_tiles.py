@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from erkd.inference.engines import Engine, flipping, onnx_engine, torch_engine
+from erkd.inference.engines import Engine, onnx_engine, torch_engine
 from erkd.inference.predict import predict_alpha
 from erkd.inference.tiles import (
     Box,
@@ -176,16 +176,3 @@ def test_box_and_border():
     assert not part[17:19, 10:].any()
     assert not part[:17].any()
     assert not part[19:].any()
-
-
-def test_mirror_images_are_averaged(tmp_path):
-    engine = onnx_engine(write_student(tmp_path / "student.onnx"))
-    image, trimap = photo(64, 64)
-    lopsided = replace(
-        engine, network=lambda i, t, _: np.where(t == 0.5, np.linspace(0, 1, 64, dtype=np.float32), t)
-    )
-    alpha = run(flipping(lopsided), image, trimap, 1024)
-    np.testing.assert_allclose(alpha[trimap == 128], 0.5, atol=1e-6)
-    with torch.no_grad():
-        symmetric = run(flipping(engine), image, trimap, 1024)
-    np.testing.assert_allclose(symmetric, run(engine, image, trimap, 1024), atol=1e-5)
