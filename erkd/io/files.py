@@ -71,10 +71,7 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # bytes that are no text too, and numbers of too many digits
+    except (ValueError, RecursionError) as error:  # bytes that are no text too, and too many digits
         raise InputError(f"{path}: not JSON: {error}") from None
 
 
@@ -87,9 +84,8 @@ def sha256(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     digest = hashlib.sha256()
-    for file in sorted(
-        file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts
-    ):
+    files = (file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    for file in sorted(files):
         digest.update(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\n".encode())
     return digest.hexdigest()
 

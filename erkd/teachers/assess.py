@@ -42,9 +42,8 @@ def assess(
         images = torch.stack([teacher.prepare(load_image(resolve(table, row.image))) for row in batch])
         features = teacher(images.to(names.device))
         found.extend(materials[place] for place in (features.embedding @ names.T).argmax(dim=1).tolist())
-        cells = patch_scores(
-            features.patches, ours[start : start + BATCH], theirs[start : start + BATCH]
-        ).cpu()
+        own = slice(start, start + BATCH)
+        cells = patch_scores(features.patches, ours[own], theirs[own]).cpu()
         for row, score in zip(batch, cells, strict=True):
             trimap = torch.from_numpy(load_trimap(trimaps[row.sample_id]))
             alpha = torch.from_numpy(load_alpha(resolve(table, row.alpha)))

@@ -38,9 +38,7 @@ def open_model(params: TeacherParams) -> tuple[nn.Module, dict[str, Any]]:
     try:
         with quiet_hub():
             model = open_clip.create_model(params.model, params.pretrained, **options)
-    except (
-        Exception
-    ) as error:  # hubs and loaders raise many kinds; all of them mean: not here, or not readable
+    except Exception as error:  # of many kinds; all of them mean: not here, or not readable
         raise InputError(_advice(params, error)) from None
     describe_tower(model.visual)
     if params.output_stride is not None:

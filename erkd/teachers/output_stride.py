@@ -53,10 +53,8 @@ def _map_size(trunk: nn.Module, probe: int) -> int:
     image = torch.zeros(1, 3, probe, probe, device=next(trunk.parameters()).device)
     with torch.no_grad():
         if isinstance(trunk, ModifiedResNet):
-            maps = trunk.forward_intermediates(image, indices=1, intermediates_only=True)[
-                "image_intermediates"
-            ]
-            return int(maps[0].shape[-1])
+            found = trunk.forward_intermediates(image, indices=1, intermediates_only=True)
+            return int(found["image_intermediates"][0].shape[-1])
         return int(trunk.forward_features(image).shape[-1])  # type: ignore[operator]
 
 

@@ -1,7 +1,7 @@
 """A frozen open_clip model with its own preprocessing, and how it is stored and loaded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -130,17 +130,8 @@ def save_teacher(folder: Path, model: Any, model_config: dict[str, Any], setting
 
     `settings` needs `source`, `output_stride` (None: the model's own) and `prompts`.
     """
-    preprocessing = preprocessing_of(model)
-    config = {
-        "model_cfg": model_config,
-        "preprocess_cfg": {
-            "size": preprocessing.size,
-            "mean": list(preprocessing.mean),
-            "std": list(preprocessing.std),
-            "interpolation": preprocessing.interpolation,
-            "resize_mode": "squash",
-        },
-    }
+    preprocessing = asdict(preprocessing_of(model)) | {"resize_mode": "squash"}
+    config = {"model_cfg": model_config, "preprocess_cfg": preprocessing}
     # contiguous copies: safetensors refuses tensors that share memory
     weights = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
     with atomic(folder / WEIGHTS) as temporary:

@@ -18,14 +18,8 @@ from erkd.tracking.store import connect, locked, reason, store_uri
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PACKAGES = (
-    "mlflow",
-    "numpy",
-    "onnxruntime",
-    "opencv-python-headless",
-    "pandas",
-    "pillow",
-)  # of `served_model`
+# of `served_model`
+PACKAGES = ("mlflow", "numpy", "onnxruntime", "opencv-python-headless", "pandas", "pillow")
 ERKD = Path(__file__).parents[1]
 CODE = ("__init__.py", "telemetry.py", "io/*.py", "runtime/*.py", "students/__init__.py", "inference/*.py")
 

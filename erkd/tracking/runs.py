@@ -30,13 +30,10 @@ def read_history(path: Path) -> list[tuple[int, dict[str, float]]]:
     """Steps of `history.csv` with the values measured there. Raises InputError when it is damaged."""
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            return [
-                (
-                    int(float(row["step"])),
-                    {name: float(cell) for name, cell in row.items() if cell and name != "step"},
-                )
-                for row in csv.DictReader(stream)
+            rows = [
+                {name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(stream)
             ]
+        return [(int(row.pop("step")), row) for row in rows]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; training writes it") from None
     except (KeyError, TypeError, ValueError) as error:
@@ -80,12 +77,10 @@ def create_run(
     if manifest.is_file():
         profile = json.dumps({"num_rows": manifest.read_text(encoding="utf-8").count("\n") - 1})
         source = json.dumps({"uri": "data/composites/manifest.csv"})
-        data = Dataset(
-            f"composites-{params.data.source}", sha256(manifest)[:32], "local", source, profile=profile
-        )
-        client.log_inputs(
-            run.info.run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])]
-        )
+        name, digest = f"composites-{params.data.source}", sha256(manifest)[:32]
+        data = Dataset(name, digest, "local", source, profile=profile)
+        context = [InputTag("mlflow.data.context", "training")]
+        client.log_inputs(run.info.run_id, [DatasetInput(data, context)])
     return str(run.info.run_id)
 
 

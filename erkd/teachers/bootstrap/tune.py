@@ -97,9 +97,8 @@ def tune(
         maps = standardise(views.maps[slots].to(device, torch.float32), mean, deviation)
         phrases = draw_phrases([rows[i] for i in chosen], materials_of(rows), random)
         losses = _losses(model, tokenizer, readout(maps), views.alphas[slots].to(device), phrases)
-        total = (
-            losses["caption"] + params.region_weight * losses["region"] + params.cell_weight * losses["cell"]
-        )
+        regions, cells = params.region_weight * losses["region"], params.cell_weight * losses["cell"]
+        total = losses["caption"] + regions + cells
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
@@ -141,14 +140,14 @@ def _losses(
     place = {phrase: number for number, phrase in enumerate(said)}
     scale = model.logit_scale.exp().clamp(max=100)
 
+    def embedded(wanted: Sequence[str]) -> Tensor:
+        return texts[[place[phrase] for phrase in wanted]]
+
     def against(vectors: Tensor, own: Sequence[str]) -> Tensor:
         """Contrast of vectors with their own phrases, the batch's others and all materials."""
         known = sorted({*own, *phrases.materials})
         labels = torch.tensor([known.index(phrase) for phrase in own], device=device)
-        return contrast(vectors, texts[[place[phrase] for phrase in known]], labels, scale)
-
-    def embedded(wanted: Sequence[str]) -> Tensor:
-        return texts[[place[phrase] for phrase in wanted]]
+        return contrast(vectors, embedded(known), labels, scale)
 
     regions = torch.cat([pool(patches, alpha), pool(patches, 1 - alpha)])
     ours, theirs = embedded(phrases.foregrounds), embedded(phrases.invented)

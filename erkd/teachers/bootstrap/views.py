@@ -54,11 +54,8 @@ def frozen_views(model: Any, table: Path, rows: Sequence[CompositeRow], seed: in
         batch = preprocessing.normalise(torch.stack([image for image, _ in pairs]).to(device))
         cells = frozen(batch.contiguous(memory_format=torch.channels_last))
         maps.append(cells.half().cpu().contiguous())
-        grids.append(
-            F.adaptive_avg_pool2d(
-                torch.stack([alpha for _, alpha in pairs]), (cells.shape[2], cells.shape[3])
-            )[:, 0]
-        )
+        opacities = torch.stack([alpha for _, alpha in pairs])
+        grids.append(F.adaptive_avg_pool2d(opacities, (cells.shape[2], cells.shape[3]))[:, 0])
     return Views(torch.cat(maps), torch.cat(grids))
 
 
@@ -93,8 +90,7 @@ def _augment(image: Tensor, alpha: Tensor, view: int, seed: list[int]) -> tuple[
     picture = both[:3]
     if random.random() < 0.5:
         picture = picture[torch.from_numpy(random.permutation(3))]
-    gains = torch.tensor(
-        random.uniform(0.8, 1.2) * random.uniform(0.85, 1.15, (3, 1, 1)), dtype=torch.float32
-    )
+    drawn = random.uniform(0.8, 1.2) * random.uniform(0.85, 1.15, (3, 1, 1))
+    gains = torch.tensor(drawn, dtype=torch.float32)
     picture = ((picture * gains - 0.5) * float(random.uniform(0.75, 1.25)) + 0.5).clamp(0, 1)
     return picture, both[3:]
