@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from erkd.export.onnx import AlphaOnly, export_onnx
-from erkd.students.blocks import double
+from erkd.students.blocks import upsample
 from erkd.students.prior.propagation import propagate
 
 
@@ -27,7 +27,7 @@ class SmallStudent(nn.Module):
         prior = propagate(image, trimap, stride) if prior is None else prior
         features = self.down(torch.cat([image, trimap], dim=1))
         features = features + interpolate(prior, scale_factor=stride // 2).mean(1, keepdim=True)
-        alpha = double(self.up(features).sigmoid())
+        alpha = upsample(self.up(features).sigmoid())
         return SimpleNamespace(alpha=torch.where(trimap == 0.5, alpha, trimap))
 
 
