@@ -87,9 +87,7 @@ def write_layers(folder: Path, foregrounds: int, backgrounds: int, size: tuple[i
             for copy in range(backgrounds if split == "train" else 1):
                 name = f"{front.layer_id}_{copy}"
                 save_image(photograph("china", 375, 500), folder / f"{name}.jpg")
-                behind = replace(
-                    front, layer_id=f"{name}-bg", kind="background", image=f"{name}.jpg", alpha=""
-                )
+                behind = replace(front, layer_id=f"{name}-bg", kind="background", image=f"{name}.jpg", alpha="")
                 rows.append(replace(behind, height=375, width=500))
     write_table(rows, folder / "library.csv")
 

@@ -87,9 +87,7 @@ class OnlineViT:
 def step_of(params: Params, cache: FeatureCache, methods: list[str], batch: Batch) -> Callable[[], None]:
     """One optimisation step, ready to be timed."""
     text = torch.from_numpy(cache.text)
-    new_student = partial(
-        build_student, student_config(params.student, cache.text.shape), text, pretrained=False
-    )
+    new_student = partial(build_student, student_config(params.student, cache.text.shape), text, pretrained=False)
     torch.manual_seed(0)
     student = new_student()
     student.train().to(memory_format=torch.channels_last)

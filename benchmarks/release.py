@@ -51,9 +51,7 @@ def sets(photographs: Path | None) -> dict[str, list[Sample]]:
             subprocess.run([sys.executable, "-m", f"pipeline.{stage}", "--root", ROOT], check=True)
     found = {"test": list_composites(ROOT / "data/composites", ROOT / "data/trimaps", "test")}
     samples = list_samples(photographs) if photographs else []
-    return {
-        name: [s for s in samples if s.group == group] for group, name in NAMES.items() if samples
-    } | found
+    return {name: [s for s in samples if s.group == group] for group, name in NAMES.items() if samples} | found
 
 
 def rows_of(name: str, samples: list[Sample]) -> list[ReleaseRow]:
@@ -181,9 +179,7 @@ def main() -> None:
         return
     stated = {f"{row.set}/{row.method}": row.sad for row in read_results(SCORES, ReleaseRow, "scores")}
     differing = {
-        name: [value, stated[name]]
-        for name, value in sad.items()
-        if abs(value / stated[name] - 1) > TOLERANCE
+        name: [value, stated[name]] for name, value in sad.items() if abs(value / stated[name] - 1) > TOLERANCE
     }
     replayed = {}
     for name in (*SIZES, *(folder.name for folder in (ROOT / "starts").glob("*/"))):

@@ -9,15 +9,9 @@ import typer
 from erkd.io.files import InputError, sha256, write_json
 
 app = typer.Typer(
-    help=__doc__,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-EXIT_CODES = (
-    "Exit codes: 0 done; 2 something that you gave is wrong, said in one line; 1 a mistake of erkd's."
-)
+EXIT_CODES = "Exit codes: 0 done; 2 something that you gave is wrong, said in one line; 1 a mistake of erkd's."
 
 
 @app.callback(epilog=EXIT_CODES)
@@ -27,14 +21,10 @@ def erkd() -> None:
 
 @app.command(epilog="Example: erkd matte photo.jpg --trimap trimap.png -o alpha.png")
 def matte(
-    images: Annotated[
-        list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="IMAGE|DIR...")
-    ],
+    images: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="IMAGE|DIR...")],
     trimap: Annotated[
         Path,
-        typer.Option(
-            help="Trimap (0 background, 128 unknown, 255 foreground), or a folder of them, paired by name."
-        ),
+        typer.Option(help="Trimap (0 background, 128 unknown, 255 foreground), or a folder of them, paired by name."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, or a folder for NAME.png.")],
     model: Annotated[
@@ -98,9 +88,7 @@ def export(
 
 @app.command(epilog="Example: erkd doctor --fix")
 def doctor(
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Mend what can be mended without running a stage.")
-    ] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without running a stage.")] = False,
 ) -> None:
     """Say what is installed, missing, stale, damaged or left over, and how to mend it.
 
@@ -127,25 +115,18 @@ def doctor(
         raise typer.Exit(2)
 
 
-@app.command(
-    epilog="Example: erkd evaluate --pred predictions --alpha alphas --trimap trimaps --json scores.json"
-)
+@app.command(epilog="Example: erkd evaluate --pred predictions --alpha alphas --trimap trimaps --json scores.json")
 def evaluate(
     pred: Annotated[Path, typer.Option(help="Folder of the predictions to score, 8-bit images.")],
     alpha: Annotated[Path, typer.Option(help="Folder of the true alphas, with the same file names.")],
-    trimap: Annotated[
-        Path, typer.Option(help="Folder of the trimaps (0, 128, 255), with the same file names.")
-    ],
+    trimap: Annotated[Path, typer.Option(help="Folder of the trimaps (0, 128, 255), with the same file names.")],
     baseline_dir: Annotated[
         list[str] | None,
         typer.Option(
-            help="Predictions of another program to score beside, NAME=DIR; may be repeated.",
-            metavar="NAME=DIR",
+            help="Predictions of another program to score beside, NAME=DIR; may be repeated.", metavar="NAME=DIR"
         ),
     ] = None,
-    json: Annotated[
-        Path | None, typer.Option(help="Write the mean and every image's scores as JSON.")
-    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the mean and every image's scores as JSON.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write every image's scores as CSV.")] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print the table as LaTeX.")] = False,
     allow_missing: Annotated[

@@ -35,9 +35,7 @@ def install(folder: Path) -> Path:
     It holds the values themselves: importing `erkd` there would fix which copy of it the process uses.
     """
     file = folder / "no_telemetry.pth"
-    file.write_text(
-        f"import os; [os.environ.setdefault(*pair) for pair in {OFF}.items()]\n", encoding="utf-8"
-    )
+    file.write_text(f"import os; [os.environ.setdefault(*pair) for pair in {OFF}.items()]\n", encoding="utf-8")
     return file
 
 

@@ -18,9 +18,7 @@ def main(root: Path, params: Params) -> None:
     wrong = data / "wrong_trimaps"
     varied = score_variants(matter, samples, wrong, data / "predictions/wrong_trimaps")
     rows = score_given(samples, varied, data / "predictions/test", list_methods(root, "test")) + varied
-    write_json(
-        summarise_variants(rows, params.evaluate.bootstrap, params.seed), root / "reports/robustness.json"
-    )
+    write_json(summarise_variants(rows, params.evaluate.bootstrap, params.seed), root / "reports/robustness.json")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ ZOOM = (0.45, 1.4)  # crop pixels per image pixel, drawn log-uniformly
 Matrix = NDArray[np.float64]
 
 
-def random_affine(
-    rng: np.random.Generator, focus: tuple[int, int], size: tuple[int, int], crop: int
-) -> Matrix:
+def random_affine(rng: np.random.Generator, focus: tuple[int, int], size: tuple[int, int], crop: int) -> Matrix:
     """Draw a 2 x 3 matrix from crop to image pixels (integer pixel centres, as in OpenCV): zoom, rotation, flip.
 
     Args:

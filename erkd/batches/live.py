@@ -128,9 +128,7 @@ class LiveBatches(Dataset[Batch]):
             if zoom < FINE:
                 source = avg_pool2d(source, 2)
             grid = affine_grid(theta[None], [1, 4, crop, crop], align_corners=False)
-            pieces.append(
-                grid_sample(source, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-            )
+            pieces.append(grid_sample(source, grid, mode="bilinear", padding_mode="reflection", align_corners=False))
             chosen.append(index)
             thetas.append(theta)
             sides.append(zoom * max(height, width))
@@ -150,9 +148,7 @@ class LiveBatches(Dataset[Batch]):
         cells = self._draw(rngs, lambda rng: round(np.exp(rng.uniform(np.log(crop / 24), np.log(crop / 3)))))
         return photometry.highlights(foreground, strength, cells, self._draw_corner(rngs))
 
-    def _vary_background(
-        self, rngs: Generators, background: Tensor, foreground: Tensor, alpha: Tensor
-    ) -> Tensor:
+    def _vary_background(self, rngs: Generators, background: Tensor, foreground: Tensor, alpha: Tensor) -> Tensor:
         """Blur some backgrounds, and shift the mean colour of some towards the foreground's."""
         sigma = self._draw_strength(rngs, BLURRED_BACKGROUNDS, 1, 6)
         background = photometry.blur(background, sigma)

@@ -34,9 +34,7 @@ class StoredBatches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """Make the batch of one step."""
         items = [self._crop(step, position) for position in self.positions]
-        image, trimap, alpha, index, theta = (
-            torch.from_numpy(np.stack(part)) for part in zip(*items, strict=True)
-        )
+        image, trimap, alpha, index, theta = (torch.from_numpy(np.stack(part)) for part in zip(*items, strict=True))
         crops = Crops(index, theta, torch.ones_like(alpha[:, None]))
         return Batch(image.permute(0, 3, 1, 2).contiguous(), trimap[:, None], alpha[:, None], (crops,))
 

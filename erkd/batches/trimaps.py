@@ -42,10 +42,7 @@ def draw_trimaps(
     else:
         trimaps = torch.stack([trimap_in_torch(one, r) for one, r in zip(alpha[:, 0], radii, strict=True)])
     strokes = np.stack(
-        [
-            draw_strokes(rng, alpha.shape[-1], side / REFERENCE_SIDE)
-            for rng, side in zip(rngs, sides, strict=True)
-        ]
+        [draw_strokes(rng, alpha.shape[-1], side / REFERENCE_SIDE) for rng, side in zip(rngs, sides, strict=True)]
     )
     return torch.where(torch.from_numpy(strokes).to(alpha.device), 0.5, trimaps)[:, None]
 

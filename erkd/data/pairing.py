@@ -58,9 +58,7 @@ def _pair_officially(foregrounds: list[LayerRow], backgrounds: list[LayerRow], c
                 f"{len(partners)} backgrounds; lower it, or raise data.backgrounds.{split}"
             )
         names = [row.layer_id.removesuffix("-bg") for row in partners]
-        plans += [
-            Plan(name, foreground, row, row.seed, True) for name, row in zip(names, partners, strict=True)
-        ]
+        plans += [Plan(name, foreground, row, row.seed, True) for name, row in zip(names, partners, strict=True)]
     return plans
 
 
@@ -71,9 +69,7 @@ def make_plans(layers: list[LayerRow], params: CompositeParams, seed: int) -> li
         foregrounds = [row for row in layers if row.kind == "foreground" and row.split == split]
         backgrounds = [row for row in layers if row.kind == "background" and row.split == split]
         if not foregrounds or not backgrounds:
-            raise InputError(
-                f"library.csv: the split {split} has no {'fore' if not foregrounds else 'back'}grounds"
-            )
+            raise InputError(f"library.csv: the split {split} has no {'fore' if not foregrounds else 'back'}grounds")
         copies = getattr(params.per_foreground, split)
         if foregrounds[0].source in BENCHMARKS:
             plans += _pair_officially(foregrounds, backgrounds, copies)

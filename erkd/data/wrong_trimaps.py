@@ -30,9 +30,7 @@ def vary_trimap(variant: str, alpha: Array, trimap: Array, rng: np.random.Genera
         rng: Source of randomness.
     """
     if variant == "narrow":
-        varied = np.select(
-            [alpha <= FAINT, alpha >= 1 - FAINT], [np.float32(0), np.float32(1)], np.float32(0.5)
-        )
+        varied = np.select([alpha <= FAINT, alpha >= 1 - FAINT], [np.float32(0), np.float32(1)], np.float32(0.5))
     elif variant == "wide":
         radius = max(1.0, WIDE_RADIUS * max(alpha.shape) / REFERENCE_SIDE)
         varied = trimap_from_alpha(alpha, radius, radius)

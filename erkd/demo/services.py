@@ -19,10 +19,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers show
 
 def services(matter: Matter) -> dict[str, tuple[Callable[..., bytes], tuple[str, ...]]]:
     """What the page asks for: by path, what computes the answer and the files of the form that it is given."""
-    return {
-        "/matte": (partial(matte, matter), ("image", "trimap")),
-        "/cutout": (cut_out, ("image", "alpha")),
-    }
+    return {"/matte": (partial(matte, matter), ("image", "trimap")), "/cutout": (cut_out, ("image", "alpha"))}
 
 
 def matte(matter: Matter, photo: bytes, trimap: bytes) -> bytes:

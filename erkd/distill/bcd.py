@@ -36,9 +36,7 @@ def context_divergence(student_features: Tensor, teacher_features: Tensor, tempe
 
     Both features are B x (any C) x h x w.
     """
-    ours, theirs = (
-        (cosines(part) / temperature).log_softmax(-1) for part in (student_features, teacher_features)
-    )
+    ours, theirs = ((cosines(part) / temperature).log_softmax(-1) for part in (student_features, teacher_features))
     return (theirs.exp() * (theirs - ours)).sum(-1).mean()
 
 

@@ -46,9 +46,7 @@ class LayeredErkd(nn.Module):
         self.strides = student.encoder.strides[-2:]
         self.heads = nn.ModuleList(
             nn.Conv2d(channels, 2 * space.channels, 1)
-            for channels, space in zip(
-                student.encoder.channels[-2:], (self.shallow_space, self.space), strict=True
-            )
+            for channels, space in zip(student.encoder.channels[-2:], (self.shallow_space, self.space), strict=True)
         )
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:

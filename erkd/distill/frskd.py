@@ -120,9 +120,7 @@ class Frskd(nn.Module):
             name: self.params.weight * loss
             for name, loss in {
                 "alpha": alpha_loss(alpha, batch.alpha, batch.unknown, self.laplacian),
-                "response": rise
-                * self.params.response
-                * charbonnier(matte.alpha, alpha.detach(), batch.unknown),
+                "response": rise * self.params.response * charbonnier(matte.alpha, alpha.detach(), batch.unknown),
                 "attention": rise * self.params.attention * torch.stack(attention).sum(),
             }.items()
         }

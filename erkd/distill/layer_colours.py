@@ -40,8 +40,7 @@ class Fb(nn.Module):
         """
         if batch.foreground is None or batch.background is None:
             raise InputError(
-                "kd.methods fb: stored composites do not know their layers' colours; "
-                "set distill.compositing to live"
+                "kd.methods fb: stored composites do not know their layers' colours; set distill.compositing to live"
             )
         predicted = self.heads(matte.levels[STRIDE]).float().chunk(2, dim=1)
         unknown = unknown_weight(batch, STRIDE, self.params.unknown_gain)

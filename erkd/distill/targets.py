@@ -27,9 +27,7 @@ def layer_targets(cache: FeatureCache, batch: Batch, cells: int) -> tuple[Tensor
     unknown.
     """
     if len(batch.crops) < 2:
-        raise InputError(
-            "kd.erkd.target layered: stored composites have no layers; set distill.compositing to live"
-        )
+        raise InputError("kd.erkd.target layered: stored composites have no layers; set distill.compositing to live")
     foreground = _mixed(cache, batch.crops[:-1], cells)
     share = torch.stack([_share(crops, cells) for crops in batch.crops[:-1]]).sum(0)
     return foreground / share.clamp(min=1e-6), _sampled(cache, batch.crops[-1], cells)

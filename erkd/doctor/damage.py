@@ -29,9 +29,7 @@ def find_damage(root: Path) -> Iterator[Check]:
         except InputError as error:
             told = str(error).split(";")[0]
             bad.append(Check("damaged", told, MEND, bad=True, fix=partial(restore, root, path.parent)))
-    yield Check(
-        "hashes", f"{good} tables and folders are what they were" if good else "nothing hashed here yet"
-    )
+    yield Check("hashes", f"{good} tables and folders are what they were" if good else "nothing hashed here yet")
     yield from bad
 
 

@@ -17,10 +17,7 @@ from erkd.runtime.project import project_root
 from erkd.tracking.store import connect, reason, store_uri
 
 BASE = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "typer")
-EXTRAS = {
-    "torch": ("torch", "timm", "safetensors"),
-    "pipeline": ("dvc", "mlflow", "great_expectations", "onnx"),
-}
+EXTRAS = {"torch": ("torch", "timm", "safetensors"), "pipeline": ("dvc", "mlflow", "great_expectations", "onnx")}
 
 
 def examine(start: Path) -> Iterator[Check]:

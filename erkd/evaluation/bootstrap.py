@@ -56,10 +56,7 @@ def summarise(rows: Sequence[ScoreRow], resamples: int, seed: int) -> dict[str, 
 
 
 def _with_intervals(
-    means: dict[str, float],
-    scores: Sequence[Scores],
-    minus: Sequence[Scores] | None,
-    positions: NDArray[np.int64],
+    means: dict[str, float], scores: Sequence[Scores], minus: Sequence[Scores] | None, positions: NDArray[np.int64]
 ) -> dict[str, float]:
     """`means` with `_low` and `_high` after each score that has an interval, rounded."""
     result = {}

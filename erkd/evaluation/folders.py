@@ -48,9 +48,7 @@ def parse_folders(options: Sequence[str]) -> dict[str, Path]:
         name, _, folder = option.rpartition("=")
         name = name or Path(folder).name
         if not name or name in folders or name in (PRED, STUDENT):
-            raise InputError(
-                f"--baseline-dir {option}: the name {name!r} is taken; give another, as NAME=DIR"
-            )
+            raise InputError(f"--baseline-dir {option}: the name {name!r} is taken; give another, as NAME=DIR")
         folders[name] = Path(folder)
     return folders
 
@@ -89,9 +87,7 @@ def match_all(pred: Path, baselines: Mapping[str, Path], alpha: Path, trimap: Pa
     if not common:
         raise InputError(f"nothing to score: no image is in all of {', '.join(map(str, baselines.values()))}")
     return {
-        name: Matches(
-            {image: files for image, files in found.files.items() if image in common}, found.unmatched
-        )
+        name: Matches({image: files for image, files in found.files.items() if image in common}, found.unmatched)
         for name, found in matches.items()
     }
 
@@ -126,9 +122,7 @@ def results(scores: Mapping[str, ByImage]) -> dict[str, Any]:
         for name, images in scores.items()
     }
     ours = {"n": len(scores[PRED]), **found.pop(PRED)}
-    baselines = {
-        name: content | {"difference": summary[name]["difference"]} for name, content in found.items()
-    }
+    baselines = {name: content | {"difference": summary[name]["difference"]} for name, content in found.items()}
     return ours | ({"baselines": baselines} if baselines else {})
 
 

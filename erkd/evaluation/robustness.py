@@ -37,9 +37,7 @@ def score_given(
     names = {row.method for row in varied}
     given = [replace(sample, group=GIVEN) for sample in samples if sample.sample_id in tried]
     folders = {STUDENT: predictions, **methods}
-    return [
-        row for name, path in folders.items() if name in names for row in score_samples(given, name, path)
-    ]
+    return [row for name, path in folders.items() if name in names for row in score_samples(given, name, path)]
 
 
 def summarise_variants(rows: Sequence[ScoreRow], resamples: int, seed: int) -> dict[str, dict[str, Any]]:

@@ -66,9 +66,7 @@ def score_file(prediction: Path, alpha: Path, trimap: Path) -> Scores:
         raise InputError(f"{trimap if str(error).startswith('trimap') else prediction}: {error}") from None
 
 
-def score_samples(
-    samples: Sequence[Sample], method: str, folder: Path, done: Path | None = None
-) -> list[ScoreRow]:
+def score_samples(samples: Sequence[Sample], method: str, folder: Path, done: Path | None = None) -> list[ScoreRow]:
     """Score the files `folder`/<sample_id>.png of one method, in the order of `samples`, on all cores.
 
     With the folder `done`, files that it records are not scored again.

@@ -75,9 +75,7 @@ def verdict(trials: Trials, set: str) -> str:
     signs = {name: paired_difference(trials[PLAIN], trials[name]).sign for name in others}
     for sign, word in ((1, "lower"), (-1, "higher")):
         text += f"; {word} than plain training of the other methods: {named(signs, sign)}"
-    stands = {
-        name: paired_difference(trials[name], trials[ERKD]).sign for name in (*others, *variants(trials))
-    }
+    stands = {name: paired_difference(trials[name], trials[ERKD]).sign for name in (*others, *variants(trials))}
     return (
         f"{text}. ERKD is better than {named(stands, 1)}; worse than {named(stands, -1)}; "
         f"not told apart from {named(stands, 0)}."
@@ -121,11 +119,7 @@ def methods_table(trials: Trials) -> str:
 def against_table(trials: Trials, first: Sequence[str], second: str) -> str:
     """SAD of each trial in `first` and its paired difference to `second`, positive where `second` is better."""
     lines = [
-        [
-            title(name),
-            f"{mean_of(trials[name], 'sad'):.3f}",
-            span(paired_difference(trials[name], trials[second])),
-        ]
+        [title(name), f"{mean_of(trials[name], 'sad'):.3f}", span(paired_difference(trials[name], trials[second]))]
         for name in first
     ]
     return table(["", "SAD", f"minus {title(second)}"], lines)

@@ -99,9 +99,7 @@ def prepare_trial(root: Path, name: str, seed: int) -> Trial:
     return trial
 
 
-def score_trial(
-    trial: Trial, set: str, samples: Sequence[Sample], params: Params, seconds: float
-) -> TrialRow:
+def score_trial(trial: Trial, set: str, samples: Sequence[Sample], params: Params, seconds: float) -> TrialRow:
     """Predict and score a set, and write the predictions' costs as the stage evaluate does.
 
     `seconds` is the duration of the training.
@@ -113,9 +111,7 @@ def score_trial(
     sad, mse, grad, conn = (significant(mean[metric]) for metric in ("sad", "mse", "grad", "conn"))
     parameters, steps = read_json(trial.student / "student.json")["parameters"], params.distill.steps
     method, variant = trial.name.split("-")
-    return TrialRow(
-        method, variant, trial.seed, set, sad, mse, grad, conn, parameters, steps, round(seconds, 1)
-    )
+    return TrialRow(method, variant, trial.seed, set, sad, mse, grad, conn, parameters, steps, round(seconds, 1))
 
 
 def processor_seconds() -> float:
@@ -134,9 +130,7 @@ def list_rows(root: Path) -> list[TrialRow]:
     made = [trial.scores for trial in trials if trial.scores.is_file()]
     rows = [row for path in made for row in read_results(path, TrialRow, "trials")]
     if not {"none", "erkd"} <= {row.method for row in rows if row.variant == "full"}:
-        raise InputError(
-            f"{root / 'scores'}: no trial of none-full or erkd-full; `dvc repro ablation/dvc.yaml`"
-        )
+        raise InputError(f"{root / 'scores'}: no trial of none-full or erkd-full; `dvc repro ablation/dvc.yaml`")
     return rows
 
 

@@ -27,12 +27,7 @@ def trace(model: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output
         warnings.simplefilter("ignore")  # the exporter's own
         graph = torch.export.export(model, inputs, dynamic_shapes=(free,) * len(inputs), strict=False)
         program = torch.onnx.export(
-            graph,
-            opset_version=opset,
-            input_names=names,
-            output_names=[output],
-            external_data=False,
-            verbose=False,
+            graph, opset_version=opset, input_names=names, output_names=[output], external_data=False, verbose=False
         )
     assert program is not None
     network = program.model_proto

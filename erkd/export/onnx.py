@@ -144,10 +144,7 @@ def export_student(student: nn.Module, folder: Path, params: ExportParams, stude
         "largest_difference": round_up(difference),
         "student_sha256": student_sha256,
         "sha256": sha256(path),
-        "fp16": {
-            "largest_difference": round_up(largest_difference(model, small)),
-            "sha256": sha256(small),
-        },
+        "fp16": {"largest_difference": round_up(largest_difference(model, small)), "sha256": sha256(small)},
     }
     write_json(record, folder / "onnx.json")
     return difference

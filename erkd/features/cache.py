@@ -80,11 +80,7 @@ class FeatureCache:
 
 
 def open_features(
-    folder: Path,
-    kind: Kind = "composites",
-    *,
-    teacher: dict[str, Any] | None = None,
-    images: str | None = None,
+    folder: Path, kind: Kind = "composites", *, teacher: dict[str, Any] | None = None, images: str | None = None
 ) -> FeatureCache:
     """Open the cache of one kind, memory-mapped, after checking files, hashes and shapes.
 
@@ -99,9 +95,7 @@ def open_features(
     """
     identity = read_record(folder / IDENTITY, MEND)
     try:
-        kinds, prompts, made_by, hashes = (
-            identity[name] for name in ("kinds", "prompts", "teacher", "sha256")
-        )
+        kinds, prompts, made_by, hashes = (identity[name] for name in ("kinds", "prompts", "teacher", "sha256"))
         if kind not in kinds:
             raise InputError(
                 f"{folder / IDENTITY}: no cache of the kind {kind!r}, only {', '.join(kinds) or 'none'}; "
@@ -112,20 +106,14 @@ def open_features(
         shapes = {name: tuple(level["shape"]) for name, level in facts.items()}
         arrays = array_names(facts)
         if [*facts] != level_names(kind, len(facts)) or not facts:
-            raise InputError(
-                f"{folder / IDENTITY}: the levels {', '.join(facts) or 'none'} of {kind}; {MEND}"
-            )
+            raise InputError(f"{folder / IDENTITY}: the levels {', '.join(facts) or 'none'} of {kind}; {MEND}")
         index = folder / f"{kind}.csv"
         expected = {name: hashes.get(name) for name in (*arrays, index.name, TEXT)}
         if teacher is not None and teacher != made_by:
             changed = sorted(key for key in {*teacher, *made_by} if teacher.get(key) != made_by.get(key))
-            raise InputError(
-                f"{folder}: stale: made by another teacher ({', '.join(changed)} differ); {MEND}"
-            )
+            raise InputError(f"{folder}: stale: made by another teacher ({', '.join(changed)} differ); {MEND}")
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(
-            f"{folder / IDENTITY}: not the identity of a feature cache ({error!r}); {MEND}"
-        ) from None
+        raise InputError(f"{folder / IDENTITY}: not the identity of a feature cache ({error!r}); {MEND}") from None
     if images is not None and images != made_from:
         raise InputError(f"{folder}: stale: the {kind} have changed since; {MEND}")
     for name, hash in expected.items():
@@ -142,9 +130,7 @@ def open_features(
             basis = _loaded(folder / f"{name}.basis.npy", np.float32, (shape[1], None))
             channels = basis.shape[1]
         if means[name].shape != (channels,):
-            raise InputError(
-                f"{folder / IDENTITY}: {name}: a mean of {means[name].shape}, not {channels}; {MEND}"
-            )
+            raise InputError(f"{folder / IDENTITY}: {name}: a mean of {means[name].shape}, not {channels}; {MEND}")
         cache = FeatureCache(features, names, prompts, text, means[name], basis, cache)
     assert cache is not None
     return cache

@@ -17,17 +17,7 @@ from torch import Tensor
 from erkd.features.cache import IDENTITY, TEXT, Kind, array_names, level_names
 from erkd.features.images import TeacherImages, prepared_batches
 from erkd.features.pca import mean_direction, principal_directions, project
-from erkd.io.files import (
-    FULL,
-    InputError,
-    atomic,
-    disk_full,
-    read_json,
-    sha256,
-    write_json,
-    write_record,
-    write_text,
-)
+from erkd.io.files import FULL, InputError, atomic, disk_full, read_json, sha256, write_json, write_record, write_text
 from erkd.io.images import Array
 from erkd.params import FeaturesParams
 from erkd.runtime.parallel import progress
@@ -92,9 +82,7 @@ def write_features(
     facts: dict[str, Any] = {}
     names = [TEXT]
     for kind, images in kinds.items():
-        levels = {
-            name: _publish(scratch, folder, name, params.pca) for name in level_names(kind, params.levels)
-        }
+        levels = {name: _publish(scratch, folder, name, params.pca) for name in level_names(kind, params.levels)}
         facts[kind] = {"images": digests[kind], "levels": levels}
         names += [f"{kind}.csv", *array_names(levels)]
         index = (f"{number},{name}\n" for number, name in enumerate(images.ids))
@@ -129,9 +117,7 @@ def _fill(
     starts = range(0, count, params.batch_size)
     groups = [range(start, min(start + params.batch_size, count)) for start in starts][done:]
     batches = prepared_batches(images, teacher.prepare, teacher.ground, groups)
-    for numbers, prepared in progress(
-        zip(groups, batches, strict=True), f"features of {kind}", total=len(groups)
-    ):
+    for numbers, prepared in progress(zip(groups, batches, strict=True), f"features of {kind}", total=len(groups)):
         for path, maps in zip(paths, teacher.levels(prepared.to(device), params.levels), strict=True):
             shape = count, *maps.shape[1:]
             store = np.lib.format.open_memmap(path, "r+") if done else _new_map(path, shape)

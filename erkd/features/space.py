@@ -38,13 +38,9 @@ class CentredSpace(nn.Module):
 
     def restore(self, centred: Tensor) -> Tensor:
         """Inverse of `centre` up to the projection's loss: B x C x h x w -> B x D x h x w."""
-        return self.mean + (
-            centred if self.basis is None else torch.einsum("cd,bchw->bdhw", self.basis, centred)
-        )
+        return self.mean + (centred if self.basis is None else torch.einsum("cd,bchw->bdhw", self.basis, centred))
 
     def distance(self, features: Tensor, target: Tensor) -> Tensor:
         """1 - cosine between student features B x D x h x w and a stored target, both centred: B x 1 x h x w."""
-        ours, theirs = (
-            normalize(part, dim=1) for part in (self.centre(features), self.centre_target(target))
-        )
+        ours, theirs = (normalize(part, dim=1) for part in (self.centre(features), self.centre_target(target)))
         return 1 - (ours * theirs).sum(1, keepdim=True)

@@ -31,9 +31,7 @@ def estimate_foreground(image: Pixels, alpha: Pixels) -> Array:
     for level in range(levels + 1):
         size = round(height ** (level / levels)), round(width ** (level / levels))
         small, share = resize_area(image, *size), resize_area(alpha, *size)[:, :, None]
-        foreground, background = (
-            resize_area(layer, *size).reshape(*size, 3) for layer in (foreground, background)
-        )
+        foreground, background = (resize_area(layer, *size).reshape(*size, 3) for layer in (foreground, background))
         for _ in range(5 * PASSES if max(size) <= SMALL else PASSES):
             foreground, background = _blur(foreground, share), _blur(background, 1 - share)
             missing = small - share * foreground - (1 - share) * background
@@ -71,8 +69,6 @@ def place(image: Pixels, alpha: Pixels, background: Pixels | Sequence[float]) ->
 def cover(image: Array, height: int, width: int) -> Array:
     """Resize `image` to just cover `height` x `width`, and crop its centre."""
     scale = max(height / image.shape[0], width / image.shape[1])
-    scaled = resize_area(
-        image, max(height, round(image.shape[0] * scale)), max(width, round(image.shape[1] * scale))
-    )
+    scaled = resize_area(image, max(height, round(image.shape[0] * scale)), max(width, round(image.shape[1] * scale)))
     top, left = (scaled.shape[0] - height) // 2, (scaled.shape[1] - width) // 2
     return scaled[top : top + height, left : left + width]

@@ -55,9 +55,7 @@ def onnx_engine(path: Path) -> Engine:
     try:
         names = [one.name for one in [*network.get_inputs(), *network.get_overridable_initializers()]]
         if sorted(names) != ["image", "prior", "trimap"]:
-            raise InputError(
-                f"{path}: takes {', '.join(names)}; a student takes image, trimap and prior ({anew})"
-            )
+            raise InputError(f"{path}: takes {', '.join(names)}; a student takes image, trimap and prior ({anew})")
         metadata = network.get_modelmeta().custom_metadata_map
         lacking = ", ".join(sorted({PROPAGATION, MARGIN, PRIOR_STRIDE} - metadata.keys()))
         if lacking:
@@ -109,9 +107,7 @@ def _session(model: Path | bytes, path: Path) -> "InferenceSession":
     # else idle threads of one session spin on the cores that the other needs
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
-        return onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
-        )
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # ONNX Runtime raises many classes
         raise InputError(f"{path}: not a readable ONNX model ({type(error).__name__})") from None
 
@@ -142,6 +138,4 @@ def torch_engine(folder: Path, device: str) -> Engine:
         with torch.inference_mode():
             return spread(torch.from_numpy(pooled).to(where), steps_of(stride)).cpu().numpy()
 
-    return Engine(
-        run_network, run_spread, margin(student), stride, f"PyTorch on {where} ({folder})", where.type
-    )
+    return Engine(run_network, run_spread, margin(student), stride, f"PyTorch on {where} ({folder})", where.type)

@@ -55,10 +55,7 @@ def find_jobs(images: Sequence[Path], trimap: Path, output: Path, force: bool) -
     to_file = single and output.suffix.lower() in SUFFIXES and not output.is_dir()
     if not to_file and output.is_file():
         raise InputError(f"{output}: a folder is expected here, and a file is in its place")
-    jobs = [
-        Job(path, trimaps[stem], output if to_file else output / f"{stem}.png")
-        for stem, path in photos.items()
-    ]
+    jobs = [Job(path, trimaps[stem], output if to_file else output / f"{stem}.png") for stem, path in photos.items()]
     inputs = {path.resolve() for job in jobs for path in (job.image, job.trimap)}
     for job in jobs:
         if job.output.resolve() in inputs:

@@ -37,9 +37,7 @@ class Matter:
         engine = open_engine(spec, device)
         smallest = 2 * engine.margin + MULTIPLE
         if tile is not None and tile < smallest:
-            raise InputError(
-                f"tile: {tile} pixels; {smallest} at least, since a tile sees {engine.margin} around it"
-            )
+            raise InputError(f"tile: {tile} pixels; {smallest} at least, since a tile sees {engine.margin} around it")
         return cls(engine, tile or 2 * engine.margin + KEPT)
 
     def __call__(self, image: NDArray[Any], trimap: NDArray[Any]) -> Array:

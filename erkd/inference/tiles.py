@@ -66,9 +66,7 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
             channels_first(upsampled_prior(prior, stride, seen, engine.prior_stride)),
         )[0, 0]
         target = kept.of(alpha)
-        inner = Box(
-            kept.top - seen.top, kept.bottom - seen.top, kept.left - seen.left, kept.right - seen.left
-        )
+        inner = Box(kept.top - seen.top, kept.bottom - seen.top, kept.left - seen.left, kept.right - seen.left)
         found = inner.of(found)[: target.shape[0], : target.shape[1]]
         target[:] = np.rint(found * 255) if scale == 255 else found
 
@@ -159,9 +157,7 @@ def unknown_box(trimap: Bytes, box: Box) -> Box | None:
 
 def padded(array: NDArray[Any], box: Box) -> NDArray[Any]:
     """Crop `array` to `box`, padded by reflection beyond its bottom and right border."""
-    bottom, right = (
-        max(end - size, 0) for end, size in zip((box.bottom, box.right), array.shape, strict=False)
-    )
+    bottom, right = (max(end - size, 0) for end, size in zip((box.bottom, box.right), array.shape, strict=False))
     if not (bottom or right):
         return box.of(array)
     # enough rows and columns before the border to be reflected

@@ -79,9 +79,7 @@ def _stored(
     try:
         with Image.open(file, formats=formats) as image:
             if image.width * image.height > max_pixels:
-                raise InputError(
-                    f"{name}: {image.width} x {image.height} pixels; at most {max_pixels:,} are read"
-                )
+                raise InputError(f"{name}: {image.width} x {image.height} pixels; at most {max_pixels:,} are read")
             if image.format in ("JPEG", "MPO") and image.width * image.height * _scans(file) > MAX_SCANNED:
                 raise InputError(f"{name}: a JPEG of {_scans(file)} scans; save it anew")
             deep = len(image.getbands()) > 1 and any(";16" in str(tile) for tile in image.tile)

@@ -28,9 +28,7 @@ def imagenet_state_dict() -> dict[str, Tensor]:
     paired = {}
     for (name, target), (found, value) in zip(wanted.items(), stored.items(), strict=True):
         if value.shape != target.shape:
-            raise InputError(
-                f"{PACKAGE}: {found} is {tuple(value.shape)}, {name} needs {tuple(target.shape)}"
-            )
+            raise InputError(f"{PACKAGE}: {found} is {tuple(value.shape)}, {name} needs {tuple(target.shape)}")
         paired[name] = value
     return paired
 

@@ -133,9 +133,7 @@ def trimap_bytes(image: Image.Image, path: Path | str, in_between_unknown: bool 
         table[[BACKGROUND, FOREGROUND]] = BACKGROUND, FOREGROUND
         return np.asarray(cv2.LUT(values, table), np.uint8)
     found = ", ".join(str(value) for value in odd[:8])
-    raise InputError(
-        f"{path}: a trimap holds 0 (background), 128 (unknown) and 255 (foreground); found {found} too"
-    )
+    raise InputError(f"{path}: a trimap holds 0 (background), 128 (unknown) and 255 (foreground); found {found} too")
 
 
 def levels(values: Bytes) -> NDArray[np.intp]:

@@ -122,9 +122,7 @@ def read_table(path: Path, row_type: type[Row], split: str | None = None) -> lis
     names = [field.name for field in fields(row_type)]
     check_table(path)
     try:
-        table = pd.read_csv(
-            path, keep_default_na=False, dtype={field.name: field.type for field in fields(row_type)}
-        )
+        table = pd.read_csv(path, keep_default_na=False, dtype={field.name: field.type for field in fields(row_type)})
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(f"{path}: not a readable table ({error})") from None
     if list(table.columns) != names:

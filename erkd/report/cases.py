@@ -66,11 +66,7 @@ def choose_cases(values: Mapping[str, float], count: int) -> dict[str, list[str]
 
 
 def build_cases(
-    samples: Sequence[Sample],
-    scores: pd.DataFrame,
-    predictions: Path,
-    methods: Mapping[str, Path],
-    count: int,
+    samples: Sequence[Sample], scores: pd.DataFrame, predictions: Path, methods: Mapping[str, Path], count: int
 ) -> list[Case]:
     """The cases of a set by the student's SAD, of what was predicted.
 
@@ -110,10 +106,7 @@ def _draw_case(chosen: Chosen) -> Case:
             magnified(cut_out[window], f"{alt}, part magnified"),
         )
 
-    truth = (
-        whole(alpha_true, f"True alpha of {name}", "alpha_true"),
-        whole(trimap, f"Trimap of {name}", "trimap"),
-    )
+    truth = (whole(alpha_true, f"True alpha of {name}", "alpha_true"), whole(trimap, f"Trimap of {name}", "trimap"))
     rows = [CaseRow("truth", (), (*truth, *results(alpha_true, "the truth")))]
     for method, alpha in alphas.items():
         whose, said = method_name(method), []

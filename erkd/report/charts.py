@@ -85,9 +85,7 @@ def bar_chart(
     axes.set_xticks([])
     axes.margins(x=0.12, y=0.02)
     axes.invert_yaxis()
-    return _svg(
-        axes, f"{label}: {', '.join(f'{name} {text}' for name, text in zip(values, printed, strict=True))}"
-    )
+    return _svg(axes, f"{label}: {', '.join(f'{name} {text}' for name, text in zip(values, printed, strict=True))}")
 
 
 @rc_context(STYLE)
@@ -101,9 +99,7 @@ def scatter_chart(pairs: pd.DataFrame, other: str) -> Markup:
     axes.axline((0, 0), slope=1, color=OTHER, linestyle="--", linewidth=1)
     for name, up, across in pairs.itertuples():
         _point(axes, across, up, STUDENT if up < across else OTHER, name)
-    axes.set(
-        xlim=(0, end), ylim=(0, end), aspect="equal", xlabel=f"SAD of {other}", ylabel="SAD of the student"
-    )
+    axes.set(xlim=(0, end), ylim=(0, end), aspect="equal", xlabel=f"SAD of {other}", ylabel="SAD of the student")
     better = (pairs.iloc[:, 0] < pairs.iloc[:, 1]).sum()
     return _svg(axes, f"SAD per image: the student is below {other} on {better} of {len(pairs)}")
 

@@ -97,9 +97,7 @@ def pick_materials(samples: Sequence[Sample], count: int) -> list[Sample]:
     return [first[name] for name in names[:count]]
 
 
-def panels(
-    image: Array, trimap: Array, alpha: Array, background: Array, panel_height: int = PANEL_HEIGHT
-) -> Array:
+def panels(image: Array, trimap: Array, alpha: Array, background: Array, panel_height: int = PANEL_HEIGHT) -> Array:
     """Image, trimap, alpha and cut-out on `background` side by side, white between and below: R x W x 3.
 
     Each is `panel_height` pixels high and half as wide again: the largest such part around the middle of what the
@@ -109,14 +107,10 @@ def panels(
     height, width = min(rows, columns * 2 // 3), min(columns, rows * 3 // 2)
     inside = np.argwhere(trimap > 0)
     middle = inside.mean(axis=0) if len(inside) else np.array([rows / 2, columns / 2])
-    top, left = np.clip(
-        np.rint(middle - (height / 2, width / 2)), 0, (rows - height, columns - width)
-    ).astype(int)
+    top, left = np.clip(np.rint(middle - (height / 2, width / 2)), 0, (rows - height, columns - width)).astype(int)
     shown = []
     for panel in (image, trimap, alpha, place(image, alpha, background)):
         part = np.atleast_3d(panel)[top : top + height, left : left + width]
-        part = resize_area(
-            np.broadcast_to(part, (height, width, 3)).copy(), panel_height, panel_height * 3 // 2
-        )
+        part = resize_area(np.broadcast_to(part, (height, width, 3)).copy(), panel_height, panel_height * 3 // 2)
         shown.append(np.pad(part, ((0, GAP), (0, GAP), (0, 0)), constant_values=1))
     return np.concatenate(shown, axis=1)[:, :-GAP]

@@ -15,9 +15,7 @@ TOO_OPAQUE = np.array([0.98, 0.55, 0.12], np.float32)
 TOO_CLEAR = np.array([0.20, 0.58, 1.0], np.float32)
 DARK = np.array([0.10, 0.11, 0.13], np.float32)
 ERROR_AT_FULL_COLOUR = 0.5
-NEW_GROUNDS = np.array(
-    [[0.07, 0.55, 0.38], [0.80, 0.16, 0.42], [0.15, 0.33, 0.80], [0.95, 0.77, 0.25]], np.float32
-)
+NEW_GROUNDS = np.array([[0.07, 0.55, 0.38], [0.80, 0.16, 0.42], [0.15, 0.33, 0.80], [0.95, 0.77, 0.25]], np.float32)
 SCALE_LENGTH = 5  # a window's side is this part of the image's
 
 
@@ -86,9 +84,7 @@ def outline_window(image: Array, window: Window) -> Array:
     return outlined
 
 
-def inline(
-    array: Array, alt: str, caption: str = "", longest: int = 400, magnified: bool = False
-) -> InlineImage:
+def inline(array: Array, alt: str, caption: str = "", longest: int = 400, magnified: bool = False) -> InlineImage:
     """Inline an array H x W, H x W x 3 or H x W x 4 in [0, 1] as WebP, no side longer than `longest` pixels."""
     height, width = array.shape[:2]
     scale = longest / max(height, width)
@@ -98,8 +94,6 @@ def inline(
     pixels = to_bytes(array)
     few_values = len(np.unique(pixels[::3, ::3])) <= 4
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(
-        stream, "WEBP", quality=92 if magnified else 78, lossless=few_values, method=4
-    )
+    Image.fromarray(pixels).save(stream, "WEBP", quality=92 if magnified else 78, lossless=few_values, method=4)
     uri = "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
     return InlineImage(uri, alt, caption, width, height, magnified)

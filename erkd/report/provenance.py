@@ -21,10 +21,7 @@ PACKAGES = (
 def licences(library: Path) -> Rows:
     """Kind, source and licence of the layers in the library's table, and how many there are."""
     counts = Counter((f"{row.kind}s", row.source, row.licence) for row in read_table(library, LayerRow))
-    return [
-        ["layers", "source", "licence", "count"],
-        *([*names, str(counts[names])] for names in sorted(counts)),
-    ]
+    return [["layers", "source", "licence", "count"], *([*names, str(counts[names])] for names in sorted(counts))]
 
 
 def environment() -> dict[str, str]:

@@ -71,9 +71,7 @@ def set_section(scored: ScoredSet, cases: int, student: Mapping[str, Any]) -> di
     return section
 
 
-def _group(
-    name: str, metrics: Mapping[str, Any], scores: pd.DataFrame, images: str, several: bool
-) -> dict[str, Any]:
+def _group(name: str, metrics: Mapping[str, Any], scores: pd.DataFrame, images: str, several: bool) -> dict[str, Any]:
     """One group's methods by SAD, their tables and charts, and the verdict, which needs scores per image."""
     found = {method: values for method, values in metrics.items() if isinstance(values, Mapping)}
     methods = dict(sorted(found.items(), key=lambda item: (item[1]["sad"], item[0])))
@@ -117,9 +115,7 @@ def score_table(methods: Methods) -> Rows:
         if values and metric.key not in LEFT_OUT:
             best = (max if metric.more_is_better else min)(values) if len(methods) > 1 else None
             title = noted(metric.title, f"{metric.unit}\n{metric.region}")
-            cells = [
-                value_cell(metric, scores, scores.get(metric.key) == best) for scores in methods.values()
-            ]
+            cells = [value_cell(metric, scores, scores.get(metric.key) == best) for scores in methods.values()]
             columns.append([title, *cells])
     return [list(row) for row in zip(*columns, strict=True)]
 
@@ -189,9 +185,7 @@ def published(source: str) -> pd.DataFrame:
     """
     path = Path(str(files("erkd.report"))) / "published_results" / f"{source}.csv"
     columns = ["method", *(metric.key for metric in OFFICIAL), "params_m", "source"]
-    return (
-        read_numbers(path, columns, ["method", "source"]) if path.is_file() else pd.DataFrame(columns=columns)
-    )
+    return read_numbers(path, columns, ["method", "source"]) if path.is_file() else pd.DataFrame(columns=columns)
 
 
 def published_table(scores: Mapping[str, float] | None, parameters: float, lines: pd.DataFrame) -> Rows:

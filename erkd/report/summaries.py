@@ -38,9 +38,7 @@ def training_curves(history: Path) -> list[tuple[str, Markup]]:
 def teacher_summary(path: Path) -> dict[str, Any]:
     """`teacher.json` as a sentence, figures, recalls by material, charts, and prompts."""
     content = read_json(path)
-    accuracy, area, per_image = (
-        content.get(name) for name in ("accuracy", "auc_unknown", "auc_unknown_per_image")
-    )
+    accuracy, area, per_image = (content.get(name) for name in ("accuracy", "auc_unknown", "auc_unknown_per_image"))
     materials = content.get("materials") or 0
     figures: list[Figure] = []
     if accuracy is not None:
@@ -58,9 +56,7 @@ def teacher_summary(path: Path) -> dict[str, Any]:
     if content.get("steps"):
         figures.append(("Tuning", str(content["steps"]), "steps"))
     recalls = {name: 100 * recall for name, recall in (content.get("accuracy_by_material") or {}).items()}
-    losses = (
-        pd.DataFrame(content.get("loss") or []).set_index("step") if content.get("loss") else pd.DataFrame()
-    )
+    losses = pd.DataFrame(content.get("loss") or []).set_index("step") if content.get("loss") else pd.DataFrame()
     return {
         "says": _teacher_sentence(content, area) + _probe_sentence(gap),
         "figures": figures,
@@ -72,18 +68,14 @@ def teacher_summary(path: Path) -> dict[str, Any]:
 
 def _teacher_sentence(content: Mapping[str, Any], area: float | None) -> str:
     """What the teacher is, and whether it knows inside the unknown region what is foreground."""
-    images = (
-        f" on {content['images']} composites that its tuning did not see" if content.get("images") else ""
-    )
+    images = f" on {content['images']} composites that its tuning did not see" if content.get("images") else ""
     name = f"{content.get('model', 'The teacher')} ({content.get('source', 'unknown source')})"
     patches = f"; patches are {content['patches']}" if content.get("patches") else ""
     lead = f"{name}, scored{images}{patches}."
     if area is None:
         return lead
     if area - CHANCE < CLEARLY_ABOVE:
-        return (
-            f"{lead} Inside unknown regions it hardly tells foreground from backdrop: it has little to give."
-        )
+        return f"{lead} Inside unknown regions it hardly tells foreground from backdrop: it has little to give."
     return f"{lead} Inside unknown regions it tells foreground from backdrop better than chance."
 
 

@@ -51,9 +51,7 @@ def variant_table(content: Mapping[str, Mapping[str, Any]]) -> Rows:
     }
     given, end = sads.get(GIVEN, {}), max(max(row.values()) for row in sads.values())
     methods = next(iter(sads.values()))
-    rows: Rows = [
-        ["trimap", noted("", f"0 to {end:.3g}"), "forced by the trimap", *map(method_name, methods)]
-    ]
+    rows: Rows = [["trimap", noted("", f"0 to {end:.3g}"), "forced by the trimap", *map(method_name, methods)]]
     for variant, row in sads.items():
         group, any_method = content[variant], content[variant][next(iter(row))]
         forced = SAD.text(max(0.0, any_method[SAD.key] - any_method["sad"]))
@@ -67,9 +65,7 @@ def variant_table(content: Mapping[str, Mapping[str, Any]]) -> Rows:
     return rows
 
 
-def _tiles(
-    samples: Sequence[Sample], predictions: Path, trimaps: Path, wrong_predictions: Path
-) -> list[Tile]:
+def _tiles(samples: Sequence[Sample], predictions: Path, trimaps: Path, wrong_predictions: Path) -> list[Tile]:
     """One sample that was tried: its trimap, the student's alpha and the error, for each kind of trimap."""
     tried = list_variant(samples, VARIANTS[0], trimaps / VARIANTS[0])
     if not tried:

@@ -13,7 +13,5 @@ def project_root(start: Path) -> Path:
     if os.environ.get("DVC_ROOT"):
         return Path(os.environ["DVC_ROOT"]).resolve()
     start = start.resolve()
-    marked = (
-        folder for folder in (start, *start.parents) if any((folder / n).exists() for n in (".dvc", ".git"))
-    )
+    marked = (folder for folder in (start, *start.parents) if any((folder / n).exists() for n in (".dvc", ".git")))
     return next(marked, start)

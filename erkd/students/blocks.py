@@ -52,9 +52,7 @@ class Separable(nn.Module):
 
     def __init__(self, channels: int, dilation: int = 1) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(
-            channels, channels, 5, padding=2 * dilation, dilation=dilation, groups=channels
-        )
+        self.depthwise = nn.Conv2d(channels, channels, 5, padding=2 * dilation, dilation=dilation, groups=channels)
         self.pointwise = conv(channels, channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -20,8 +20,7 @@ class Decoder(nn.Module):
     def __init__(self, widths: Sequence[int], skips: Sequence[int]) -> None:
         super().__init__()
         self.fuse = nn.ModuleList(
-            conv(coarse + skip, fine, 1)
-            for coarse, fine, skip in zip(widths[:-1], widths[1:], skips, strict=True)
+            conv(coarse + skip, fine, 1) for coarse, fine, skip in zip(widths[:-1], widths[1:], skips, strict=True)
         )
         self.refine = nn.ModuleList(Separable(width) for width in widths[1:])
         self.channels = widths[-1]

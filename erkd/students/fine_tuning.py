@@ -26,9 +26,7 @@ def given_student(root: Path, folder: str | None) -> Path | None:
     return root / folder
 
 
-def student_maker(
-    given: Path | None, config: StudentConfig, text: Tensor, pretrained: bool
-) -> Callable[[], Student]:
+def student_maker(given: Path | None, config: StudentConfig, text: Tensor, pretrained: bool) -> Callable[[], Student]:
     """Return a factory of initialised students, for the student itself and for a peer.
 
     Args:
@@ -53,9 +51,7 @@ def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
     shape = replace(given.config, prompts=config.prompts) if replaced else given.config
     own, found = _settings(config), _settings(shape)
     unequal = [
-        f"{name} is {own[name]}, the given student's {found[name]}"
-        for name in own
-        if own[name] != found[name]
+        f"{name} is {own[name]}, the given student's {found[name]}" for name in own if own[name] != found[name]
     ]
     if unequal:
         raise InputError(f"distill.init_from {folder}: {'; '.join(unequal)}; set them alike in params.yaml")

@@ -22,11 +22,7 @@ def size_of(config: StudentConfig) -> str:
     half = " at half the resolution" if config.half else ""
     coarse = " with coarse cues" if config.coarse else ""
     dilation = f" and dilation {config.dilation}"
-    return (
-        names[0]
-        if names
-        else f"{config.stages} levels{short} of width {config.width}{half}{coarse}{dilation}"
-    )
+    return names[0] if names else f"{config.stages} levels{short} of width {config.width}{half}{coarse}{dilation}"
 
 
 def student_config(params: StudentParams, text_shape: tuple[int, ...]) -> StudentConfig:

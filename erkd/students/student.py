@@ -87,9 +87,7 @@ class Student(nn.Module):
         super().__init__()
         self.config = config
         width, inputs = config.width, 7 + CUE_CHANNELS
-        self.encoder = Encoder(
-            config.backbone, config.stages, inputs, config.trim, config.half or config.coarse
-        )
+        self.encoder = Encoder(config.backbone, config.stages, inputs, config.trim, config.half or config.coarse)
         channels = self.encoder.channels
         edge_width = width // 2
         self.edge_reserved = EdgeReserved(inputs, edge_width, config.coarse)
@@ -199,9 +197,7 @@ def load_student(folder: Path) -> Student:
             Student(config).load_state_dict(stored, assign=True)
     except Exception as error:  # timm and torch raise many classes for a bad configuration
         reason = str(error).splitlines()[0][:200]
-        raise InputError(
-            f"{folder / 'student.json'}: not the shape of its weights ({reason}); {mend}"
-        ) from None
+        raise InputError(f"{folder / 'student.json'}: not the shape of its weights ({reason}); {mend}") from None
     student = Student(config)
     student.load_state_dict(stored)
     return student.eval()

@@ -20,9 +20,7 @@ from erkd.teachers.teacher import Teacher
 BATCH = 16
 
 
-def assess(
-    teacher: Teacher, table: Path, rows: Sequence[CompositeRow], trimaps: dict[str, Path]
-) -> dict[str, Any]:
+def assess(teacher: Teacher, table: Path, rows: Sequence[CompositeRow], trimaps: dict[str, Path]) -> dict[str, Any]:
     """Zero-shot accuracy by material over whole images, and patch-text AUC inside unknown regions.
 
     A material is guessed by the nearest of the prompts "a photo of MATERIAL". The AUC compares, over all
@@ -83,9 +81,7 @@ def patch_scores(patches: Tensor, ours: Tensor, theirs: Tensor) -> Tensor:
     return torch.einsum("bdhw,bd->bhw", cells, F.normalize(ours, dim=1) - F.normalize(theirs, dim=1))
 
 
-def unknown_cells(
-    trimap: Tensor, alpha: Tensor, grid: tuple[int, int], share: float = 0.5
-) -> tuple[Tensor, Tensor]:
+def unknown_cells(trimap: Tensor, alpha: Tensor, grid: tuple[int, int], share: float = 0.5) -> tuple[Tensor, Tensor]:
     """Cells that are unknown, and alpha of their unknown pixels: both Gh x Gw, from H x W maps.
 
     A cell counts as unknown when at least `share` of its pixels are; its alpha is the mean over these pixels,

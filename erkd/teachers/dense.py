@@ -62,13 +62,9 @@ def _describe_timm(tower: TimmModel) -> str:
     if hasattr(tower.head, "pool"):
         pooling = type(tower.head.pool).__name__
     if pooling != "avg":
-        raise InputError(
-            f"dense features of timm's {name} with pooling {pooling!r} are not supported, only 'avg'"
-        )
+        raise InputError(f"dense features of timm's {name} with pooling {pooling!r} are not supported, only 'avg'")
     if hasattr(tower.head, "mlp"):
-        raise InputError(
-            f"dense features of timm's {name} with an 'mlp' projection are not supported, only 'linear'"
-        )
+        raise InputError(f"dense features of timm's {name} with an 'mlp' projection are not supported, only 'linear'")
     if not isinstance(getattr(head, "norm", nn.Identity()), nn.Identity):
         return "approximate: the norm behind the average is taken at each cell"
     return EXACT
@@ -91,9 +87,7 @@ def dense_features(tower: nn.Module, images: Tensor) -> TeacherFeatures:
 def _timm(tower: TimmModel, images: Tensor) -> TeacherFeatures:
     cells, maps = tower.trunk.forward_intermediates(images)
     if cells.ndim != 4 or cells.shape[1] != tower.trunk.num_features:
-        raise InputError(
-            f"timm's {type(tower.trunk).__name__} gives no B x C x H x W map; it is not supported"
-        )
+        raise InputError(f"timm's {type(tower.trunk).__name__} gives no B x C x H x W map; it is not supported")
     batch, channels, height, width = cells.shape
     # a 1 x 1 map is its own average: the tower's head, run on each cell, is the per-cell projection
     alone = cells.permute(0, 2, 3, 1).reshape(-1, channels, 1, 1)

@@ -15,12 +15,7 @@ from erkd.teachers.teacher import load_teacher, save_teacher
 
 
 def make_teacher(
-    params: TeacherParams,
-    composites: Path,
-    train: Sequence[CompositeRow],
-    folder: Path,
-    seed: int,
-    device: str,
+    params: TeacherParams, composites: Path, train: Sequence[CompositeRow], folder: Path, seed: int, device: str
 ) -> list[dict[str, float]]:
     """Write the teacher to `folder` and return its loss curve: empty where it was loaded and not tuned.
 

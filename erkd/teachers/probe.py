@@ -40,8 +40,7 @@ def probe_gap(
     """
     encoders: dict[str, Encode] = {"teacher": teacher.patches, "student": student_encoder()}
     fitted = {
-        name: _cells(encoders, teacher, table, rows, trimaps)
-        for name, rows in (("train", train), ("unseen", unseen))
+        name: _cells(encoders, teacher, table, rows, trimaps) for name, rows in (("train", train), ("unseen", unseen))
     }
     (fit_cells, fit_labels), (test_cells, test_labels) = fitted["train"], fitted["unseen"]
     scores = {name: _probe(fit_cells[name], fit_labels, test_cells[name], test_labels) for name in encoders}
@@ -72,11 +71,7 @@ def student_encoder() -> Encode:
 
 
 def _cells(
-    encoders: dict[str, Encode],
-    teacher: Teacher,
-    table: Path,
-    rows: Sequence[CompositeRow],
-    trimaps: dict[str, Path],
+    encoders: dict[str, Encode], teacher: Teacher, table: Path, rows: Sequence[CompositeRow], trimaps: dict[str, Path]
 ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
     """Features of all unknown cells by encoder (cells x channels), and whether alpha is above a half there."""
     device = next(teacher.model.parameters()).device
@@ -87,9 +82,7 @@ def _cells(
         maps = {name: encode(image)[0] for name, encode in encoders.items()}
         grids = {(found.shape[1], found.shape[2]) for found in maps.values()}
         if len(grids) != 1:
-            raise InputError(
-                f"the probe needs a teacher with output stride 16; the grids are {sorted(grids)}"
-            )
+            raise InputError(f"the probe needs a teacher with output stride 16; the grids are {sorted(grids)}")
         trimap = torch.from_numpy(load_trimap(trimaps[row.sample_id]))
         alpha = torch.from_numpy(load_alpha(resolve(table, row.alpha)))
         unknown, inside = unknown_cells(trimap, alpha, next(iter(grids)))
@@ -100,10 +93,7 @@ def _cells(
 
 
 def _probe(
-    cells: NDArray[np.float32],
-    labels: NDArray[np.bool_],
-    test: NDArray[np.float32],
-    test_labels: NDArray[np.bool_],
+    cells: NDArray[np.float32], labels: NDArray[np.bool_], test: NDArray[np.float32], test_labels: NDArray[np.bool_]
 ) -> float | None:
     """AUC of a logistic regression; None where either set has one kind of cell alone."""
     if len(np.unique(labels)) < 2 or len(np.unique(test_labels)) < 2:

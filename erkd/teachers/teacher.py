@@ -12,16 +12,7 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from erkd.io.files import (
-    InputError,
-    atomic,
-    check_hash,
-    read_json,
-    read_record,
-    sha256,
-    write_json,
-    write_record,
-)
+from erkd.io.files import InputError, atomic, check_hash, read_json, read_record, sha256, write_json, write_record
 from erkd.io.images import Array
 from erkd.teachers.dense import TeacherFeatures, dense_features, describe_tower
 from erkd.teachers.output_stride import set_output_stride

@@ -56,9 +56,7 @@ def group_licences(named: Iterable[str]) -> tuple[str, ...]:
     for part in {part for parts in named for part in parts.split(" + ")}:
         found = re.fullmatch(r"(.+?) \((.+?)(?:, [^ ,]+\.jpg)?\)", part)
         authors[found[1] if found else part].update([found[2]] if found else [])
-    return tuple(
-        f"{name} ({', '.join(sorted(whose))})" if whose else name for name, whose in sorted(authors.items())
-    )
+    return tuple(f"{name} ({', '.join(sorted(whose))})" if whose else name for name, whose in sorted(authors.items()))
 
 
 def validation_digest(manifest: Path, trimaps: Path) -> str:

@@ -15,9 +15,7 @@ LIMITS = (
 )
 
 
-def model_card(
-    name: str, record: Mapping[str, Any], metrics: Mapping[str, Any], licences: Sequence[str]
-) -> str:
+def model_card(name: str, record: Mapping[str, Any], metrics: Mapping[str, Any], licences: Sequence[str]) -> str:
     """Markdown of the card.
 
     `record` is the content of `student.json`, `metrics` that of `reports/metrics.json`, `licences` those of
@@ -45,14 +43,10 @@ def model_card(
             *_scores(metrics),
             "",
             "## Known limits",
-            *(
-                f"- {limit.format(source=training['data']['source'], **training['distill'])}"
-                for limit in LIMITS
-            ),
+            *(f"- {limit.format(source=training['data']['source'], **training['distill'])}" for limit in LIMITS),
             "",
             "## Parameters",
-            f"seed {training['seed']}, "
-            + ", ".join(f"{key} {in_words(value)}" for key, value in settings.items()),
+            f"seed {training['seed']}, " + ", ".join(f"{key} {in_words(value)}" for key, value in settings.items()),
         ]
     )
 

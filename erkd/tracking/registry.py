@@ -73,9 +73,7 @@ def _contend(client: "MlflowClient", name: str, version: str, candidate: Candida
     if candidate.sad < best:
         client.set_registered_model_alias(name, "champion", version)
         return f"it is the champion now (validation SAD {candidate.sad:.3f} against {best:.3f})"
-    return (
-        f"version {champion.version} stays the champion (validation SAD {best:.3f}, this {candidate.sad:.3f})"
-    )
+    return f"version {champion.version} stays the champion (validation SAD {best:.3f}, this {candidate.sad:.3f})"
 
 
 def _champion(client: "MlflowClient", name: str) -> Any:

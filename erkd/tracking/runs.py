@@ -20,9 +20,7 @@ BATCH = 1000  # metrics that MLflow takes in one call; of parameters it takes a 
 
 def find_runs(client: "MlflowClient", experiment: str, student_sha256: str) -> list[Any]:
     """Finished runs that hold these weights, latest first."""
-    found = client.search_runs(
-        [experiment], f"tags.student_sha256 = '{student_sha256}' and status = 'FINISHED'"
-    )
+    found = client.search_runs([experiment], f"tags.student_sha256 = '{student_sha256}' and status = 'FINISHED'")
     return list(found)
 
 
@@ -30,9 +28,7 @@ def read_history(path: Path) -> list[tuple[int, dict[str, float]]]:
     """Steps of `history.csv` with the values measured there. Raises InputError when it is damaged."""
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            rows = [
-                {name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(stream)
-            ]
+            rows = [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(stream)]
         return [(int(row.pop("step")), row) for row in rows]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; training writes it") from None
@@ -42,10 +38,7 @@ def read_history(path: Path) -> list[tuple[int, dict[str, float]]]:
 
 def as_text(settings: Mapping[str, Any]) -> dict[str, str]:
     """Nested settings as MLflow keeps them, `kd.erkd.weight` -> text: JSON for whatever is not text."""
-    return {
-        key: value if isinstance(value, str) else json.dumps(value)
-        for key, value in flatten(settings).items()
-    }
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in flatten(settings).items()}
 
 
 def create_run(
@@ -84,9 +77,7 @@ def create_run(
     return str(run.info.run_id)
 
 
-def log_metrics(
-    client: "MlflowClient", run_id: str, entries: list[tuple[int, float, Mapping[str, float]]]
-) -> None:
+def log_metrics(client: "MlflowClient", run_id: str, entries: list[tuple[int, float, Mapping[str, float]]]) -> None:
     """Each entry is a step, seconds since 1970, and named values."""
     from mlflow.entities import Metric
 

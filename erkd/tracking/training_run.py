@@ -133,9 +133,7 @@ def sync(root: Path, params: Params) -> str:
     run_id = create_run(client, experiment, root, params, start)
     share = (end - start) / max(len(history), 1)
     log_metrics(
-        client,
-        run_id,
-        [(step, start + share * index, values) for index, (step, values) in enumerate(history)],
+        client, run_id, [(step, start + share * index, values) for index, (step, values) in enumerate(history)]
     )
     log_outputs(client, run_id, root)
     client.set_tag(run_id, "logged_afterwards", "true")

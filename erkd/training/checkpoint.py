@@ -86,8 +86,7 @@ def save_checkpoint(folder: Path, step: int, trained: Trained, settings: dict[st
     for index, values in optimiser["state"].items():
         tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items()}
     plain = {  # safetensors takes contiguous tensors that share no memory
-        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, value in tensors.items()
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
     }
     content = {
         "settings": settings,

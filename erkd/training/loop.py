@@ -53,12 +53,7 @@ def update_average(average: nn.Module, model: nn.Module, decay: float, step: int
 
 
 def total_loss(
-    student: Student,
-    methods: nn.ModuleDict,
-    batch: Batch,
-    params: DistillParams,
-    kd_weight: float,
-    progress: float,
+    student: Student, methods: nn.ModuleDict, batch: Batch, params: DistillParams, kd_weight: float, progress: float
 ) -> dict[str, torch.Tensor]:
     """Compute the losses of one batch by name; training minimises their sum.
 

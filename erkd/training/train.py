@@ -36,9 +36,7 @@ def validation(samples: list[Sample]) -> Callable[[Student], Record]:
     loaded = [(load_image(s.image), load_trimap(s.trimap), load_alpha(s.alpha)) for s in samples]
 
     def measure(student: Student) -> Record:
-        pairs = [
-            pair(predict_alpha(student, image, trimap), alpha, trimap) for image, trimap, alpha in loaded
-        ]
+        pairs = [pair(predict_alpha(student, image, trimap), alpha, trimap) for image, trimap, alpha in loaded]
         return {
             name: sum(metric(both).unknown for both in pairs) / len(pairs)
             for name, metric in (("sad", sad), ("mse", mse))
@@ -53,9 +51,7 @@ def write_history(history: list[Record], path: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows(
-        [f"{record[name]:.6g}" if name in record else "" for name in names] for record in history
-    )
+    writer.writerows([f"{record[name]:.6g}" if name in record else "" for name in names] for record in history)
     write_text(text.getvalue(), path)
 
 

@@ -132,9 +132,7 @@ def replace_folder(made: Path, target: Path) -> None:
 
 
 @contextmanager
-def resumable(
-    root: Path, stage: str, out_dir: Path, *further: str, item: str = ""
-) -> Iterator[tuple[Path, Path]]:
+def resumable(root: Path, stage: str, out_dir: Path, *further: str, item: str = "") -> Iterator[tuple[Path, Path]]:
     """Yield two scratch folders: one for the stage's files, which becomes `out_dir` at the end, and `done`.
 
     `done` is where finished rows are recorded (`erkd.runtime.parallel.map_rows`). Killed and started again with the

@@ -17,9 +17,7 @@ def list_set(root: Path, params: Params, name: str) -> list[Sample]:
         return list_composites(root / "data/composites", root / "data/trimaps", name)
     if name not in params.evaluate.sets:
         known = ", ".join(["test", "validation", *params.evaluate.sets])
-        raise InputError(
-            f"--set {name}: no such set; params.yaml, evaluate.sets, and the splits make {known}"
-        )
+        raise InputError(f"--set {name}: no such set; params.yaml, evaluate.sets, and the splits make {known}")
     return list_samples(root / params.evaluate.sets[name].root)
 
 

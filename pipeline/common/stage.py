@@ -19,12 +19,8 @@ def run_stage(name: str, main: Callable[..., None], **options: str) -> None:
     `--root DIR` (default `.`) says where `params.yaml` is read and outputs go. Seconds and peak memory go to
     `reports/timings/`, which nobody depends on, so that tracked outputs stay the same from run to run.
     """
-    parser = argparse.ArgumentParser(
-        prog=f"python -m pipeline.{name}", description=sys.modules["__main__"].__doc__
-    )
-    parser.add_argument(
-        "--root", type=Path, default=Path("."), help="folder of params.yaml and of the outputs"
-    )
+    parser = argparse.ArgumentParser(prog=f"python -m pipeline.{name}", description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--root", type=Path, default=Path("."), help="folder of params.yaml and of the outputs")
     for option, default in options.items():
         parser.add_argument(f"--{option}", default=default, help=f"default: {default}")
     arguments: dict[str, Any] = vars(parser.parse_args())

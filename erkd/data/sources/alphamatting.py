@@ -23,9 +23,7 @@ def _check(root: Path) -> list[str]:
     needed = [IMAGES, ALPHAS, *(f"{TRIMAPS}/{group}" for group in GROUPS)]
     missing = [folder for folder in needed if not (root / folder).is_dir()]
     if missing:
-        beside = (
-            shorten(sorted(entry.name for entry in root.iterdir()), 8) if root.is_dir() else "no such folder"
-        )
+        beside = shorten(sorted(entry.name for entry in root.iterdir()), 8) if root.is_dir() else "no such folder"
         raise InputError(
             f"{root}: missing {', '.join(missing)}; found {beside or 'nothing'}; "
             "the training photographs, alphas and trimaps (low resolution) can be had at alphamatting.com"

@@ -40,9 +40,7 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
         pairs = [(file, alphas.get(name)) for name, file in files.items()]
         lonely = [file.name for file, alpha in pairs if alpha is None]
         if lonely:
-            raise InputError(
-                f"{root / 'alpha'}: no alpha for {len(lonely)} foreground(s): {', '.join(lonely[:5])}"
-            )
+            raise InputError(f"{root / 'alpha'}: no alpha for {len(lonely)} foreground(s): {', '.join(lonely[:5])}")
     else:
         pairs = [(file, None) for file in list_pictures(root)]
     layers = [

@@ -14,9 +14,7 @@ def read_lines(path: Path, where: str) -> list[str]:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
         beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
-        raise InputError(
-            f"{path}: no such list; found {shorten(beside, 8) or 'no such folder'}; {where}"
-        ) from None
+        raise InputError(f"{path}: no such list; found {shorten(beside, 8) or 'no such folder'}; {where}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a list of names; {where}") from None
     names = [line for line in lines if line]

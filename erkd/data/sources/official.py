@@ -19,9 +19,7 @@ from erkd.io.tables import SPLITS
 from erkd.params import DataParams
 
 DEVELOPMENT = re.compile(r"GT\d\d")  # alphamatting.com's photographs, the development set: never trained on
-WHERE_BACKGROUNDS = (
-    "COCO train2014 can be had at cocodataset.org, PASCAL VOC 2012 at host.robots.ox.ac.uk/pascal/VOC"
-)
+WHERE_BACKGROUNDS = "COCO train2014 can be had at cocodataset.org, PASCAL VOC 2012 at host.robots.ox.ac.uk/pascal/VOC"
 COCO = "COCO train2014: each photograph under its own Flickr licence"
 VOC = "PASCAL VOC 2012: photographs under Flickr's terms of use"
 

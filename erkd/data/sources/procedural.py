@@ -43,9 +43,7 @@ PICTURES = {
     "astronaut": Picture("skimage.data", "astronaut.png", "train", "public domain (NASA)", "an astronaut"),
     "coffee": Picture("skimage.data", "coffee.png", "train", "CC0-1.0 (Rachel Michetti)", "a cup of coffee"),
     "rocket": Picture("skimage.data", "rocket.jpg", "train", "public domain (SpaceX)", "a rocket at night"),
-    "hubble": Picture(
-        "skimage.data", "hubble_deep_field.jpg", "train", "public domain (NASA)", "a sky of galaxies"
-    ),
+    "hubble": Picture("skimage.data", "hubble_deep_field.jpg", "train", "public domain (NASA)", "a sky of galaxies"),
     "brick": Picture("skimage.data", "brick.png", "train", "CC0-1.0 (CC0Textures)", "a brick wall"),
     "grass": Picture("skimage.data", "grass.png", "train", "CC0-1.0 (linolafett)", "a lawn"),
     "china": Picture(
@@ -54,9 +52,7 @@ PICTURES = {
     "coins": Picture(
         "skimage.data", "coins.png", "train", "no known restrictions (Brooklyn Museum)", "a tray of old coins"
     ),
-    "flower": Picture(
-        "sklearn.datasets.images", "flower.jpg", "validation", "CC-BY-2.0 (vultilion)", "a dahlia"
-    ),
+    "flower": Picture("sklearn.datasets.images", "flower.jpg", "validation", "CC-BY-2.0 (vultilion)", "a dahlia"),
     "gravel": Picture("skimage.data", "gravel.png", "validation", "CC0-1.0 (CC0Textures)", "gravel"),
     "tissue": Picture("skimage.data", "ihc.png", "validation", "no known restrictions", "a stained tissue"),
     "cat": Picture("skimage.data", "chelsea.png", "test", "CC0-1.0 (Stefan van der Walt)", "a cat"),
@@ -117,9 +113,7 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
         for index in range(getattr(data.foregrounds, split)):
             rng = np.random.default_rng([seed, 1, part, index])
             if not materials:
-                materials = [
-                    str(name) for name in np.random.default_rng([seed, 2, part, index]).permutation(DECK)
-                ]
+                materials = [str(name) for name in np.random.default_rng([seed, 2, part, index]).permutation(DECK)]
             chosen = _choose(rng, candidates[split], TEXTURE_SHARE)
             layers.append(
                 Layer(

@@ -7,15 +7,7 @@ import numpy as np
 
 from erkd.data.synth.canvas import random_shape
 from erkd.data.synth.noise import fractal, log_uniform, pixels, ramp, turned
-from erkd.data.synth.textures import (
-    colour_name,
-    fabric_texture,
-    jitter,
-    near,
-    noise_texture,
-    random_colour,
-    texture,
-)
+from erkd.data.synth.textures import colour_name, fabric_texture, jitter, near, noise_texture, random_colour, texture
 from erkd.io.images import Array
 
 

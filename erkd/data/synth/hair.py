@@ -146,9 +146,7 @@ def yarn(rng: np.random.Generator, height: int, width: int, picture: Array | Non
             twist = waves(rng, one, thick * 0.3 * (ply == 2), turns, np.zeros(1, np.int64))
             scale = (1.0, 0.8, 0.35)[ply]
             tone = np.clip(colour * (0.45, 1.0, 1.3)[ply] * rng.uniform(0.85, 1.1), 0, 1)[None]
-            strand = Strands(
-                twist if ply == 2 else one, widths[index : index + 1] * scale, tone.astype(np.float32)
-            )
+            strand = Strands(twist if ply == 2 else one, widths[index : index + 1] * scale, tone.astype(np.float32))
             paint(rng, strand, sketch.colours, 1)
     fuzz = count * 12
     which, at = rng.integers(0, count, fuzz), rng.integers(2, 25, fuzz)

@@ -59,6 +59,4 @@ def turned(x: Array, y: Array, angle: float) -> tuple[Array, Array]:
 
 def displaced(image: Array, x: Array, y: Array) -> Array:
     """Sample `image` at positions (x, y) in pixels, with reflected borders."""
-    return np.asarray(
-        cv2.remap(image, x - 0.5, y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32
-    )
+    return np.asarray(cv2.remap(image, x - 0.5, y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32)

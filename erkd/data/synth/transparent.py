@@ -103,8 +103,7 @@ def plastic_bag(rng: np.random.Generator, height: int, width: int, picture: Arra
     painted = np.clip(painted + shine[:, :, None] * (1 - painted), 0, 1).astype(np.float32)
     if rng.random() < 0.8:
         things = [
-            (rng.uniform(-0.2, 0.2), rng.uniform(0.05, 0.35), *rng.uniform(0.09, 0.24, 2), 0.0)
-            for _ in range(4)
+            (rng.uniform(-0.2, 0.2), rng.uniform(0.05, 0.35), *rng.uniform(0.09, 0.24, 2), 0.0) for _ in range(4)
         ]
         field = np.minimum(ellipse_field(things, height, width), sack - 0.01 * unit).astype(np.float32)
         painted, alpha = over((painted, alpha.astype(np.float32)), solid_body(rng, field, picture))

@@ -92,9 +92,7 @@ def add_facts(
     for kind, layers in (("foreground", foregrounds), ("background", backgrounds)):
         split_of = dict(zip(layers.layer_id, _splits_of(layers.layer_id, layers.split), strict=True))
         ids = composites[f"{kind}_id"]
-        composites[f"{kind}_split"] = [
-            split_of.get(layer, f"no {kind} of this id in the library") for layer in ids
-        ]
+        composites[f"{kind}_split"] = [split_of.get(layer, f"no {kind} of this id in the library") for layer in ids]
         composites[f"{kind}_splits"] = _splits_of(ids, composites.split)
 
     trimap_counts = Counter(trimaps.sample_id)

@@ -63,9 +63,7 @@ def failures(report: Mapping[str, Any], most: int = 5) -> list[str]:
         if result["success"]:
             continue
         rows = result["offending"]
-        lines.append(
-            f"{result['table']}: {result['says']}: not so" + (f" in {len(rows)} row(s)" if rows else "")
-        )
+        lines.append(f"{result['table']}: {result['says']}: not so" + (f" in {len(rows)} row(s)" if rows else ""))
         if "found" in result:
             lines.append(f"    found: {result['found']}")
         for row in rows[:most]:

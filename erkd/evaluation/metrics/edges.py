@@ -17,9 +17,7 @@ def edge_sad(both: Pair) -> float:
     An edge is where the gradient magnitude (as in `gradient_error`) reaches a tenth of a full step's.
     """
     stretch, least = stretch_of(both.alpha_true), EDGE_SHARE * step_magnitude()
-    edges = [
-        gradient_magnitude(both.alpha_true, rows, stretch) >= least for rows in strips(both.unknown.shape)
-    ]
+    edges = [gradient_magnitude(both.alpha_true, rows, stretch) >= least for rows in strips(both.unknown.shape)]
     band = _grow(np.concatenate(edges).view(np.uint8), EDGE_RADIUS) & both.unknown
     difference = cv2.absdiff(both.alpha_pred, both.alpha_true)
     return int(difference[band.view(bool)].sum(dtype=np.int64)) / 255_000

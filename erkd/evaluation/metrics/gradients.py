@@ -28,9 +28,7 @@ def stretch_of(alpha: NDArray[np.uint8]) -> tuple[float, float]:
     return (1 / (high - low), -low / (high - low)) if high > low else (1 / 255, 0.0)
 
 
-def gradient_magnitude(
-    alpha: NDArray[np.uint8], rows: slice, stretch: tuple[float, float]
-) -> NDArray[np.float64]:
+def gradient_magnitude(alpha: NDArray[np.uint8], rows: slice, stretch: tuple[float, float]) -> NDArray[np.float64]:
     """Gradient magnitude of a stretched alpha in `rows`, filtered with what lies around them.
 
     `alpha` is H x W of 0..255, the result as many rows x W; the image's border is repeated outwards.

@@ -53,12 +53,7 @@ def score(alpha_pred: Array, alpha_true: Array, trimap: Array) -> Scores:
     """Score one prediction. Arrays and errors as for `pair`."""
     both = pair(alpha_pred, alpha_true, trimap)
     values: dict[str, float] = {}
-    for name, metric in (
-        ("sad", sad),
-        ("mse", mse),
-        ("grad", gradient_error),
-        ("conn", connectivity_error),
-    ):
+    for name, metric in (("sad", sad), ("mse", mse), ("grad", gradient_error), ("conn", connectivity_error)):
         regions = metric(both)
         values |= {name: regions.unknown, f"{name}_whole": regions.whole}
     return Scores(**values, sad_edge=edge_sad(both), boundary_f=boundary_f_score(both))
@@ -76,8 +71,7 @@ def mse(both: Pair) -> Regions:
     unknown, whole = _difference_counts(both)
     squared = np.arange(256) ** 2
     return Regions(
-        int(unknown @ squared) / (255**2 * int(unknown.sum())),
-        int(whole @ squared) / (255**2 * int(whole.sum())),
+        int(unknown @ squared) / (255**2 * int(unknown.sum())), int(whole @ squared) / (255**2 * int(whole.sum()))
     )
 
 
@@ -99,10 +93,7 @@ def gradient_error(both: Pair) -> Regions:
     for rows in strips(both.unknown.shape):
         pred = gradient_magnitude(both.alpha_pred, rows, stretch_pred)
         true = gradient_magnitude(both.alpha_true, rows, stretch_true)
-        sums += (
-            cv2.norm(pred, true, cv2.NORM_L2SQR, both.unknown[rows]),
-            cv2.norm(pred, true, cv2.NORM_L2SQR),
-        )
+        sums += (cv2.norm(pred, true, cv2.NORM_L2SQR, both.unknown[rows]), cv2.norm(pred, true, cv2.NORM_L2SQR))
     return Regions(*(float(value) / 1000 for value in sums))
 
 
@@ -129,8 +120,7 @@ def connectivity_error(both: Pair) -> Regions:
     sums = np.zeros(2, np.int64)
     for rows in strips(both.unknown.shape):
         error = np.abs(
-            _unconnected(both.alpha_pred[rows], level[rows])
-            - _unconnected(both.alpha_true[rows], level[rows])
+            _unconnected(both.alpha_pred[rows], level[rows]) - _unconnected(both.alpha_true[rows], level[rows])
         )
         sums += (error * both.unknown[rows]).sum(dtype=np.int64), error.sum(dtype=np.int64)
     return Regions(*(int(value) / 510_000 for value in sums))

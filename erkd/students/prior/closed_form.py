@@ -169,12 +169,7 @@ def window_sums(maps: Tensor) -> Tensor:
 
 
 def conjugate_gradients(
-    statistics: WindowStatistics,
-    alpha: Tensor,
-    unknown: Tensor,
-    projected: Tensor,
-    confidence: Tensor,
-    steps: int,
+    statistics: WindowStatistics, alpha: Tensor, unknown: Tensor, projected: Tensor, confidence: Tensor, steps: int
 ) -> Tensor:
     """Conjugate gradients on the unknown cells, with the Jacobi (diagonal) preconditioner.
 

@@ -79,8 +79,7 @@ def sample_rays(colours: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     distances = (distances * cell_lengths).clamp_min(1)
     odd = (number + number // width) % 2 == 1  # a chequerboard, as the width is even
     index, distances = (
-        torch.where(odd, rays[:, :, :RAYS_PER_CELL], rays[:, :, RAYS_PER_CELL:])
-        for rays in (index, distances)
+        torch.where(odd, rays[:, :, :RAYS_PER_CELL], rays[:, :, RAYS_PER_CELL:]) for rays in (index, distances)
     )
     return colours.movedim(2, -1).flatten(0, 3)[index].movedim(-1, 2), distances
 
@@ -92,9 +91,7 @@ def shift(maps: Tensor, down: int, right: int, fill_value: float) -> Tensor:
     return maps[..., right:] if right >= 0 else maps[..., :right]
 
 
-def share_with_neighbours(
-    image: Tensor, chosen: Tensor, valid: Tensor, distance: int
-) -> tuple[Tensor, Tensor]:
+def share_with_neighbours(image: Tensor, chosen: Tensor, valid: Tensor, distance: int) -> tuple[Tensor, Tensor]:
     """One round of sharing: each cell chooses among its own pair and those of four neighbours `distance` cells away.
 
     Shapes as in `sample_pairs`.

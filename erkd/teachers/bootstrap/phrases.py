@@ -33,9 +33,7 @@ class Phrases:
         return sorted({phrase for part in parts for phrase in part})
 
 
-def draw_phrases(
-    rows: Sequence[CompositeRow], materials: Sequence[str], random: np.random.Generator
-) -> Phrases:
+def draw_phrases(rows: Sequence[CompositeRow], materials: Sequence[str], random: np.random.Generator) -> Phrases:
     """Say every row in words drawn at random. `materials` are those that every image is told apart from."""
     template = TEMPLATES[random.integers(len(TEMPLATES))]
 

@@ -130,9 +130,7 @@ def draw_batch(rows: Sequence[CompositeRow], size: int, random: np.random.Genera
     return np.array([random.choice(numbers) for numbers in picks])
 
 
-def _losses(
-    model: Any, tokenizer: Any, patches: Tensor, alpha: Tensor, phrases: Phrases
-) -> dict[str, Tensor]:
+def _losses(model: Any, tokenizer: Any, patches: Tensor, alpha: Tensor, phrases: Phrases) -> dict[str, Tensor]:
     """The loss terms of one batch of patches, B x D x G x G. Every phrase goes through the text tower once."""
     device = patches.device
     said = phrases.distinct()
