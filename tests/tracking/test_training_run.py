@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from erkd.io.files import InputError, sha256, write_json
 from erkd.params import Params, load_params
@@ -161,10 +162,11 @@ def _assert_one_warning(text: str) -> None:
     assert "make mlflow-sync" in text
 
 
-@pytest.mark.slow
 def test_training_outlives_a_locked_store(
-    root: Path, params: Params, capsys: pytest.CaptureFixture[str]
+    root: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    text = sqlalchemy.sql.text  # MLflow would wait for 20 seconds
+    monkeypatch.setattr(sqlalchemy.sql, "text", lambda words: text(words.replace("= 20000", "= 200")))
     connections = []
     _train(root, params, before_end=lambda: connections.append(_lock(root)))
     connections[0].close()
