@@ -13,7 +13,11 @@ from tests.support import ROOT
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit it as ignored
 
-MAY_BE_SLOW: dict[str, str] = {}  # tests that are let off the limit, and why
+MAY_BE_SLOW = {  # tests that are let off the limit, and why
+    "test_an_experiment_reruns_distillation_and_below_and_is_no_champion": "six stages, each a process",
+    "test_photographs_and_predictions_made_elsewhere_are_scored_beside_the_rest": "eight stages, each a process",
+    "test_two_processes_train_as_one_does": "two trainings by torchrun and one here",
+}
 
 
 def pytest_addoption(parser):
@@ -24,10 +28,7 @@ def pytest_collection_modifyitems(items):
     """Files that want the run of the pipeline first, then slow ones, so that all processes end together."""
     run, slow = (
         {item.path for item in items if wanted(item)}
-        for wanted in (
-            lambda item: "project" in item.fixturenames,
-            lambda item: item.get_closest_marker("slow"),
-        )
+        for wanted in (lambda item: "project" in item.fixturenames, lambda item: item.get_closest_marker("slow"))
     )
     items.sort(key=lambda item: (item.path not in run, item.path not in slow))
 

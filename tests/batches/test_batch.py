@@ -43,10 +43,7 @@ def test_theta_samples_the_whole_image_where_the_crop_was_cut(crops):
 
     batch = crops[1]
     whole = torch.stack(
-        [
-            torch.from_numpy(load_alpha(crops.table.parent / crops.rows[i].alpha))[None]
-            for i in batch.crops[0].index
-        ]
+        [torch.from_numpy(load_alpha(crops.table.parent / crops.rows[i].alpha))[None] for i in batch.crops[0].index]
     )
     grid = affine_grid(batch.crops[0].theta, [3, 1, 64, 64], align_corners=False)
     sampled = grid_sample(whole, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -159,8 +159,7 @@ def test_an_image_is_never_almost_all_unknown(rng):
 
 def test_the_stage_writes_every_trimap_and_then_the_table(tmp_path):
     rows = [
-        composite_row(f"s{index}", "train" if index else "test", alpha=f"alphas/s{index}.png")
-        for index in range(3)
+        composite_row(f"s{index}", "train" if index else "test", alpha=f"alphas/s{index}.png") for index in range(3)
     ]
     for row in rows:
         save_image(disc(), tmp_path / "composites" / row.alpha)

@@ -81,10 +81,7 @@ def test_a_test_runs_every_command(document):
     if document in RUN_WHOLE:
         assert document.rsplit("/", 1)[1] in text_of(RUN_WHOLE[document])
         return
-    sources, light = (
-        text_of(STAGES) + text_of("tests/conftest.py"),
-        commands(ROOT / "docs/guides/photographer.md"),
-    )
+    sources, light = (text_of(STAGES) + text_of("tests/conftest.py"), commands(ROOT / "docs/guides/photographer.md"))
     for command in commands(ROOT / document):
         known = command in RUN_ELSEWHERE or command in light or f'"{command}"' in sources
         assert known or (document == "README.md" and command.startswith(USES)), command
@@ -93,9 +90,7 @@ def test_a_test_runs_every_command(document):
 def test_targets_of_make_exist():
     targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.M))
     named = {
-        name
-        for path in DOCUMENTS
-        for name in re.findall(r"\bmake ([a-z]+(?:-[a-z]+)*)`", path.read_text("utf-8"))
+        name for path in DOCUMENTS for name in re.findall(r"\bmake ([a-z]+(?:-[a-z]+)*)`", path.read_text("utf-8"))
     }
     assert {"setup", "repro", "test"} <= named
     assert named - targets == set()
@@ -108,9 +103,7 @@ def test_the_readme_is_short_and_its_map_is_the_tree_in_the_order_of_imports():
     folders = {path.name for path in (ROOT / "erkd").iterdir() if path.is_dir()} - {"__pycache__"}
     assert set(shown) == folders
     contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
-    layers = next(
-        one["layers"] for one in contracts if one["type"] == "layers" and one["containers"] == ["erkd"]
-    )
+    layers = next(one["layers"] for one in contracts if one["type"] == "layers" and one["containers"] == ["erkd"])
     height = {name.strip(): number for number, layer in enumerate(layers) for name in layer.split("|")}
     heights = [height[name] for name in shown if name in height]
     assert heights == sorted(heights, reverse=True)

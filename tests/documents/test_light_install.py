@@ -44,9 +44,7 @@ def save(values: np.ndarray, path: Path) -> None:
 
 def run(folder: Path, command: str, expect: int = 0) -> str:
     """What a shell command prints in the light environment, where nothing leads to this checkout."""
-    outside = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL"))
-    }
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL"))}
     python = Path(sys.base_prefix, "bin")
     outside["PATH"] = f"{folder / 'matting/bin'}:{python}:/usr/bin:/bin"
     done = subprocess.run(

@@ -41,9 +41,7 @@ def script(lines: list[str]) -> str:
 def running(command: str, folder, port: int):
     """A server that a shell command starts, from its first answer to the end of the block."""
     with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            ["bash", "-c", command], cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
+        server = subprocess.Popen(["bash", "-c", command], cwd=folder, stdout=log, stderr=log, start_new_session=True)
         try:
             for _ in range(240):
                 if server.poll() is not None:
@@ -81,9 +79,7 @@ def test_the_served_champion_answers_curl_and_survives_bad_requests(home):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    server, client = (
-        text.replace("5001", str(port)) for text in section(GUIDES / "engineer.md", "As a service")
-    )
+    server, client = (text.replace("5001", str(port)) for text in section(GUIDES / "engineer.md", "As a service"))
     start = f"export PATH={ROOT / '.venv/bin'}:$PATH MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false\n"
     with running(start + server, home, port):
         run(script([client]), home)

@@ -72,9 +72,7 @@ def test_a_set_is_predicted_with_the_mean_and_the_costs(tmp_path):
     assert costs["mean"]["seconds"] == pytest.approx(pymatting)
     first = {method: load_alpha(folder / method / "s0.png") for method in costs}
     # rounded to 8 bits, as every file
-    assert first["mean"] == pytest.approx(
-        (first["closed_form"] + first["shared_sampling"]) / 2, abs=0.51 / 255
-    )
+    assert first["mean"] == pytest.approx((first["closed_form"] + first["shared_sampling"]) / 2, abs=0.51 / 255)
     assert len(list(folder.glob("*/*.png"))) == 4 * 3
     before = sha256(folder)
     run_baselines(samples[::-1], ["closed_form", "shared_sampling", "interpolation"], folder)

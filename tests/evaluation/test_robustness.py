@@ -47,9 +47,7 @@ def test_every_variant_is_scored_beside_the_same_images_as_drawn(tmp_path, param
         gap = student["sad_whole"] - other["sad_whole"]
         assert other["difference"]["sad_whole"] == pytest.approx(gap, abs=1e-4)
         # what the trimap forces is the same for all
-        assert student["sad_whole"] - student["sad"] == pytest.approx(
-            other["sad_whole"] - other["sad"], abs=1e-4
-        )
+        assert student["sad_whole"] - student["sad"] == pytest.approx(other["sad_whole"] - other["sad"], abs=1e-4)
     assert found["wrong"]["student"]["sad_whole"] > found["wrong"]["student"]["sad"]
     assert found[GIVEN]["student"] != found["wide"]["student"]
 

@@ -56,9 +56,7 @@ def test_a_sample_without_a_trimap_is_named(samples, tmp_path):
 
 def test_predictions_are_scored_as_the_files_they_are(samples, tmp_path):
     """A prediction of 0.5 everywhere is 128 on disk; known regions are the trimap's."""
-    costs = predict_samples(
-        lambda image, trimap: np.full(trimap.shape, 0.5), samples, tmp_path / "predictions"
-    )
+    costs = predict_samples(lambda image, trimap: np.full(trimap.shape, 0.5), samples, tmp_path / "predictions")
     assert len(costs) == 3
     assert all(cost.seconds >= 0 and cost.peak_mib > 10 for cost in costs)
     folders = {name: tmp_path / "baselines" / name for name in ("a", "b")}

@@ -63,12 +63,7 @@ def composition1k(root: Path, rng, train: int = 6, test: int = 2, size: int = 24
     data = root / "Combined_Dataset"
     fixed = ["antique lace-1182740_1920.jpg", "GT05.jpg"]
     parts = {
-        "Training_set": (
-            "training",
-            [*fixed, *(f"tier {n} grün_img.jpg" for n in range(train - 2))],
-            100,
-            coco,
-        ),
+        "Training_set": ("training", [*fixed, *(f"tier {n} grün_img.jpg" for n in range(train - 2))], 100, coco),
         "Test_set": ("test", [f"boy-{n}_1920_9_img.png" for n in range(test)], 20, voc),
     }
     for part, (list_name, foregrounds, each, name) in parts.items():

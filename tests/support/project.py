@@ -51,11 +51,7 @@ def clone(folder: Path, changes: dict) -> Path:
     yaml.dump(params, folder / "params.yaml")
     (folder / ".venv").symlink_to(ROOT / ".venv")
     (folder / ".venv/.ready").touch()  # newer than the copied files: `make` takes the environment for theirs
-    for command in (
-        "git init -q -b main",
-        "git add -A",
-        "git -c user.name=a -c user.email=a@b commit -qm start",
-    ):
+    for command in ("git init -q -b main", "git add -A", "git -c user.name=a -c user.email=a@b commit -qm start"):
         subprocess.run(command.split(), cwd=folder, check=True)
     run("git config user.name tester && git config user.email tester@localhost", folder)
     return folder

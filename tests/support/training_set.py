@@ -37,11 +37,7 @@ def live_batches(folder, **changes) -> LiveBatches:
          ("foreground", "test")]
     ):  # fmt: skip
         height, width = 120 + 10 * i, 100
-        image = (
-            rng.random((height, width, 3), np.float32)
-            if kind == "background"
-            else np.zeros((height, width, 3))
-        )
+        image = rng.random((height, width, 3), np.float32) if kind == "background" else np.zeros((height, width, 3))
         if kind == "foreground":
             image[:, :, i % 2] = 0.8
         save_image(image, folder / f"{i}.png")

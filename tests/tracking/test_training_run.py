@@ -189,11 +189,7 @@ def test_training_outlives_a_store_that_is_removed(root: Path, params: Params) -
 
 @pytest.mark.parametrize("loss", ["a damaged store", "a folder", "a dead server", "no MLflow"])
 def test_training_outlives_a_lost_store(
-    loss: str,
-    tmp_path: Path,
-    params: Params,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    loss: str, tmp_path: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
@@ -212,9 +208,7 @@ def test_training_outlives_a_lost_store(
     _assert_one_warning(capsys.readouterr().err)
 
 
-def test_values_are_handed_over_in_batches(
-    root: Path, params: Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_values_are_handed_over_in_batches(root: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     original = runs.log_metrics
 

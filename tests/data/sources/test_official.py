@@ -86,9 +86,7 @@ def layout(source, root):
 
 def test_every_test_composite_is_the_official_one_bit_for_bit(made):
     source, root, folder = made
-    rows = {
-        row.sample_id: row for row in read_table(folder / "composites/manifest.csv", CompositeRow, "test")
-    }
+    rows = {row.sample_id: row for row in read_table(folder / "composites/manifest.csv", CompositeRow, "test")}
     foregrounds, alphas, fg_list, bg_list = layout(source, root)
     names, partners = fg_list.read_text().split("\n"), bg_list.read_text().split()
     names = [name.strip() for name in names if name.strip()]
@@ -123,9 +121,7 @@ def test_training_composites_follow_the_training_lists(made):
         stem, _, copy = row.sample_id.removeprefix(f"{row.split}-").rpartition("_")
         k = [Path(name).stem for name in names].index(stem)
         (file,) = (root / part).rglob(f"[Ff][Gg]/{stem}.*")
-        (alpha,) = (
-            path for path in (root / part).rglob(f"{stem}.png") if path.parent.name in ("alpha", "GT")
-        )
+        (alpha,) = (path for path in (root / part).rglob(f"{stem}.png") if path.parent.name in ("alpha", "GT"))
         background = root / "backgrounds/train2014" / partners[each * k + int(copy)].strip()
         stored = np.asarray(Image.open(folder / "composites" / row.image))
         np.testing.assert_array_equal(stored, render_pixel_by_pixel(file, alpha, background), row.sample_id)
@@ -134,9 +130,7 @@ def test_training_composites_follow_the_training_lists(made):
 def test_splits_share_nothing_and_the_development_photographs_are_left_out(made):
     source, _, folder = made
     rows = read_table(folder / "composites/manifest.csv", CompositeRow)
-    held = {
-        split: {row.foreground_id for row in rows if row.split == split} for split in ("train", "validation")
-    }
+    held = {split: {row.foreground_id for row in rows if row.split == split} for split in ("train", "validation")}
     stems = {split: {name.removeprefix(f"{split}-") for name in names} for split, names in held.items()}
     assert not stems["train"] & stems["validation"]
     assert len(stems["validation"]) == 1
@@ -161,9 +155,7 @@ def test_trimaps_are_the_given_ones(made):
     for row in read_table(folder / "composites/manifest.csv", CompositeRow, "test"):
         trimap = np.asarray(Image.open(folder / "trimaps/trimaps" / f"{row.sample_id}.png"))
         if source == "composition1k":
-            supplied = (
-                root / "Combined_Dataset/Test_set" / composition1k.ADOBE / "trimaps" / f"{row.sample_id}.png"
-            )
+            supplied = root / "Combined_Dataset/Test_set" / composition1k.ADOBE / "trimaps" / f"{row.sample_id}.png"
             np.testing.assert_array_equal(trimap, np.asarray(Image.open(supplied)))
     again = folder / "again"
     given = distinctions646.given_trimaps() if source == "distinctions646" else {}
@@ -196,9 +188,7 @@ def test_too_few_backgrounds_for_the_composites_asked_for(tmp_path):
     root = tree("composition1k", tmp_path)
     write_library(list_layers(data("composition1k", root, test_backgrounds=10), 0), tmp_path / "library")
     counts = CompositeParams(per_foreground=splits(1, 1, 20), effects=0.0)
-    with pytest.raises(
-        InputError, match=r"per_foreground\.test: 20 is too many.*5 backgrounds.*data\.backgrounds"
-    ):
+    with pytest.raises(InputError, match=r"per_foreground\.test: 20 is too many.*5 backgrounds.*data\.backgrounds"):
         write_composites(tmp_path / "library", tmp_path / "out", counts, 0)
 
 
@@ -220,9 +210,7 @@ MISSING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("source", "name"), [(source, name) for source, names in MISSING.items() for name in names]
-)
+@pytest.mark.parametrize(("source", "name"), [(source, name) for source, names in MISSING.items() for name in names])
 def test_what_is_missing_is_named(tmp_path, source, name):
     root = tree(source, tmp_path)
     (root / name).rename(tmp_path / "taken away")

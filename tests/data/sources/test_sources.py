@@ -47,9 +47,7 @@ def test_bundled_pictures_are_there_with_a_licence(name):
 def test_procedural_layers_are_disjoint_by_seed_and_by_picture():
     params = data("procedural", foregrounds=(60, 20, 20), background_counts=(60, 30, 30))
     for layers in (procedural.list_foregrounds(params, 0), procedural.list_backgrounds(params, 0)):
-        assert (
-            len({layer.layer_id for layer in layers}) == len({layer.seed for layer in layers}) == len(layers)
-        )
+        assert len({layer.layer_id for layer in layers}) == len({layer.seed for layer in layers}) == len(layers)
         pictures = {}
         for layer in layers:
             if layer.picture:
@@ -81,18 +79,11 @@ def photographs(tmp_path, rng):
 
 def test_photographs_lend_backgrounds_and_textures_each_to_its_split(photographs):
     own = {"photographs": str(photographs)}
-    params = data("procedural", foregrounds=(90, 60, 60), background_counts=(90, 60, 60)).model_copy(
-        update=own
-    )
+    params = data("procedural", foregrounds=(90, 60, 60), background_counts=(90, 60, 60)).model_copy(update=own)
     rows = {row.file: row for row in read_photographs(photographs)}
-    for kind, listed in (
-        ("background", procedural.list_backgrounds),
-        ("texture", procedural.list_foregrounds),
-    ):
+    for kind, listed in (("background", procedural.list_backgrounds), ("texture", procedural.list_foregrounds)):
         layers = [layer for layer in listed(params, 0) if layer.photograph]
-        assert {layer.photograph.name for layer in layers} == {
-            name for name, row in rows.items() if kind in row.use
-        }
+        assert {layer.photograph.name for layer in layers} == {name for name, row in rows.items() if kind in row.use}
         for layer in layers:
             row = rows[layer.photograph.name]
             assert (layer.split, layer.picture) == (row.split, "")
@@ -107,16 +98,7 @@ def test_photographs_lend_backgrounds_and_textures_each_to_its_split(photographs
 def test_a_photograph_s_pixels_are_in_the_background(photographs):
     save_image(np.full((80, 100, 3), [0.9, 0.1, 0.1], np.float32), photographs / "0.jpg")
     layer = folder.Layer(
-        "x",
-        "background",
-        "train",
-        "procedural",
-        "",
-        "picture",
-        1,
-        "red",
-        64,
-        photograph=photographs / "0.jpg",
+        "x", "background", "train", "procedural", "", "picture", 1, "red", 64, photograph=photographs / "0.jpg"
     )
     red, green, blue = procedural.render(layer).image.mean(axis=(0, 1))
     assert red > 0.5 > max(green, blue) + 0.1
@@ -171,16 +153,12 @@ def test_write_library(tmp_path):
             assert row.alpha == ""
     write_library(list_layers(params, 0), tmp_path / "b")
     for file in sorted((tmp_path / "a").rglob("*.*")):
-        assert file.read_bytes() == (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes(), (
-            file.name
-        )
+        assert file.read_bytes() == (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes(), file.name
 
 
 def test_every_source_has_the_three_functions():
     for source in SOURCES.values():
-        assert all(
-            callable(getattr(source, name)) for name in ("list_foregrounds", "list_backgrounds", "render")
-        )
+        assert all(callable(getattr(source, name)) for name in ("list_foregrounds", "list_backgrounds", "render"))
 
 
 @pytest.fixture
@@ -269,9 +247,7 @@ def test_a_damaged_picture_is_named_and_nothing_is_written(tmp_path, rng, photos
     for index in range(4):
         save_image(rng.random((40, 30, 4), dtype=np.float32), tmp_path / f"cutouts/hüt {index}.png")
     good = (tmp_path / where).read_bytes()
-    (tmp_path / where).write_bytes(
-        {"zero bytes": b"", "cut": good[: len(good) // 2], "text": b"hello"}[damage]
-    )
+    (tmp_path / where).write_bytes({"zero bytes": b"", "cut": good[: len(good) // 2], "text": b"hello"}[damage])
     params = data("folder", tmp_path / "cutouts", photos, (9, 9, 9), (9, 9, 9))
     with pytest.raises(InputError, match=rf"{where.rpartition('/')[2]}: not a readable image"):
         write_library(list_layers(params, 0), tmp_path / "library")
@@ -319,9 +295,7 @@ def fake_photographs(root, rng, count=4):
     trimap = np.where(ramp == 0, 0, np.where(ramp == 1, 1, 0.5)).astype(np.float32)
     for index in range(1, count + 1):
         name = f"GT{index:02d}.png"
-        image = ramp[:, :, None] * np.float32([0.9, 0.2, 0.2]) + (1 - ramp[:, :, None]) * np.float32(
-            [0.1, 0.2, 0.9]
-        )
+        image = ramp[:, :, None] * np.float32([0.9, 0.2, 0.2]) + (1 - ramp[:, :, None]) * np.float32([0.1, 0.2, 0.9])
         save_image(image, root / alphamatting.IMAGES / name)
         save_image(ramp, root / alphamatting.ALPHAS / name)
         for group in alphamatting.GROUPS:

@@ -21,8 +21,7 @@ def test_a_sentence_names_one_rule(table: str) -> None:
 def test_every_column_of_every_table_is_judged() -> None:
     """But for the radii's seeds and such, nothing in a table goes unseen."""
     judged = {
-        table: {str(value) for rule in rules for value in rule.arguments.values()}
-        for table, rules in RULES.items()
+        table: {str(value) for rule in rules for value in rule.arguments.values()} for table, rules in RULES.items()
     }
     judged["library"] |= judged["foregrounds"] | judged["backgrounds"]
     files = {"image": "image_state", "alpha": "alpha_state", "trimap": "trimap_state"}
