@@ -9,7 +9,7 @@ from PIL import Image
 
 from erkd.io.files import InputError, read_json, sha256, write_hash, write_json
 from erkd.io.tables import CompositeRow, TrimapRow, write_table
-from erkd.params import load_params
+from erkd.params import RegisterParams, load_params
 from erkd.tracking.candidate import Candidate, read_candidate, validation_digest
 from erkd.tracking.registry import register
 from erkd.tracking.runs import find_runs
@@ -167,6 +167,7 @@ def test_the_stage_records_hashes_alone(
 ) -> None:
     monkeypatch.setenv("DVC_EXP_NAME", "wet-dog")
     params = load_params(ROOT / "params.yaml")
+    params = params.model_copy(update={"register_": RegisterParams(name="a-third")})
     main(results, params)
     assert "it is the candidate (an experiment never" in capsys.readouterr().out
     once = (results / "reports/registered.json").read_bytes()
