@@ -9,7 +9,7 @@ import pytest
 
 from erkd.data.validation.facts import IDS, read_frame
 from erkd.data.validation.suite import failures, validate_tables
-from erkd.io.files import InputError, read_json, write_hash, write_json
+from erkd.io.files import InputError, read_json, write_hash
 from erkd.io.tables import SPLITS
 from erkd.params import Splits, ValidateParams, load_params
 from pipeline.validate import main
@@ -38,9 +38,7 @@ def test_sound_tables_pass_with_the_same_report_each_time(sound: Path) -> None:
     assert report["success"]
     assert report["rows"] == {"library": 6, "composites": 18, "trimaps": 18}
     assert all(result["success"] and not result["offending"] for result in report["expectations"])
-    write_json(report, sound / "once.json")
-    write_json(_judge(sound), sound / "twice.json")
-    assert (sound / "once.json").read_bytes() == (sound / "twice.json").read_bytes()
+    assert json.dumps(report) == json.dumps(_judge(sound))
     assert (sound / "docs/index.html").is_file()
 
 
@@ -171,7 +169,10 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict:
     root = make_sound_tables(tmp_path_factory.mktemp("faulty"))
     for break_it, *_ in FAULTS.values():
         break_it(root)
-    return _judge(root)
+    report = _judge(root)
+    assert "    and 5 more" in failures(report, most=1)
+    json.dumps(report, allow_nan=False)
+    return report
 
 
 @pytest.mark.parametrize("row", FAULTS)
@@ -186,19 +187,11 @@ def test_fault_is_named_with_its_row(faulty: dict, row: str) -> None:
     assert ", ".join(f"{name} = {value!r}" for name, value in found.items()) in text
 
 
-def test_failures_are_cut_after_a_few_rows(faulty: dict) -> None:
-    assert "    and 5 more" in failures(faulty, most=1)
-    json.dumps(faulty, allow_nan=False)
-
-
 def test_the_stage_fails_and_says_why(tmp_path: Path) -> None:
     params = load_params(ROOT / "params.yaml")
-    counts = Splits(**dict.fromkeys(SPLITS, PER_FOREGROUND))
-    update = {
-        "data": params.data.model_copy(update={"source": "folder"}),
-        "composite": params.composite.model_copy(update={"per_foreground": counts}),
-    }
-    params = params.model_copy(update=update)
+    counts = {"per_foreground": Splits(**dict.fromkeys(SPLITS, PER_FOREGROUND))}
+    data = params.data.model_copy(update={"source": "folder"})
+    params = params.model_copy(update={"data": data, "composite": params.composite.model_copy(update=counts)})
     make_sound_tables(tmp_path / "data")
     main(tmp_path, params)
     assert read_json(tmp_path / "reports/validation.json")["success"]
@@ -221,13 +214,3 @@ def test_empty_table_and_missing_column_are_named_before_rows_are_judged(sound: 
     assert "found: 0" in text
     assert "'unknown_fraction']" in text  # the columns found end there
     assert "not judged" in text
-
-
-def test_missing_or_broken_table_is_named(sound: Path) -> None:
-    table_paths(sound)["trimaps"].write_bytes(b"")
-    write_hash(table_paths(sound)["trimaps"])
-    with pytest.raises(InputError, match=r"trimaps.csv: not a readable table"):
-        _judge(sound)
-    table_paths(sound)["trimaps"].unlink()
-    with pytest.raises(InputError, match=r"trimaps.csv: no such table"):
-        _judge(sound)
