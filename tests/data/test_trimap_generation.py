@@ -61,15 +61,11 @@ def test_a_porous_object_is_unknown_as_a_whole_but_for_a_solid_core():
     assert (trimap[:10] == 0).all()
     assert (trimap_from_alpha(alpha, 0, 0)[30, 21:24] == 0).all()  # the gaps are known otherwise
     assert whole_object_trimap(disc(96, 40, 1), 6, 2)[48, 48] == 1
-
-
-def test_a_gap_is_unknown_up_to_twice_the_radius():
+    # a gap is unknown up to twice the radius
     alpha = np.zeros((40, 80), np.float32)
     alpha[:, 20:30] = alpha[:, 37:47] = 1  # seven pixels between the bars
-    row = whole_object_trimap(alpha, 4, 2)[20]
-    assert (row[30:37] == 0.5).all()
-    row = whole_object_trimap(alpha, 3, 2)[20]
-    assert (row[32:35] == 0).all()
+    assert (whole_object_trimap(alpha, 4, 2)[20, 30:37] == 0.5).all()
+    assert (whole_object_trimap(alpha, 3, 2)[20, 32:35] == 0).all()
 
 
 @pytest.mark.parametrize(

@@ -56,110 +56,62 @@ def _edit(root: Path, table: str, row_id: str, **changes: object) -> None:
 
 # every row carries one fault at most, so that all of them can be judged at once
 FAULTS: dict[str, tuple[Callable[[Path], None], str, str, dict[str, str]]] = {
-    "train-0": (
-        lambda root: save_png(np.zeros((5, 5)), root / "composites/alphas/train-0.png"),
-        "composites", "the alpha file has the size that size says", {"alpha_size": "5 x 5", "size": "8 x 6"},
-    ),
-    "foreground-test": (
-        lambda root: save_png(np.zeros((5, 5)), root / "library/alphas/foreground-test.png"),
-        "foregrounds", "the alpha file has the size that size says", {"alpha_size": "5 x 5", "size": "8 x 6"},
-    ),
-    "train-1": (
-        lambda root: save_png(np.full((5, 5), 128), root / "trimaps/trimaps/train-1.png"),
+    "train-0": (lambda root: save_png(np.zeros((5, 5)), root / "composites/alphas/train-0.png"),
+        "composites", "the alpha file has the size that size says", {"alpha_size": "5 x 5", "size": "8 x 6"}),
+    "foreground-test": (lambda root: save_png(np.zeros((5, 5)), root / "library/alphas/foreground-test.png"),
+        "foregrounds", "the alpha file has the size that size says", {"alpha_size": "5 x 5", "size": "8 x 6"}),
+    "train-1": (lambda root: save_png(np.full((5, 5), 128), root / "trimaps/trimaps/train-1.png"),
         "trimaps", "the trimap file has the size that composite_size says",
-        {"trimap_size": "5 x 5", "composite_size": "8 x 6"},
-    ),
-    "train-2": (
-        lambda root: (root / "composites/images/train-2.png").unlink(),
-        "composites", "the image file exists", {"image_state": "no such file"},
-    ),
-    "train-3": (
-        lambda root: (root / "composites/images/train-3.png").write_text("junk"),
-        "composites", "the image file exists", {"image_state": "not an image"},
-    ),
-    "train-4": (
-        lambda root: save_png(np.full((HEIGHT, WIDTH), 255), root / "trimaps/trimaps/train-4.png"),
-        "trimaps", "unknown_found is from 0.01 to 0.9", {"unknown_found": "0.0"},
-    ),
-    "train-5": (
-        lambda root: save_png(np.full((HEIGHT, WIDTH), 77), root / "trimaps/trimaps/train-5.png"),
-        "trimaps", "holds 0, 128 and 255 alone", {"other_values": "77"},
-    ),
-    "validation-0": (
-        lambda root: (root / "trimaps/trimaps/validation-0.png").write_bytes(b"\x89PNG"),
-        "trimaps", "holds 0, 128 and 255 alone", {"other_values": "not readable"},
-    ),
-    "validation-1": (
-        lambda root: _edit(root, "composites", "validation-1", image="../../secret.png"),
-        "composites", "the image file exists", {"image_state": "the path leaves the table's folder"},
-    ),
-    "validation-2": (
-        lambda root: _edit(root, "trimaps", "validation-2", unknown_fraction=0),
-        "trimaps", "unknown_fraction is from 0.01 to 0.9", {"unknown_fraction": "0"},
-    ),
-    "validation-3": (
-        lambda root: _edit(root, "trimaps", "validation-3", unknown_fraction=0.5),
-        "trimaps", "unknown_difference is from 0 to 0.001", {"unknown_difference": "0.166667"},
-    ),
-    "validation-4": (
-        lambda root: _edit(root, "trimaps", "validation-4", foreground_radius="two"),
-        "trimaps", "foreground_radius is a number", {"foreground_radius": "two"},
-    ),
-    "validation-5": (
-        lambda root: _edit(root, "composites", "validation-5", height=-6),
-        "composites", "height is from 1 to 65535", {"height": "-6"},
-    ),
-    "../escape": (
-        lambda root: _edit(root, "composites", "test-0", sample_id="../escape"),
-        "composites", "sample_id can name a file", {"sample_id": "../escape"},
-    ),
-    "test-0": (
-        lambda root: None,  # left without its composite by the fault above
+        {"trimap_size": "5 x 5", "composite_size": "8 x 6"}),
+    "train-2": (lambda root: (root / "composites/images/train-2.png").unlink(),
+        "composites", "the image file exists", {"image_state": "no such file"}),
+    "train-3": (lambda root: (root / "composites/images/train-3.png").write_text("junk"),
+        "composites", "the image file exists", {"image_state": "not an image"}),
+    "train-4": (lambda root: save_png(np.full((HEIGHT, WIDTH), 255), root / "trimaps/trimaps/train-4.png"),
+        "trimaps", "unknown_found is from 0.01 to 0.9", {"unknown_found": "0.0"}),
+    "train-5": (lambda root: save_png(np.full((HEIGHT, WIDTH), 77), root / "trimaps/trimaps/train-5.png"),
+        "trimaps", "holds 0, 128 and 255 alone", {"other_values": "77"}),
+    "validation-0": (lambda root: (root / "trimaps/trimaps/validation-0.png").write_bytes(b"\x89PNG"),
+        "trimaps", "holds 0, 128 and 255 alone", {"other_values": "not readable"}),
+    "validation-1": (lambda root: _edit(root, "composites", "validation-1", image="../../secret.png"),
+        "composites", "the image file exists", {"image_state": "the path leaves the table's folder"}),
+    "validation-2": (lambda root: _edit(root, "trimaps", "validation-2", unknown_fraction=0),
+        "trimaps", "unknown_fraction is from 0.01 to 0.9", {"unknown_fraction": "0"}),
+    "validation-3": (lambda root: _edit(root, "trimaps", "validation-3", unknown_fraction=0.5),
+        "trimaps", "unknown_difference is from 0 to 0.001", {"unknown_difference": "0.166667"}),
+    "validation-4": (lambda root: _edit(root, "trimaps", "validation-4", foreground_radius="two"),
+        "trimaps", "foreground_radius is a number", {"foreground_radius": "two"}),
+    "validation-5": (lambda root: _edit(root, "composites", "validation-5", height=-6),
+        "composites", "height is from 1 to 65535", {"height": "-6"}),
+    "../escape": (lambda root: _edit(root, "composites", "test-0", sample_id="../escape"),
+        "composites", "sample_id can name a file", {"sample_id": "../escape"}),
+    "test-0": (lambda root: None,  # left without its composite by the fault above
         "trimaps", "the split is the composite's",
-        {"composite_split": "no composite of this id", "split": "test"},
-    ),
-    "test-1": (
-        lambda root: _edit(root, "composites", "test-1", foreground_id="foreground-train"),
+        {"composite_split": "no composite of this id", "split": "test"}),
+    "test-1": (lambda root: _edit(root, "composites", "test-1", foreground_id="foreground-train"),
         "composites", "no foreground is used in two splits",
-        {"foreground_splits": "test + train", "split": "test"},
-    ),
-    "test-2": (
-        lambda root: _edit(root, "composites", "test-2", background_id="background-train"),
+        {"foreground_splits": "test + train", "split": "test"}),
+    "test-2": (lambda root: _edit(root, "composites", "test-2", background_id="background-train"),
         "composites", "the background belongs to the composite's split",
-        {"background_split": "train + validation", "split": "test"},  # see the fault of background-train
-    ),
-    "test-3": (
-        lambda root: _edit(root, "composites", "test-3", background_id="nowhere"),
+        {"background_split": "train + validation", "split": "test"}),  # see the fault of background-train
+    "test-3": (lambda root: _edit(root, "composites", "test-3", background_id="nowhere"),
         "composites", "the background belongs to the composite's split",
-        {"background_split": "no background of this id in the library", "split": "test"},
-    ),
-    "test-4": (
-        lambda root: _edit(root, "composites", "test-4", split="holiday"),
-        "composites", "split is one of train, validation, test", {"split": "holiday"},
-    ),
-    "test-5": (
-        lambda root: _edit(root, "trimaps", "test-5", sample_id="train-0"),
-        "composites", "trimap_rows is from 1 to 1", {"trimap_rows": "0"},
-    ),
-    "composites of test": (
-        lambda root: None,  # test-4 went on holiday
-        "splits", "has the expected number of rows", {"rows": "5", "expected_rows": "6"},
-    ),
-    "background-test": (
-        lambda root: _edit(root, "library", "background-test", licence=""),
-        "library", "licence is filled", {"licence": ""},
-    ),
-    "background-train": (
-        lambda root: _edit(root, "library", "background-validation", layer_id="background-train"),
-        "library", "layer_id is unique", {"layer_id": "background-train"},
-    ),
-    "foreground-validation": (
-        lambda root: (root / "library/foregrounds/foreground-validation.png").write_bytes(
+        {"background_split": "no background of this id in the library", "split": "test"}),
+    "test-4": (lambda root: _edit(root, "composites", "test-4", split="holiday"),
+        "composites", "split is one of train, validation, test", {"split": "holiday"}),
+    "test-5": (lambda root: _edit(root, "trimaps", "test-5", sample_id="train-0"),
+        "composites", "trimap_rows is from 1 to 1", {"trimap_rows": "0"}),
+    "composites of test": (lambda root: None,  # test-4 went on holiday
+        "splits", "has the expected number of rows", {"rows": "5", "expected_rows": "6"}),
+    "background-test": (lambda root: _edit(root, "library", "background-test", licence=""),
+        "library", "licence is filled", {"licence": ""}),
+    "background-train": (lambda root: _edit(root, "library", "background-validation", layer_id="background-train"),
+        "library", "layer_id is unique", {"layer_id": "background-train"}),
+    "foreground-validation": (lambda root: (root / "library/foregrounds/foreground-validation.png").write_bytes(
             (root / "library/foregrounds/foreground-train.png").read_bytes()
         ),
         "library", "no image lies in two splits, under whatever id",
-        {"content_splits": "train + validation", "split": "validation"},
-    ),
+        {"content_splits": "train + validation", "split": "validation"}),
 }  # fmt: skip
 
 
