@@ -24,10 +24,7 @@ def pytest_collection_modifyitems(items):
     """Files that want the run of the pipeline first, then slow ones, so that all processes end together."""
     run, slow = (
         {item.path for item in items if wanted(item)}
-        for wanted in (
-            lambda item: "project" in item.fixturenames,
-            lambda item: item.get_closest_marker("slow"),
-        )
+        for wanted in (lambda item: "project" in item.fixturenames, lambda item: item.get_closest_marker("slow"))
     )
     items.sort(key=lambda item: (item.path not in run, item.path not in slow))
 

@@ -48,7 +48,4 @@ def test_a_folder_shows_the_architecture():
 def test_only_stages_load_params():
     users = [file for file in (ROOT / "erkd").rglob("*.py") if "load_params(" in file.read_text()]
     names = [file.relative_to(ROOT).as_posix() for file in users]
-    assert sorted(names) == [
-        "erkd/params.py",
-        "erkd/tracking/training_run.py",
-    ]  # `make mlflow-sync` has no stage
+    assert sorted(names) == ["erkd/params.py", "erkd/tracking/training_run.py"]  # `make mlflow-sync` has no stage

@@ -75,9 +75,7 @@ def test_baselines_are_scored_beside_with_paired_differences(folders, tmp_path):
     half = found["baselines"]["a half"]
     gap = half["difference"]
     assert gap["sad"] == pytest.approx(found["mean"]["sad"] - half["mean"]["sad"], rel=1e-4)
-    assert (
-        gap["sad_low"] <= gap["sad"] <= gap["sad_high"] < 0
-    )  # 0.9 of alpha is nearer than 0.5 on every image
+    assert gap["sad_low"] <= gap["sad"] <= gap["sad_high"] < 0  # 0.9 of alpha is nearer than 0.5 on every image
     assert f"{gap['sad']:+.2f}" in " ".join(run.stdout.split())
     assert found["baselines"]["truth"]["images"]["one"]["sad"] == 0
     with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as stream:
@@ -157,9 +155,7 @@ def test_folders_that_cannot_be_matched(folders, tmp_path):
     with pytest.raises(InputError, match="nowhere: no such folder"):
         match_files(tmp_path / "nowhere", alpha, trimap)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(
-        InputError, match=r"nothing to score: missing in .*empty: one\.png, three\.png, two\.x\.png"
-    ):
+    with pytest.raises(InputError, match=r"nothing to score: missing in .*empty: one\.png, three\.png, two\.x\.png"):
         match_files(tmp_path / "empty", alpha, trimap)
     with pytest.raises(InputError, match="nothing to score: no images in"):
         match_files(*[tmp_path / "empty"] * 3)
@@ -179,10 +175,7 @@ def test_many_missing_files_are_shortened(folders, tmp_path):
     ("module", "unwanted"),
     [
         ("erkd.cli", {"torch", "cv2", "numpy", "pandas", "joblib", "pymatting"}),  # `--help` comes at once
-        (
-            "erkd.evaluation.folders",
-            {"torch", "pandas", "scipy", "pymatting", "numba"},
-        ),  # the light install has none
+        ("erkd.evaluation.folders", {"torch", "pandas", "scipy", "pymatting", "numba"}),  # the light install has none
     ],
 )
 def test_imports_stay_light(module, unwanted):

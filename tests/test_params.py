@@ -53,14 +53,9 @@ def test_all_mistakes_are_named_with_path_finding_and_rule(tmp_path):
 
 
 def test_a_stage_says_it_in_one_message_without_a_traceback(tmp_path):
-    changed(
-        tmp_path, a=("seed: 0", "seed: -1"), b=("device: auto", "device: tpu"), c=("opset: 18", "opset: 1")
-    )
+    changed(tmp_path, a=("seed: 0", "seed: -1"), b=("device: auto", "device: tpu"), c=("opset: 18", "opset: 1"))
     run = subprocess.run(
-        [sys.executable, "-m", "pipeline.library", "--root", str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+        [sys.executable, "-m", "pipeline.library", "--root", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
     )
     assert run.returncode == 2
     assert "3 mistake(s)" in run.stderr

@@ -9,13 +9,7 @@ import pytest
 from PIL import Image
 
 from erkd.data.composites import write_composites
-from erkd.data.compositing import (
-    camera_effects,
-    composite,
-    composite_official,
-    place_background,
-    shift_mean_colour,
-)
+from erkd.data.compositing import camera_effects, composite, composite_official, place_background, shift_mean_colour
 from erkd.io.files import InputError, sha256
 from erkd.io.images import load_alpha, load_image, save_image, to_bytes
 from erkd.io.tables import CompositeRow, LayerRow, read_table, write_table
@@ -88,9 +82,7 @@ class Told:
     ("chance", "flipped", "share", "top", "left"), [(0.49, True, 1, 1.3, 1), (0.5, False, 0, 1, 0)]
 )
 @pytest.mark.parametrize("enlarged", [2, 0.25])
-def test_a_background_is_enlarged_cropped_and_mirrored_by_chance(
-    rng, chance, flipped, share, top, left, enlarged
-):
+def test_a_background_is_enlarged_cropped_and_mirrored_by_chance(rng, chance, flipped, share, top, left, enlarged):
     """At most 1.3 times what covers; the crop from the first corner to the last."""
     height, width = round(32 * enlarged), round(20 * enlarged)
     background = rng.random((32, 40, 3), dtype=np.float32)
@@ -119,9 +111,7 @@ def test_each_camera_effect_is_what_it_says(rng, share):
     np.testing.assert_array_equal(with_effect(None, image, share), image)
     blurred = cv2.GaussianBlur(image, (0, 0), (0.3, 0.6)[share])
     np.testing.assert_array_equal(with_effect(0, image, share), blurred)
-    np.testing.assert_allclose(
-        with_effect(1, image, share), image ** math.exp((-0.25, 0.25)[share]), atol=1e-6
-    )
+    np.testing.assert_allclose(with_effect(1, image, share), image ** math.exp((-0.25, 0.25)[share]), atol=1e-6)
     grain = Told([]).standard_normal(image.shape, np.float32) * (0.003, 0.03)[share]
     np.testing.assert_allclose(with_effect(2, image, share), np.clip(image + grain, 0, 1), atol=1e-6)
     stream = io.BytesIO()

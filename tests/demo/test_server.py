@@ -87,10 +87,7 @@ def test_a_bad_upload_gets_one_line_and_the_server_goes_on(site, files, said):
         ("text/plain", b"image"),
         ("multipart/form-data", b"no boundary"),
         ("multipart/form-data; boundary=cut", b"no part"),
-        (
-            "multipart/form-data; boundary=cut",
-            b"--cut\r\nContent-Disposition: nothing\r\n\r\nx\r\n--cut--\r\n",
-        ),
+        ("multipart/form-data; boundary=cut", b"--cut\r\nContent-Disposition: nothing\r\n\r\nx\r\n--cut--\r\n"),
         ("multipart/form-data; boundary=cut", b'--cut\r\nContent-Disposition: form-data; name="image"'),
     ],
 )
@@ -109,9 +106,7 @@ def test_too_large_an_upload_is_refused_before_it_is_read(site):
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(f"POST /matte HTTP/1.1\r\n{form}Transfer-Encoding: chunked\r\n\r\n".encode())
         sent, piece = 0, b"10000\r\n" + b"x" * 65536 + b"\r\n"
-        connection.sendall(
-            b'46\r\n--cut\r\nContent-Disposition: form-data; name="image"; filename="i"\r\n\r\n\r\n'
-        )
+        connection.sendall(b'46\r\n--cut\r\nContent-Disposition: form-data; name="image"; filename="i"\r\n\r\n\r\n')
         try:
             while sent < 40 * MAX_MB * 1e6:
                 connection.sendall(piece)

@@ -58,9 +58,7 @@ def test_losses_by_hand(folder):
 
 def test_the_teacher_itself_has_nothing_to_learn(folder):
     batch = edge_batch()
-    method = small_methods(small_student(), "matting", matting={"teacher": str(folder), "narrow": None})[
-        "matting"
-    ]
+    method = small_methods(small_student(), "matting", matting={"teacher": str(folder), "narrow": None})["matting"]
     losses = method(method.teacher(batch.image, batch.trimap), batch, 0.0)
     assert losses["similarity"] == 0
     assert losses["alpha"].item() == pytest.approx(0, abs=1e-5)

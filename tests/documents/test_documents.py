@@ -101,9 +101,7 @@ def test_the_readme_is_short_and_its_map_is_the_tree_in_the_order_of_imports():
     folders = {path.name for path in (ROOT / "erkd").iterdir() if path.is_dir()} - {"__pycache__"}
     assert set(shown) == folders
     contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
-    layers = next(
-        one["layers"] for one in contracts if one["type"] == "layers" and one["containers"] == ["erkd"]
-    )
+    layers = next(one["layers"] for one in contracts if one["type"] == "layers" and one["containers"] == ["erkd"])
     height = {name.strip(): number for number, layer in enumerate(layers) for name in layer.split("|")}
     heights = [height[name] for name in shown if name in height]
     assert heights == sorted(heights, reverse=True)

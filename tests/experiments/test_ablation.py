@@ -117,7 +117,5 @@ def test_methods_of_a_seed_share_first_weights_and_batches(ablated):
     names = [name for name in read_trials(root)["trials"] if name.endswith("-full")]
     assert len(names) >= 8
     plain = trained("none-full", 1)
-    assert {name: (trained(name, 1) - plain).abs().max() < 1e-5 for name in names} == dict.fromkeys(
-        names, True
-    )
+    assert {name: (trained(name, 1) - plain).abs().max() < 1e-5 for name in names} == dict.fromkeys(names, True)
     assert (trained("none-full", 2) - plain).abs().max() > 0.1

@@ -22,9 +22,7 @@ def trial(*sads, **settings):
 def test_an_interval_by_hand():
     found = paired_difference(trial(4.0, 5.0, 9.0), trial(3.0, 3.0, 6.0))  # differences 1, 2, 3
     assert found.mean == pytest.approx(2)
-    assert found.high - found.mean == pytest.approx(
-        4.302653 / math.sqrt(3), rel=1e-6
-    )  # t for 2 degrees, s = 1
+    assert found.high - found.mean == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)  # t for 2 degrees, s = 1
     assert found.low == pytest.approx(4 - found.high)
     assert (found.n, found.sign) == (3, 0)
     assert paired_difference(trial(4.0, 5.0, 9.1), trial(3.0, 4.0, 8.0)).sign == 1
@@ -80,9 +78,7 @@ def test_the_verdict_says_how_erkd_stands_to_every_method_and_part():
     assert "ERKD (MFFM off)" in alike.removeprefix("not told apart from ")
 
 
-@pytest.mark.parametrize(
-    ("erkd", "said"), [(0.5, "lowers SAD"), (-0.5, "raises SAD"), (0.0, "makes no difference")]
-)
+@pytest.mark.parametrize(("erkd", "said"), [(0.5, "lowers SAD"), (-0.5, "raises SAD"), (0.0, "makes no difference")])
 def test_the_first_line_says_what_came_out(erkd, said):
     rows = rows_with(erkd)
     text = report(rows, {"closed_form": 6.5})
@@ -113,12 +109,7 @@ def test_both_figures_are_drawn_and_the_same_every_time(tmp_path):
     ]
     for name in ("a.png", "b.png"):
         draw_differences(rows, tmp_path / f"differences-{name}")
-        draw_trade_off(
-            rows,
-            {"none-full": 90.0, "none-small": 150.0},
-            {"knn": 4.2},
-            tmp_path / f"cost-{name}",
-        )
+        draw_trade_off(rows, {"none-full": 90.0, "none-small": 150.0}, {"knn": 4.2}, tmp_path / f"cost-{name}")
     for figure in ("differences", "cost"):
         with Image.open(tmp_path / f"{figure}-a.png") as image:
             assert len(image.convert("RGB").getcolors(1 << 20)) > 20

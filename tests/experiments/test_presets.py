@@ -58,9 +58,7 @@ def test_a_tiny_benchmark_goes_through_the_whole_pipeline(tmp_path, name):
     run(take_over, project, DATA=str(data), BACKGROUNDS=str(data / "backgrounds"))
     shrink(project / "params.yaml")
     ran = stages_run(run(repro, project))
-    assert {"library", "composite", "trimap", "validate", "distill", "evaluate", "register", "report"} <= set(
-        ran
-    )
+    assert {"library", "composite", "trimap", "validate", "distill", "evaluate", "register", "report"} <= set(ran)
     assert json.loads((project / "reports/metrics.json").read_text())["test"]["n"] == 40
     page = (project / "reports/index.html").read_text()
     for licence in ("research use", "COCO train2014", "PASCAL VOC 2012"):

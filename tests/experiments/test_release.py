@@ -99,9 +99,7 @@ def test_publishing_leaves_a_usable_folder(tmp_path):
     layer = LayerRow(
         "a", "background", "train", "procedural", "CC0-1.0 (X, x.jpg)", "picture", "a.png", "", 9, 9, 0, "a"
     )
-    write_table(
-        [layer, replace(layer, layer_id="b", licence="CC0-1.0 (Y)")], tmp_path / "data/library/library.csv"
-    )
+    write_table([layer, replace(layer, layer_id="b", licence="CC0-1.0 (Y)")], tmp_path / "data/library/library.csv")
     publish(tmp_path, params, tmp_path / "published", 1.2345)
     assert Matter.load(tmp_path / "published")(*photo(64, 64)).shape == (64, 64)
     card = read_json(tmp_path / "published/card.json")

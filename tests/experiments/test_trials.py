@@ -5,14 +5,7 @@ import shutil
 import pytest
 from ruamel.yaml import YAML
 
-from erkd.experiments.trials import (
-    Trial,
-    TrialRow,
-    list_rows,
-    prediction_milliseconds,
-    prepare_trial,
-    read_trials,
-)
+from erkd.experiments.trials import Trial, TrialRow, list_rows, prediction_milliseconds, prepare_trial, read_trials
 from erkd.io.files import InputError, write_json
 from erkd.io.tables import read_results, write_results
 from erkd.params import load_params
@@ -47,17 +40,11 @@ def test_a_trial_is_a_project_with_valid_parameters(root, name):
     assert params.kd.methods == {"none": [], "layers": ["erkd"], "layers3": ["erkd"]}.get(method, [method])
     assert (params.kd.erkd.target == "layered") == method.startswith("layers")
     assert (params.distill == shared.distill) == (variant not in ("longer", "longest", "teacher"))
-    assert (params.data, params.composite, params.features) == (
-        shared.data,
-        shared.composite,
-        shared.features,
-    )
+    assert (params.data, params.composite, params.features) == (shared.data, shared.composite, shared.features)
 
 
 def test_seeds_of_a_trial_differ_in_the_seed_alone(root):
-    first, second = (
-        load_params(prepare_trial(root, "erkd-full", seed).folder / "params.yaml") for seed in (1, 2)
-    )
+    first, second = (load_params(prepare_trial(root, "erkd-full", seed).folder / "params.yaml") for seed in (1, 2))
     assert first.model_copy(update={"seed": 2}) == second
 
 
@@ -98,8 +85,7 @@ def test_listed_trials_that_were_run_and_no_others(root):
     for trial in trials:
         write_results(rows_of(trial), trial.scores)
         write_json(
-            {"student": {"seconds": 0.1, "peak_mib": 1}},
-            trial.folder / "reports/timings/evaluate-test-methods.json",
+            {"student": {"seconds": 0.1, "peak_mib": 1}}, trial.folder / "reports/timings/evaluate-test-methods.json"
         )
     assert [(row.method, row.seed) for row in list_rows(root)] == [("none", 1), ("erkd", 1)]
     assert prediction_milliseconds(root) == {"none-full": 100.0, "erkd-full": 100.0}

@@ -50,11 +50,7 @@ def test_any_batch_and_size_equals_pytorch(onnx_file: Path) -> None:
 
 
 def test_the_prior_may_be_given(onnx_file: Path) -> None:
-    image, trimap, prior = (
-        torch.rand(2, 3, 32, 64),
-        torch.full((2, 1, 32, 64), 0.5),
-        torch.rand(2, 12, 8, 16),
-    )
+    image, trimap, prior = (torch.rand(2, 3, 32, 64), torch.full((2, 1, 32, 64), 0.5), torch.rand(2, 12, 8, 16))
     inputs = {"image": image.numpy(), "trimap": trimap.numpy(), "prior": prior.numpy()}
     (alpha,) = quiet_session(onnx_file).run(["alpha"], inputs)
     expected = make_student()(image, trimap, prior).alpha.detach().numpy()
@@ -91,11 +87,7 @@ def test_record_names_size_rule_and_hashes(tmp_path: Path) -> None:
     assert record["parameters"] == 8 * 4 * 9 + 8 + 16 + 8 * 9 + 1
     assert difference <= record["largest_difference"] <= PARAMS.tolerance
     assert record["sha256"] == sha256(tmp_path / "student.onnx")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "onnx.json",
-        "student.fp16.onnx",
-        "student.onnx",
-    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["onnx.json", "student.fp16.onnx", "student.onnx"]
     half = record["fp16"]
     assert half["sha256"] == sha256(tmp_path / "student.fp16.onnx")
     assert PARAMS.tolerance / 1000 < half["largest_difference"] < 0.01

@@ -194,7 +194,5 @@ def test_damaged_files_are_read_or_refused(kind: str, reader: Reader, made: Path
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", KINDS)
-def test_many_damaged_files_are_read_or_refused(
-    kind: str, reader: Reader, made: Path, tmp_path: Path
-) -> None:
+def test_many_damaged_files_are_read_or_refused(kind: str, reader: Reader, made: Path, tmp_path: Path) -> None:
     check_kind(kind, LONG, reader, made, tmp_path)

@@ -106,11 +106,7 @@ def test_crops_are_read_where_they_lie(cache_folder):
     for theta, side, expected in (
         ([[-1.0, 0, 0], [0, 1, 0]], GRID, stored.flip(-1)),
         ([[0.5, 0, 0.5], [0, 0.5, 0.5]], half, stored[:, :, half:, half:]),
-        (
-            [[0.5, 0, 3.0], [0, 1, 0]],
-            GRID,
-            stored[:, :, :, -1:].expand(-1, -1, -1, GRID),
-        ),  # the border repeats
+        ([[0.5, 0, 3.0], [0, 1, 0]], GRID, stored[:, :, :, -1:].expand(-1, -1, -1, GRID)),  # the border repeats
     ):
         read = cache.sample(torch.tensor([0]), torch.tensor([theta]), (side, side))
         torch.testing.assert_close(read, expected)
@@ -203,9 +199,7 @@ def test_nothing_to_compute_is_refused(composites, tmp_path):
 
 
 def test_what_was_made_of_something_else_is_refused(composites, cache_folder, rng):
-    with pytest.raises(
-        InputError, match=r"no cache of the kind 'layers', only composites; add it to features"
-    ):
+    with pytest.raises(InputError, match=r"no cache of the kind 'layers', only composites; add it to features"):
         open_features(cache_folder, "layers")
     with pytest.raises(InputError, match=r"stale: made by another teacher \(model differ"):
         open_features(cache_folder, teacher=ColourTeacher("others").identity)
@@ -269,9 +263,7 @@ def test_what_another_teacher_left_behind_is_not_taken_over(composites, tmp_path
 def test_what_is_no_cache_is_refused(cache_folder):
     for content in ({}, []):
         write_json(content, cache_folder / "features.json")
-        with pytest.raises(
-            InputError, match=r"features\.json: it holds no sha256_of_the_rest; run `dvc repro"
-        ):
+        with pytest.raises(InputError, match=r"features\.json: it holds no sha256_of_the_rest; run `dvc repro"):
             open_features(cache_folder)
     write_record({"kinds": {}}, cache_folder / "features.json")
     with pytest.raises(InputError, match="not the identity of a feature cache"):

@@ -117,15 +117,9 @@ BAD_FILES = {
     "photo.png: not a readable image (Image size": ("photo.png", lambda files: huge_header()),
     "trimap.png: not a readable image": ("trimap.png", lambda files: b""),
     "trimap.png: 80 x 60 pixels, but": ("trimap.png", lambda files: (files / "trimaps/one.png").read_bytes()),
-    "trimap.png: one grey channel is expected": (
-        "trimap.png",
-        lambda files: (files / "photo.png").read_bytes(),
-    ),
+    "trimap.png: one grey channel is expected": ("trimap.png", lambda files: (files / "photo.png").read_bytes()),
     "student.onnx: not a readable ONNX model": ("student.onnx", lambda files: b"junk"),
-    "student.onnx: not a readable ONNX model (": (
-        "student.onnx",
-        lambda files: pickle.dumps({"weights": [1.0]}),
-    ),
+    "student.onnx: not a readable ONNX model (": ("student.onnx", lambda files: pickle.dumps({"weights": [1.0]})),
 }
 
 

@@ -35,9 +35,7 @@ def test_a_bundled_photograph_of_a_cat_is_classified_as_a_cat():
         (lambda: {"weight": print}, Exception, r"weights_only|Unsupported"),
     ],
 )  # fmt: skip
-def test_weights_of_another_network_and_what_would_run_code_are_refused(
-    monkeypatch, tmp_path, entries, error, told
-):
+def test_weights_of_another_network_and_what_would_run_code_are_refused(monkeypatch, tmp_path, entries, error, told):
     torch.save(entries(), tmp_path / "other.pth")
     monkeypatch.setattr(imagenet, "_weights_file", lambda: tmp_path / "other.pth")
     with pytest.raises(error, match=told):

@@ -78,9 +78,7 @@ def test_palettes_grey_and_bilevel(tmp_path, rng):
     # a grey ramp in a palette is grey
     ramp = Image.fromarray(np.arange(42, dtype=np.uint8).reshape(6, 7) * 6).convert("P")
     ramp.save(tmp_path / "ramp.png")
-    np.testing.assert_array_equal(
-        load_alpha(tmp_path / "ramp.png"), np.asarray(ramp.convert("L"), np.float32) / 255
-    )
+    np.testing.assert_array_equal(load_alpha(tmp_path / "ramp.png"), np.asarray(ramp.convert("L"), np.float32) / 255)
 
 
 def test_a_palette_with_a_transparent_entry_is_a_cutout(tmp_path):
@@ -170,11 +168,7 @@ def test_a_photo_and_its_trimap_stand_upright_together(tmp_path):
     Image.new("RGB", (6, 4)).save(tmp_path / "photo.jpg", exif=exif)
     stored = Image.fromarray(np.arange(24, dtype=np.uint8).reshape(4, 6))
     upright = stored.transpose(Image.Transpose.ROTATE_270)
-    for name, trimap, tags in (
-        ("upright", upright, None),
-        ("stored", stored, None),
-        ("tagged", stored, exif),
-    ):
+    for name, trimap, tags in (("upright", upright, None), ("stored", stored, None), ("tagged", stored, exif)):
         trimap.save(tmp_path / f"{name}.png", exif=tags)
         image, found = open_pair(tmp_path / "photo.jpg", tmp_path / f"{name}.png")
         assert image.size == (4, 6)

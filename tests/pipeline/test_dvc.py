@@ -96,9 +96,7 @@ def test_a_changed_decoder_trains_the_student_again():
 
 def test_every_section_of_params_steers_a_stage():
     used = {param.split(".")[0] for stage in STAGES.values() for param in stage.get("params", [])}
-    used |= {
-        section for stage in STAGES.values() for section in re.findall(r"\$\{(\w+)\.\w+\}", stage["cmd"])
-    }
+    used |= {section for stage in STAGES.values() for section in re.findall(r"\$\{(\w+)\.\w+\}", stage["cmd"])}
     sections = set(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
     assert sections == used
 
@@ -132,17 +130,7 @@ def test_only_the_pipeline_keeps_outputs_in_the_cache(stages):
 
 def test_trials_depend_on_every_setting_of_training():
     """All sections but those of other stages; `seed` comes from the trial."""
-    other = {
-        "seed",
-        "composite",
-        "validate",
-        "baselines",
-        "wrong_trimaps",
-        "teacher",
-        "export",
-        "register",
-        "report",
-    }
+    other = {"seed", "composite", "validate", "baselines", "wrong_trimaps", "teacher", "export", "register", "report"}
     sections = set(yaml.safe_load((ROOT / "ablation/params.yaml").read_text(encoding="utf-8")))
     for name in ("trial", "matting_teacher"):
         used = {key.split(".")[0] for key in ABLATION[name]["params"][0]["ablation/params.yaml"]}

@@ -51,11 +51,7 @@ def test_scratch_goes_with_success_and_stays_after_an_error(tmp_path):
 def holder(tmp_path):
     """Another process inside the scratch folder."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, tmp_path],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+        [sys.executable, "-c", HOLD, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert process.stdout.readline() == "ready\n"
     yield process
@@ -65,10 +61,7 @@ def holder(tmp_path):
 
 
 def test_a_second_process_is_told_which_one_holds_it(tmp_path, holder):
-    with (
-        pytest.raises(InputError, match=rf"distill-k: process {holder.pid} on "),
-        scratch(tmp_path, "distill", "k"),
-    ):
+    with pytest.raises(InputError, match=rf"distill-k: process {holder.pid} on "), scratch(tmp_path, "distill", "k"):
         raise AssertionError("two processes in one folder")
     with scratch(tmp_path, "distill", "other"):
         pass

@@ -114,8 +114,7 @@ def test_predictions_of_any_program_are_scored(project):
 def test_photographs_and_predictions_made_elsewhere_are_scored_beside_the_rest(project, tmp_path):
     """The settings of both commands of the guide in one experiment."""
     photos, others = (
-        next(line for line in commands(SCORING) if part in line)
-        for part in ("sets.photos", "baselines.folders")
+        next(line for line in commands(SCORING) if part in line) for part in ("sets.photos", "baselines.folders")
     )
     sources = {
         "input_training_lowres": "data/composites/images", "gt_training_lowres": "data/composites/alphas",

@@ -29,9 +29,7 @@ def test_composites_are_shown_with_their_trimaps(tree):
 
 
 def test_materials_with_fine_structures_come_first():
-    samples = [
-        Sample(f"s{i}", *([ROOT] * 3), material=m) for i, m in enumerate(["solid", "fur", "fur", "glass"])
-    ]
+    samples = [Sample(f"s{i}", *([ROOT] * 3), material=m) for i, m in enumerate(["solid", "fur", "fur", "glass"])]
     assert [sample.sample_id for sample in pick_materials(samples, 2)] == ["s1", "s3"]
     assert len(pick_materials(samples, 9)) == 3
 

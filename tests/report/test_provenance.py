@@ -23,9 +23,7 @@ def test_environment_names_python_and_packages():
 
 def test_hashes_of_what_exists(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
-    assert hashes({"one": tmp_path / "a", "two": tmp_path / "b"}) == {
-        "one": hashlib.sha256(b"abc").hexdigest()
-    }
+    assert hashes({"one": tmp_path / "a", "two": tmp_path / "b"}) == {"one": hashlib.sha256(b"abc").hexdigest()}
 
 
 def test_timings_of_stages_without_the_methods(tmp_path):

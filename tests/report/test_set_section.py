@@ -44,9 +44,7 @@ def test_a_student_alone_is_not_called_best():
 
 
 def test_differences_in_words():
-    rows = difference_table(
-        [PairedDifference("knn", -1, -2, -0.5, 3, 4), PairedDifference("mean", 0, -1, 1, 2, 4)]
-    )
+    rows = difference_table([PairedDifference("knn", -1, -2, -0.5, 3, 4), PairedDifference("mean", 0, -1, 1, 2, 4)])
     assert [row[-1].striptags() for row in rows[1:]] == ["better", "not told apart"]
     assert rows[1][:4] == ["KNN", "\N{MINUS SIGN}1.00", "\N{MINUS SIGN}2.00 to \N{MINUS SIGN}0.50", "3 of 4"]
 

@@ -7,13 +7,7 @@ import torch
 from erkd.io.images import load_image, save_image
 from erkd.io.tables import Sample, write_table
 from erkd.report.galleries import similarity_tiles
-from erkd.report.teacher_maps import (
-    composite_maps,
-    draw_similarity,
-    photograph_maps,
-    save_maps,
-    similarity_maps,
-)
+from erkd.report.teacher_maps import composite_maps, draw_similarity, photograph_maps, save_maps, similarity_maps
 from erkd.teachers.dense import TeacherFeatures
 from tests.support.rows import composite_row
 

@@ -33,9 +33,7 @@ def draw_and_count(folder, seed, fails=None):
     return Drawn(seed, draw(seed))
 
 
-@pytest.mark.parametrize(
-    ("backend", "workers"), [("threading", 3), ("loky", 3), ("loky", 1), ("sequential", None)]
-)
+@pytest.mark.parametrize(("backend", "workers"), [("threading", 3), ("loky", 3), ("loky", 1), ("sequential", None)])
 def test_neither_engine_nor_number_of_workers_changes_anything(backend, workers):
     serial = [draw(seed) for seed in range(20)]
     assert map_rows(draw, range(20), "draw") == serial
@@ -75,9 +73,6 @@ def test_pictures_are_the_same_bytes_from_every_engine(tmp_path):
         write_library(layers, tmp_path / "sequential")
     with joblib.parallel_config(backend="loky", n_jobs=2):
         write_library(layers, tmp_path / "loky")
-    with (
-        Client(n_workers=2, threads_per_worker=1, dashboard_address=None),
-        joblib.parallel_config(backend="dask"),
-    ):
+    with Client(n_workers=2, threads_per_worker=1, dashboard_address=None), joblib.parallel_config(backend="dask"):
         write_library(layers, tmp_path / "dask")
     assert sha256(tmp_path / "sequential") == sha256(tmp_path / "loky") == sha256(tmp_path / "dask")

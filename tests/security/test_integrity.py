@@ -41,9 +41,7 @@ CACHE = "features.json", "composites.npy", "composites.basis.npy", "composites.c
 TEACHER = "teacher.json", "open_clip_config.json", "open_clip_model.safetensors"
 USES: dict[str, Callable[[Path], object]] = {
     **{
-        path.relative_to("/").as_posix(): lambda root, name=name: read_table(
-            table_paths(root)[name], ROW_TYPES[name]
-        )
+        path.relative_to("/").as_posix(): lambda root, name=name: read_table(table_paths(root)[name], ROW_TYPES[name])
         for name, path in table_paths(Path("/")).items()
     },
     **{f"features/{name}": lambda root: open_features(root / "features") for name in CACHE},

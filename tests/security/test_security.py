@@ -58,19 +58,9 @@ RUNS = [
 
 def test_ruff_finds_every_line_that_unpickles_or_runs_text() -> None:
     text = "\n".join(["import joblib, os, subprocess, torch, yaml; import pandas as pd", *RUNS, ""])
-    command = [
-        sys.executable,
-        "-m",
-        "ruff",
-        "check",
-        "--output-format=json",
-        "--stdin-filename=erkd/any.py",
-        "-",
-    ]
+    command = [sys.executable, "-m", "ruff", "check", "--output-format=json", "--stdin-filename=erkd/any.py", "-"]
     done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False)
-    found = {
-        one["location"]["row"] - 1 for one in json.loads(done.stdout) if re.match(r"S\d|TID", one["code"])
-    }
+    found = {one["location"]["row"] - 1 for one in json.loads(done.stdout) if re.match(r"S\d|TID", one["code"])}
     assert found == {*range(1, 1 + len(RUNS))}
 
 

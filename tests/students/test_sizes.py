@@ -21,9 +21,7 @@ def test_the_names_in_params_are_the_sizes():
     assert set(SIZES) == set(StudentParams.model_fields["size"].annotation.__args__)
 
 
-@pytest.mark.parametrize(
-    ("size", "least", "most"), [("nano", 0.25, 0.35), ("small", 0.7, 0.95), ("base", 2.5, 4)]
-)
+@pytest.mark.parametrize(("size", "least", "most"), [("nano", 0.25, 0.35), ("small", 0.7, 0.95), ("base", 2.5, 4)])
 def test_sizes_are_what_the_notes_say_in_millions_of_parameters(size, least, most):
     parameters = sum(p.numel() for p in Student(sized(size)).parameters()) / 1e6
     assert least < parameters < most
@@ -39,7 +37,5 @@ def test_nano_starts_from_imagenet_and_survives_saving(tmp_path):
 
 
 def test_a_backbone_without_a_stage_to_spare_is_refused():
-    with pytest.raises(
-        InputError, match=r"student\.size nano: student\.backbone resnet18 has no stage to spare"
-    ):
+    with pytest.raises(InputError, match=r"student\.size nano: student\.backbone resnet18 has no stage to spare"):
         Student(sized("nano", backbone="resnet18"))

@@ -127,8 +127,7 @@ def test_a_samples_result_does_not_depend_on_its_batch():
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"edge_module": False}, {"dictionary": "none"}, {"dictionary": "learned"}, {"dictionary": "shuffled"}],
+    "changes", [{"edge_module": False}, {"dictionary": "none"}, {"dictionary": "learned"}, {"dictionary": "shuffled"}]
 )
 def test_controls_cost_the_same_parameters_and_change_the_result(changes):
     full, control = small_student().eval(), small_student(**changes).eval()
@@ -141,17 +140,7 @@ def test_controls_cost_the_same_parameters_and_change_the_result(changes):
 def test_the_default_student_is_small():
     student = Student(
         StudentConfig(
-            "tf_efficientnet_lite0",
-            4,
-            32,
-            True,
-            "text",
-            20,
-            128,
-            trim=False,
-            half=True,
-            coarse=False,
-            dilation=4,
+            "tf_efficientnet_lite0", 4, 32, True, "text", 20, 128, trim=False, half=True, coarse=False, dilation=4
         )
     )
     assert sum(p.numel() for p in student.parameters()) < 2_000_000

@@ -48,11 +48,7 @@ def write_student(path: Path, margin: int = 32, prior_count: bool = True) -> Pat
     weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "student", [image, trimap, prior], outputs, weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    metadata = {
-        PROPAGATION: base64.b64encode(_mean_everywhere()).decode(),
-        MARGIN: str(margin),
-        PRIOR_STRIDE: "4",
-    }
+    metadata = {PROPAGATION: base64.b64encode(_mean_everywhere()).decode(), MARGIN: str(margin), PRIOR_STRIDE: "4"}
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,11 +27,7 @@ def scores(sad: float) -> dict[str, float]:
 def candidate_of(onnx: Path) -> Candidate:
     """A candidate for the registry whose test and validation scores are made up."""
     metrics = {
-        "test": {
-            "n": 2,
-            "student": scores(7.25),
-            "closed_form": scores(8) | {"difference": {"sad": -1.0}},
-        },
+        "test": {"n": 2, "student": scores(7.25), "closed_form": scores(8) | {"difference": {"sad": -1.0}}},
         "validation": {"n": 2, "student": scores(5)},
     }
     return Candidate(onnx, "a" * 64, "d" * 64, metrics, ("CC0-1.0", "MIT"), RECORD)

@@ -54,9 +54,7 @@ def make_tree(root: Path) -> Path:
         files = {"image": f"foregrounds/fg{number}.png", "alpha": f"alphas/fg{number}.png"}
         said = {"material": material, "caption": STRANGE, "seed": number}
         layers.append(layer_row(f"fg{number}", "foreground", "test", **PLACE, **files, **said))
-        save_image(
-            alpha[..., None] * colour + (1 - alpha[..., None]) * background, composites / f"images/{name}.png"
-        )
+        save_image(alpha[..., None] * colour + (1 - alpha[..., None]) * background, composites / f"images/{name}.png")
         save_image(alpha, composites / f"alphas/{name}.png")
         files = {"image": f"images/{name}.png", "alpha": f"alphas/{name}.png"}
         said |= {"foreground_id": f"fg{number}", "background_id": "bg0"}

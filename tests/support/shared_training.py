@@ -34,9 +34,7 @@ class Doubles(Dataset):
 
     def __getitem__(self, step):
         batch = self.batches[step]
-        doubles = {
-            name: value.double() for name, value in vars(batch).items() if isinstance(value, torch.Tensor)
-        }
+        doubles = {name: value.double() for name, value in vars(batch).items() if isinstance(value, torch.Tensor)}
         crops = tuple(replace(view, share=view.share.double()) for view in batch.crops)
         return replace(batch, **doubles, crops=crops)
 

@@ -34,9 +34,7 @@ def random_text(seed: int = 7) -> torch.Tensor:
     return normalize(torch.randn(PROMPTS, DIMENSION, generator=torch.Generator().manual_seed(seed)), dim=1)
 
 
-def vertical_edge(
-    size: int = 64, count: int = 2, soft: int = 8
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def vertical_edge(size: int = 64, count: int = 2, soft: int = 8) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Image, trimap and alpha of a red foreground on the left of a blue background, with a soft vertical border."""
     x = torch.arange(size).float()
     alpha = ((size / 2 + soft / 2 - x - 0.5) / soft).clamp(0, 1).expand(count, 1, size, size).contiguous()
@@ -82,9 +80,7 @@ def random_cache(seed: int = 3, directions: int | None = None, shallow: int | No
         cache = replace(cache, features=stored.numpy().astype(np.float16))
     if shallow is not None:
         maps = rng.normal(size=(3, shallow, 8, 8)).astype(np.float16)
-        cache = replace(
-            cache, shallow=replace(cache, features=maps, mean=np.zeros(shallow, np.float32), basis=None)
-        )
+        cache = replace(cache, shallow=replace(cache, features=maps, mean=np.zeros(shallow, np.float32), basis=None))
     return cache
 
 

@@ -30,13 +30,7 @@ from erkd.teachers.make import make_teacher, report_teacher
 from erkd.teachers.open_clip_models import open_model
 from erkd.teachers.output_stride import set_output_stride
 from erkd.teachers.prompts import prompts_of
-from erkd.teachers.teacher import (
-    Preprocessing,
-    Teacher,
-    load_teacher,
-    preprocessing_of,
-    save_teacher,
-)
+from erkd.teachers.teacher import Preprocessing, Teacher, load_teacher, preprocessing_of, save_teacher
 from tests.support.rows import composite_row
 from tests.support.teachers import TEACHER_PARAMS
 
@@ -96,8 +90,7 @@ def test_the_global_path_is_open_clips_own_and_patches_average_to_it_where_that_
 
 
 @pytest.mark.parametrize(
-    ("name", "channels"),
-    [("timm linear", 112), ("timm with its own classifier", 256), ("ModifiedResNet", 128)],
+    ("name", "channels"), [("timm linear", 112), ("timm with its own classifier", 256), ("ModifiedResNet", 128)]
 )
 def test_a_convolutional_tower_has_a_map_on_a_grid_twice_as_fine(name, channels):
     tower, images = TOWERS[name][0](), torch.randn(1, 3, 96, 160)
@@ -121,9 +114,7 @@ def test_a_vit_has_one_level_and_says_so(tmp_path):
     )
     teacher = Teacher(model, None, {"prompts": [], "output_stride": None}, {})
     assert len(teacher.levels(random_images(64), 1)) == 1
-    with pytest.raises(
-        InputError, match=r"VisionTransformer has no map .* \(4, 4\); set features.levels to 1"
-    ):
+    with pytest.raises(InputError, match=r"VisionTransformer has no map .* \(4, 4\); set features.levels to 1"):
         teacher.levels(random_images(64), 2)
 
 
@@ -296,9 +287,7 @@ def composites(tmp_path, rng):
 def test_a_readout_written_into_the_tower_is_what_the_tower_gives(composites):
     """The last block and the head carry standardised features through their ReLU6s, and nothing else."""
     model = bootstrap.build(TEACHER_PARAMS, seed=0).requires_grad_(False)
-    images = torch.stack(
-        [preprocessing_of(model).prepare(load_image(p)) for p in composites[0].parent.glob("?.png")]
-    )
+    images = torch.stack([preprocessing_of(model).prepare(load_image(p)) for p in composites[0].parent.glob("?.png")])
     maps = split_trunk(model.visual.trunk)((images - 0.5) / 0.5)
     mean, deviation = maps.mean((0, 2, 3)), maps.std((0, 2, 3))
     weight = torch.randn(16, len(mean), generator=torch.Generator().manual_seed(0))
@@ -321,9 +310,7 @@ def test_views_are_what_the_frozen_blocks_give(composites):
     mean, deviation = views.statistics()
     cells = views.maps[:4].float()
     torch.testing.assert_close(mean, cells.mean((0, 2, 3)), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(
-        deviation, cells.std((0, 2, 3), correction=0).clamp(min=1e-3), rtol=1e-3, atol=1e-3
-    )
+    torch.testing.assert_close(deviation, cells.std((0, 2, 3), correction=0).clamp(min=1e-3), rtol=1e-3, atol=1e-3)
 
 
 def test_materials_take_turns_in_a_batch(rng):

@@ -120,11 +120,7 @@ def _write_data(root: Path, trimap: np.ndarray, train_caption: str = "hair") -> 
         rows.append(CompositeRow(split, split, "test", f"licence of {split}", *words))
     write_table(rows, manifest)
     write_table([TrimapRow(row.sample_id, row.split, "trimap.png", 1, 1, 0.5, 0) for row in rows], trimaps)
-    for table, name, values in (
-        (manifest, "image", IMAGE),
-        (manifest, "alpha", TRIMAP),
-        (trimaps, "trimap", trimap),
-    ):
+    for table, name, values in ((manifest, "image", IMAGE), (manifest, "alpha", TRIMAP), (trimaps, "trimap", trimap)):
         Image.fromarray(values).save(table.with_name(f"{name}.png"))
     return manifest, trimaps
 

@@ -162,9 +162,7 @@ def _assert_one_warning(text: str) -> None:
 
 
 @pytest.mark.slow
-def test_training_outlives_a_locked_store(
-    root: Path, params: Params, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_training_outlives_a_locked_store(root: Path, params: Params, capsys: pytest.CaptureFixture[str]) -> None:
     connections = []
     _train(root, params, before_end=lambda: connections.append(_lock(root)))
     connections[0].close()
@@ -187,11 +185,7 @@ def test_training_outlives_a_store_that_is_removed(root: Path, params: Params) -
 
 @pytest.mark.parametrize("loss", ["a damaged store", "a folder", "a dead server", "no MLflow"])
 def test_training_outlives_a_lost_store(
-    loss: str,
-    tmp_path: Path,
-    params: Params,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    loss: str, tmp_path: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
@@ -210,9 +204,7 @@ def test_training_outlives_a_lost_store(
     _assert_one_warning(capsys.readouterr().err)
 
 
-def test_values_are_handed_over_in_batches(
-    root: Path, params: Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_values_are_handed_over_in_batches(root: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     original = runs.log_metrics
 

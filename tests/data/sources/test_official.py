@@ -155,9 +155,7 @@ def test_too_few_backgrounds_for_the_composites_asked_for(tmp_path):
     root = tree("composition1k", tmp_path)
     write_library(list_layers(data("composition1k", root, test_backgrounds=10), 0), tmp_path / "library")
     counts = CompositeParams(per_foreground=splits(1, 1, 20), effects=0.0)
-    with pytest.raises(
-        InputError, match=r"per_foreground\.test: 20 is too many.*5 backgrounds.*data\.backgrounds"
-    ):
+    with pytest.raises(InputError, match=r"per_foreground\.test: 20 is too many.*5 backgrounds.*data\.backgrounds"):
         write_composites(tmp_path / "library", tmp_path / "out", counts, 0)
 
 
@@ -179,9 +177,7 @@ MISSING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("source", "name"), [(source, name) for source, names in MISSING.items() for name in names]
-)
+@pytest.mark.parametrize(("source", "name"), [(source, name) for source, names in MISSING.items() for name in names])
 def test_what_is_missing_is_named(tmp_path, source, name):
     root = tree(source, tmp_path)
     (root / name).rename(tmp_path / "taken away")

@@ -223,9 +223,7 @@ def test_a_damaged_picture_is_named_and_nothing_is_written(tmp_path, rng, photos
     for index in range(4):
         save_image(rng.random((40, 30, 4), dtype=np.float32), tmp_path / f"cutouts/hüt {index}.png")
     good = (tmp_path / where).read_bytes()
-    (tmp_path / where).write_bytes(
-        {"zero bytes": b"", "cut": good[: len(good) // 2], "text": b"hello"}[damage]
-    )
+    (tmp_path / where).write_bytes({"zero bytes": b"", "cut": good[: len(good) // 2], "text": b"hello"}[damage])
     params = data("folder", tmp_path / "cutouts", photos, (9, 9, 9), (9, 9, 9))
     with pytest.raises(InputError, match=rf"{where.rpartition('/')[2]}: not a readable image"):
         write_library(list_layers(params, 0), tmp_path / "library")

@@ -14,8 +14,7 @@ def test_every_column_of_every_table_is_judged_and_a_sentence_names_one_rule() -
     for rules in RULES.values():
         assert len({rule.says for rule in rules}) == len(rules)
     judged = {
-        table: {str(value) for rule in rules for value in rule.arguments.values()}
-        for table, rules in RULES.items()
+        table: {str(value) for rule in rules for value in rule.arguments.values()} for table, rules in RULES.items()
     }
     judged["library"] |= judged["foregrounds"] | judged["backgrounds"]
     files = {"image": "image_state", "alpha": "alpha_state", "trimap": "trimap_state"}

@@ -27,9 +27,7 @@ def sound(tmp_path: Path) -> Path:
 
 def _judge(root: Path) -> dict:
     layers = {"foregrounds": ONE_EACH, "backgrounds": ONE_EACH}
-    return validate_tables(
-        table_paths(root), BOUNDS, layers, dict.fromkeys(SPLITS, PER_FOREGROUND), root / "docs"
-    )
+    return validate_tables(table_paths(root), BOUNDS, layers, dict.fromkeys(SPLITS, PER_FOREGROUND), root / "docs")
 
 
 def test_sound_tables_pass_with_the_same_report_each_time(sound: Path) -> None:

@@ -224,9 +224,7 @@ def test_strips_do_not_show(monkeypatch):
 @pytest.mark.parametrize("name", ["GT03", "GT09"])
 @pytest.mark.parametrize("trimap_name", ["Trimap1", "Trimap2"])
 @pytest.mark.parametrize("method", METHODS)
-def test_the_plain_transcription_agrees_on_what_baselines_make_of_photographs(
-    realdata, method, trimap_name, name
-):
+def test_the_plain_transcription_agrees_on_what_baselines_make_of_photographs(realdata, method, trimap_name, name):
     root = realdata / "alphamatting"
     trimap = load_trimap(root / f"trimap_training_lowres/{trimap_name}/{name}.png")
     unknown = np.argwhere(trimap == 0.5)
