@@ -6,7 +6,6 @@ import torch
 from torch.nn.functional import affine_grid, grid_sample
 
 from erkd.batches import photometry
-from erkd.batches.batch import training_batches
 from erkd.batches.live import LiveBatches, over
 from erkd.batches.trimaps import draw_strokes, draw_trimaps, erode, trimap_in_torch
 from erkd.data.trimap_generation import Radii, _erode, trimap_from_radii
@@ -17,16 +16,6 @@ from tests.support.training_set import disc, live_batches
 @pytest.fixture
 def live(tmp_path):
     return live_batches(tmp_path)
-
-
-def test_a_batch_depends_on_seed_step_and_position_alone(live):
-    first, again = live[2], live[2]
-    assert torch.equal(first.image, again.image)
-    assert torch.equal(first.trimap, again.trimap)
-    assert not torch.equal(first.image, live[1].image)
-    loaded = list(training_batches(live, range(len(live)), workers=2))
-    assert len(loaded) == 3
-    assert torch.equal(loaded[2].image, first.image)
 
 
 def test_shapes_ranges_and_shares(live):
@@ -42,33 +31,35 @@ def test_shapes_ranges_and_shares(live):
         assert (batch.alpha[batch.trimap == 0] < 0.02).all()
 
 
+def with_share(live, **shares):
+    live.distill = live.distill.model_copy(update=shares)
+    return live
+
+
 def test_without_camera_effects_the_image_is_the_composite(live, monkeypatch):
     monkeypatch.setattr(LiveBatches, "_camera_effects", lambda self, rngs, image: image)
-    live.distill = live.distill.model_copy(update={"linear_light": 0.0})
-    batch = live[0]
+    batch = with_share(live, linear_light=0.0)[0]
     expected = batch.alpha * batch.foreground + (1 - batch.alpha) * batch.background
     torch.testing.assert_close(batch.image, expected)
-    live.distill = live.distill.model_copy(update={"linear_light": 1.0})
-    batch = live[0]
+    batch = with_share(live, linear_light=1.0)[0]
     mixed = (batch.alpha > 0.2) & (batch.alpha < 0.8)
     assert ((batch.image - expected) * mixed).max() > 0.01  # light mixed is brighter than values mixed
     assert ((batch.image - expected) * mixed).min() > -1e-4
 
 
-def test_light_is_mixed_as_it_falls():
+def test_light_is_mixed_as_it_falls_and_merged_foregrounds_cover_as_both_do():
     white, black = torch.ones(3, 3, 1, 1), torch.zeros(3, 3, 1, 1)
     half, gamma = torch.full((3, 1, 1, 1), 0.5), torch.tensor([1.0, 2.0, 2.2])
     found = photometry.mix(white, half, black, gamma)[:, 0, 0, 0]
     torch.testing.assert_close(found, torch.tensor([0.5, 0.5**0.5, 0.5 ** (1 / 2.2)]))
-    over = torch.full((3, 1, 1, 1), 1 + 1e-6)  # as rounding has it
-    assert photometry.mix(white, over, white, gamma).isfinite().all()
+    beyond = torch.full((3, 1, 1, 1), 1 + 1e-6)  # as rounding has it
+    assert photometry.mix(white, beyond, white, gamma).isfinite().all()
+    first, second = torch.tensor([0.5, 1.0, 0.0]), torch.tensor([0.5, 0.7, 0.2])
+    torch.testing.assert_close(sum(over(first, second)), 1 - (1 - first) * (1 - second))
 
 
 def test_gloss_adds_highlights_to_foregrounds_alone(live):
-    live.distill = live.distill.model_copy(update={"highlights": 1e-9})  # as many draws, no highlights
-    plain = live[0]
-    live.distill = live.distill.model_copy(update={"highlights": 1.0})
-    lit_up = live[0]
+    plain, lit_up = (with_share(live, highlights=share)[0] for share in (1e-9, 1.0))  # as many draws in both
     assert torch.equal(plain.alpha, lit_up.alpha)
     assert (lit_up.foreground >= plain.foreground - 1e-6).all()
     lit = (lit_up.foreground > plain.foreground + 1e-3).float().mean()
@@ -77,9 +68,7 @@ def test_gloss_adds_highlights_to_foregrounds_alone(live):
 
 def test_theta_finds_the_crop_in_its_layer(live, monkeypatch):
     monkeypatch.setattr("erkd.batches.live.FINE", 0)  # no layer is halved
-    live.distill = live.distill.model_copy(update={"second_foreground": 0.0})
-    batch = live[1]
-    crops = batch.crops[0]
+    crops = with_share(live, second_foreground=0.0)[1].crops[0]
     for i in range(4):
         layer, _ = live.load(int(crops.index[i]))
         grid = affine_grid(crops.theta[i : i + 1], [1, 4, 64, 64], align_corners=False)
@@ -88,25 +77,17 @@ def test_theta_finds_the_crop_in_its_layer(live, monkeypatch):
     assert {int(i) for i in crops.index} <= {0, 1}
 
 
-def test_merged_foregrounds_cover_as_both_do():
-    first, second = torch.tensor([0.5, 1.0, 0.0]), torch.tensor([0.5, 0.7, 0.2])
-    shares = over(first, second)
-    torch.testing.assert_close(sum(shares), 1 - (1 - first) * (1 - second))
-
-
-@pytest.mark.parametrize("radius", [1, 4, 9, 40])
-def test_erosion_in_torch_is_opencvs(rng, radius):
+def test_erosion_and_trimaps_in_torch_are_those_of_the_cpu(rng):
     region = disc(70, 90, 33) > 0.5
     region &= rng.random(region.shape) > 0.002
-    np.testing.assert_array_equal(erode(torch.from_numpy(region), radius).numpy(), _erode(region, radius))
-
-
-@pytest.mark.parametrize("whole", [False, True])
-def test_trimaps_in_torch_are_those_of_the_cpu(rng, whole):
+    for radius in (1, 4, 9, 40):
+        eroded = erode(torch.from_numpy(region), radius).numpy()
+        np.testing.assert_array_equal(eroded, _erode(region, radius), str(radius))
     alpha = np.asarray(disc(80, 80, 30) * (rng.random((80, 80)) > 0.01), np.float32)
-    for radii in (Radii(3, 7, whole), Radii(40, 60, whole)):
+    for radii in (Radii(*pair, whole) for pair in ((3, 7), (40, 60)) for whole in (False, True)):
         expected, _ = trimap_from_radii(alpha, radii)
-        np.testing.assert_array_equal(trimap_in_torch(torch.from_numpy(alpha), radii).numpy(), expected)
+        found = trimap_in_torch(torch.from_numpy(alpha), radii).numpy()
+        np.testing.assert_array_equal(found, expected, str(radii))
 
 
 def test_people_doubt_known_pixels_and_alpha_stays(rng):
@@ -126,16 +107,17 @@ def test_people_doubt_known_pixels_and_alpha_stays(rng):
 
 
 def test_effects_of_strength_zero_change_nothing():
-    images = torch.rand(2, 3, 32, 32)
-    zero = torch.zeros(2)
-    torch.testing.assert_close(photometry.shade(images, zero, zero + 4, torch.zeros(2, 2)), images)
-    torch.testing.assert_close(photometry.sharpen(images, zero), images)
-    torch.testing.assert_close(photometry.blur(images, zero), images)
-    torch.testing.assert_close(photometry.add_noise(images, zero, torch.zeros(2, 2)), images)
-    torch.testing.assert_close(photometry.compress(images, zero), images)
-    torch.testing.assert_close(
-        photometry.tone(images.clamp(1e-3), torch.ones(2, 3), torch.ones(2)), images.clamp(1e-3)
-    )
+    images = torch.rand(2, 3, 32, 32).clamp(1e-3)
+    zero, seeds = torch.zeros(2), torch.zeros(2, 2)
+    for unchanged in (
+        photometry.shade(images, zero, zero + 4, seeds),
+        photometry.sharpen(images, zero),
+        photometry.blur(images, zero),
+        photometry.add_noise(images, zero, seeds),
+        photometry.compress(images, zero),
+        photometry.tone(images, torch.ones(2, 3), torch.ones(2)),
+    ):
+        torch.testing.assert_close(unchanged, images)
 
 
 def test_shade_is_smooth_and_sharpening_steepens_an_edge():

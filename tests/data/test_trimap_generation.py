@@ -14,7 +14,7 @@ from erkd.data.trimap_generation import (
     whole_object_trimap,
 )
 from erkd.data.trimaps import write_trimaps
-from erkd.io.files import InputError
+from erkd.io.files import InputError, sha256
 from erkd.io.images import load_trimap, save_image
 from erkd.io.tables import TrimapRow, read_table, write_table
 from erkd.params import TrimapParams
@@ -29,30 +29,18 @@ def disc(size=96, radius=30, softness=3.0):
     return np.clip((radius - distance) / softness + 0.5, 0, 1).astype(np.float32)
 
 
-def test_each_side_is_eroded_by_its_own_radius():
+def test_each_side_is_eroded_by_its_own_radius_and_the_frame_is_not_an_edge():
     alpha = np.zeros((5, 20), np.float32)
     alpha[:, 10:] = 1
     row = trimap_from_alpha(alpha, 2, 4)[2]
     # the first foreground pixel is 1 away from the background: radius 2 takes two columns, radius 4 four
     assert row.tolist() == [0] * 6 + [0.5] * 6 + [1] * 8
-
-
-def test_radius_zero_takes_only_what_is_not_definite():
-    alpha = np.asarray([[0, 1 / 255, 2 / 255, 0.5, 253 / 255, 254 / 255, 1]], np.float32)
-    assert trimap_from_alpha(alpha, 0, 0).tolist() == [[0, 0, 0.5, 0.5, 0.5, 1, 1]]
-
-
-def test_the_frame_is_not_an_edge():
     alpha = np.ones((20, 20), np.float32)
     alpha[:, :5] = 0
     assert (trimap_from_alpha(alpha, 3, 1)[:, 8:] == 1).all()
-
-
-def test_wider_radii_only_turn_known_pixels_unknown():
-    alpha = disc()
-    narrow, wide = trimap_from_alpha(alpha, 2, 3), trimap_from_alpha(alpha, 7, 9)
-    assert ((wide == narrow) | (wide == 0.5)).all()
-    assert (wide == 0.5).sum() > (narrow == 0.5).sum()
+    # radius 0 takes only what is not definite
+    alpha = np.asarray([[0, 1 / 255, 2 / 255, 0.5, 253 / 255, 254 / 255, 1]], np.float32)
+    assert trimap_from_alpha(alpha, 0, 0).tolist() == [[0, 0, 0.5, 0.5, 0.5, 1, 1]]
 
 
 def test_known_pixels_tell_the_truth(rng):
@@ -65,43 +53,32 @@ def test_known_pixels_tell_the_truth(rng):
         assert (alpha[trimap == 0] <= 1 / 255 + 1e-6).all()
 
 
-def test_a_porous_object_is_unknown_as_a_whole():
+def test_a_porous_object_is_unknown_as_a_whole_but_for_a_solid_core():
     alpha = np.zeros((80, 80), np.float32)
     alpha[20:60, 20:60:4] = 1  # bars with gaps of three pixels
     trimap = whole_object_trimap(alpha, 4, 2)
     assert (trimap[22:58, 22:55] == 0.5).all()
     assert (trimap[:10] == 0).all()
     assert (trimap_from_alpha(alpha, 0, 0)[30, 21:24] == 0).all()  # the gaps are known otherwise
-
-
-def test_a_gap_is_unknown_up_to_twice_the_radius():
+    assert whole_object_trimap(disc(96, 40, 1), 6, 2)[48, 48] == 1
+    # a gap is unknown up to twice the radius
     alpha = np.zeros((40, 80), np.float32)
     alpha[:, 20:30] = alpha[:, 37:47] = 1  # seven pixels between the bars
-    row = whole_object_trimap(alpha, 4, 2)[20]
-    assert (row[30:37] == 0.5).all()
-    row = whole_object_trimap(alpha, 3, 2)[20]
-    assert (row[32:35] == 0).all()
+    assert (whole_object_trimap(alpha, 4, 2)[20, 30:37] == 0.5).all()
+    assert (whole_object_trimap(alpha, 3, 2)[20, 32:35] == 0).all()
 
 
-@pytest.mark.parametrize(("level", "known"), [(255, True), (254, True), (253, False), (2, False)])
-def test_what_counts_as_solid_in_a_whole_object_trimap(level, known):
+@pytest.mark.parametrize(
+    ("solid", "level", "known"),
+    [(1, 255, True), (1, 254, True), (1, 253, False), (1, 2, False), (0, 0, True), (0, 1, True), (0, 2, False)],
+)
+def test_what_counts_as_solid_or_empty_in_a_whole_object_trimap(solid, level, known):
     alpha = np.full((40, 40), np.float32(level / 255))
-    alpha[:, :4] = 0
-    assert (whole_object_trimap(alpha, 3, 1)[20, 30] == 1) == known
+    alpha[:, :4] = 1 - solid
+    assert (whole_object_trimap(alpha, 3, 1)[20, 30] == solid) == known
 
 
-@pytest.mark.parametrize(("level", "known"), [(0, True), (1, True), (2, False)])
-def test_what_counts_as_empty_in_a_whole_object_trimap(level, known):
-    alpha = np.full((40, 40), np.float32(level / 255))
-    alpha[:, :4] = 1
-    assert (whole_object_trimap(alpha, 3, 1)[20, 30] == 0) == known
-
-
-def test_a_solid_body_keeps_its_core_in_a_whole_object_trimap():
-    assert whole_object_trimap(disc(96, 40, 1), 6, 2)[48, 48] == 1
-
-
-def test_radii_are_log_uniform_and_scaled(rng):
+def test_radii_are_log_uniform_and_in_pixels_of_an_image_of_800(rng):
     params = TrimapParams(min_radius=4, max_radius=64, whole_object=0)
     alpha = disc(800, 250, 2)
     small = np.ascontiguousarray(alpha[::4, ::4])
@@ -112,13 +89,10 @@ def test_radii_are_log_uniform_and_scaled(rng):
     assert np.median(radii) == pytest.approx(4, abs=1.5)  # sqrt(4 * 64) / 4
     assert (radii[:, 0] != radii[:, 1]).mean() > 0.5
     assert max(draw_trimap(alpha, params, rng)[1].foreground for _ in range(12)) > 16
-
-
-def test_radii_are_in_pixels_of_an_image_of_800():
     exact = TrimapParams(min_radius=60, max_radius=60, whole_object=0)
     alpha = np.zeros((2, 8000), np.float32)
     alpha[:, 4000:] = 1
-    assert draw_trimap(alpha, exact, np.random.default_rng(0))[1] == Radii(600, 600, whole=False)
+    assert draw_trimap(alpha, exact, rng)[1] == Radii(600, 600, whole=False)
 
 
 def test_porous_parts_are_closed_by_a_fifth_to_four_fifths_of_the_widest_radius(rng):
@@ -132,13 +106,10 @@ def test_porous_parts_are_closed_by_a_fifth_to_four_fifths_of_the_widest_radius(
     assert share == pytest.approx(0.25, abs=0.04)
 
 
-def test_radii_are_halved_down_to_one():
+def test_a_trimap_is_narrowed_until_less_than_nine_tenths_are_unknown(rng):
     assert narrow(Radii(7, 4, whole=True)) == Radii(3, 2, whole=True)
     assert narrow(Radii(1, 3, whole=False)) == Radii(1, 1, whole=False)
     assert [Radii(*pair, whole=False).narrowest for pair in ((1, 1), (2, 1), (1, 2))] == [True, False, False]
-
-
-def test_a_trimap_is_narrowed_until_less_than_nine_tenths_are_unknown():
     alpha = np.zeros((10, 100), np.float32)
     alpha[:, 50:] = 1
     trimap, radii = trimap_from_radii(alpha, Radii(48, 48, whole=False))
@@ -146,21 +117,15 @@ def test_a_trimap_is_narrowed_until_less_than_nine_tenths_are_unknown():
     assert (trimap == 0.5).mean() == pytest.approx(0.48)
     kept = Radii(45, 44, whole=False)
     assert trimap_from_radii(alpha, kept)[1] == kept  # 89 columns
-
-
-def test_an_image_is_never_almost_all_unknown(rng):
     alpha = (rng.random((64, 64)) < 0.5).astype(np.float32)
-    alpha[:, :20] = 0
-    alpha[:, 44:] = 1
-    wide = TrimapParams(min_radius=60, max_radius=200, whole_object=1)
-    trimap, _ = draw_trimap(alpha, wide, rng)
+    alpha[:, :20], alpha[:, 44:] = 0, 1
+    trimap, _ = draw_trimap(alpha, TrimapParams(min_radius=60, max_radius=200, whole_object=1), rng)
     assert (trimap == 0.5).mean() < 0.9
 
 
 def test_the_stage_writes_every_trimap_and_then_the_table(tmp_path):
-    rows = [
-        composite_row(f"s{index}", "train" if index else "test", alpha=f"alphas/s{index}.png") for index in range(3)
-    ]
+    splits = {"s0": "test", "s1": "train", "s2": "train"}
+    rows = [composite_row(name, split, alpha=f"alphas/{name}.png") for name, split in splits.items()]
     for row in rows:
         save_image(disc(), tmp_path / "composites" / row.alpha)
     write_table(rows, tmp_path / "composites/manifest.csv")
@@ -172,10 +137,8 @@ def test_the_stage_writes_every_trimap_and_then_the_table(tmp_path):
         trimap = load_trimap(tmp_path / "trimaps" / row.trimap)
         assert row.unknown_fraction == pytest.approx((trimap == 0.5).mean(), abs=1e-6)
         assert set(np.unique(np.asarray(Image.open(tmp_path / "trimaps" / row.trimap)))) <= {0, 128, 255}
-    alone = write_trimaps(tmp_path / "composites", tmp_path / "again", PARAMS, 0)
-    assert alone == written
-    first = (tmp_path / "trimaps" / written[1].trimap).read_bytes()
-    assert first == (tmp_path / "again" / written[1].trimap).read_bytes()
+    assert write_trimaps(tmp_path / "composites", tmp_path / "again", PARAMS, 0) == written
+    assert sha256(tmp_path / "again") == sha256(tmp_path / "trimaps")
 
 
 def test_an_alpha_without_an_edge_is_named(tmp_path):

@@ -16,38 +16,28 @@ def ramp():
     return alpha, np.tile(trimap, (60, 1))
 
 
-def test_narrow_cuts_off_what_is_faint(rng):
+def test_a_right_trimap_made_narrow_wide_and_wrong(rng):
     alpha, trimap = ramp()
-    narrow = vary_trimap("narrow", alpha, trimap, rng)
+    narrow, wide, wrong = (vary_trimap(variant, alpha, trimap, rng) for variant in ("narrow", "wide", "wrong"))
+    # narrow cuts off what is faint
     assert (narrow[0, 180:184] == 0).all()
     assert (narrow[0, 186:214] == 0.5).all()
     assert (narrow[0, 217:] == 1).all()
-
-
-def test_wide_erodes_by_the_radius_of_the_image_size(rng):
-    alpha, trimap = ramp()
-    unknown = np.flatnonzero(vary_trimap("wide", alpha, trimap, rng)[30] == 0.5)
+    unknown = np.flatnonzero(wide[30] == 0.5)
     assert (unknown[0], unknown[-1]) == (161, 239)  # 20 pixels, of a longer side of 400
-
-
-def test_wide_leaves_something_known(rng):
-    alpha = np.zeros((50, 800), np.float32)
-    alpha[:, ::50] = 1
-    alpha[:, 1::50] = 0.5
-    wide = vary_trimap("wide", alpha, np.full_like(alpha, 0.5), rng)
-    assert 0 < (wide == 0.5).mean() < 0.9
-
-
-def test_wrong_turns_a_hundredth_of_the_known_pixels_round(rng):
-    alpha, trimap = ramp()
-    wrong = vary_trimap("wrong", alpha, trimap, rng)
+    # wrong turns a hundredth of the known pixels round
     changed = wrong != trimap
     assert changed.sum() == round((trimap != 0.5).sum() / 100)
     assert (wrong[changed] == 1 - trimap[changed]).all()
     assert (trimap[changed] != 0.5).all()
 
 
-def test_what_would_leave_nothing_unknown_is_left_as_it_is(rng):
+def test_wide_leaves_something_known_and_narrow_something_unknown(rng):
+    alpha = np.zeros((50, 800), np.float32)
+    alpha[:, ::50] = 1
+    alpha[:, 1::50] = 0.5
+    wide = vary_trimap("wide", alpha, np.full_like(alpha, 0.5), rng)
+    assert 0 < (wide == 0.5).mean() < 0.9
     hard = np.repeat(np.float32([[0, 1]]), 4, axis=0)
     trimap = np.full_like(hard, 0.5)
     assert (vary_trimap("narrow", hard, trimap, rng) == trimap).all()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from erkd import Matter
-from erkd.io.images import load_alpha
+from erkd.io.images import load_alpha, save_image
 from tests.support import ROOT
 from tests.support.documents import blocks
 
@@ -32,21 +32,16 @@ def light(project, tmp_path_factory):
     (folder / "erkd").rename(folder / "source")  # what is installed is used from here on
     shutil.copytree(project / "models/onnx", folder / "models/onnx")
     for name in ("photo", "photos/a", "photos/b"):
-        save(IMAGE, folder / f"{name}.jpg")
-        save(TRIMAP, folder / f"{name.replace('photo', 'trimap')}.png")
+        save_image(IMAGE, folder / f"{name}.jpg")
+        save_image(TRIMAP, folder / f"{name.replace('photo', 'trimap')}.png")
     return folder
-
-
-def save(values: np.ndarray, path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    Image.fromarray(values).save(path)
 
 
 def run(folder: Path, command: str, expect: int = 0) -> str:
     """What a shell command prints in the light environment, where nothing leads to this checkout."""
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL"))}
-    python = Path(sys.base_prefix, "bin")
-    outside["PATH"] = f"{folder / 'matting/bin'}:{python}:/usr/bin:/bin"
+    ours = ("PYTHON", "VIRTUAL")
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    outside["PATH"] = f"{folder / 'matting/bin'}:{Path(sys.base_prefix, 'bin')}:/usr/bin:/bin"
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=outside, text=True, timeout=300,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -77,8 +72,7 @@ def test_the_library_mattes(light):
 import numpy as np
 from PIL import Image
 from erkd import Matter
-matter = Matter.load("models/onnx")
-alpha = matter(np.asarray(Image.open("photo.jpg")), np.asarray(Image.open("trimap.png")))
+alpha = Matter.load("models/onnx")(np.asarray(Image.open("photo.jpg")), np.asarray(Image.open("trimap.png")))
 print(alpha.shape, alpha.dtype, alpha.min(), alpha.max())
 """
     assert run(light, f"python -W error -c '{code}'") == "(90, 120) float32 0.0 1.0\n"

@@ -41,21 +41,20 @@ def script(lines: list[str]) -> str:
 def running(command: str, folder, port: int):
     """A server that a shell command starts, from its first answer to the end of the block."""
     with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(["bash", "-c", command], cwd=folder, stdout=log, stderr=log, start_new_session=True)
-        try:
-            for _ in range(240):
-                if server.poll() is not None:
-                    break
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5)
-                    break
-                except OSError:
-                    time.sleep(0.5)
+        parts = ["bash", "-c", command]
+        server = subprocess.Popen(parts, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    try:
+        for _ in range(240):
             assert server.poll() is None, (folder / "server.log").read_text()
-            yield
-        finally:
-            subprocess.run(["bash", "-c", f"kill -- -{server.pid}"], check=False)
-            server.wait()
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5)
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield
+    finally:
+        subprocess.run(["bash", "-c", f"kill -- -{server.pid}"], check=False)
+        server.wait()
 
 
 def bad_requests() -> dict[str, bytes]:
@@ -79,7 +78,8 @@ def test_the_served_champion_answers_curl_and_survives_bad_requests(home):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    server, client = (text.replace("5001", str(port)) for text in section(GUIDES / "engineer.md", "As a service"))
+    shown = section(GUIDES / "engineer.md", "As a service")
+    server, client = (text.replace("5001", str(port)) for text in shown)
     start = f"export PATH={ROOT / '.venv/bin'}:$PATH MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false\n"
     with running(start + server, home, port):
         run(script([client]), home)

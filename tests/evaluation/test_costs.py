@@ -28,14 +28,11 @@ def test_the_peak_is_that_of_the_call():
     assert large - after > 100
 
 
-def test_typical_and_together():
+def test_typical_and_together_and_those_of_a_set_from_both_stages(tmp_path):
     costs = [Cost(9.0, 10), Cost(1.0, 30), Cost(2.0, 20)]
     assert typical(costs) == {"seconds": 2.0, "peak_mib": 30}
     parts = [{"seconds": 1.0, "peak_mib": 10}, {"seconds": 2.0, "peak_mib": 5}]
     assert together(parts) == {"seconds": pytest.approx(3.0), "peak_mib": 10}
-
-
-def test_costs_of_a_set_come_from_both_stages(tmp_path):
     assert read_costs(tmp_path, "test") == {}
     write_costs({"student": {"seconds": 1.0, "peak_mib": 2}}, tmp_path, "evaluate", "test")
     write_costs({"knn": {"seconds": 3.0, "peak_mib": 4}}, tmp_path, "baselines", "test")

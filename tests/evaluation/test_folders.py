@@ -78,12 +78,9 @@ def test_a_further_set_is_scored_by_its_groups(tmp_path, params, student):
     assert not (tmp_path / "reports/metrics.json").exists()
 
 
-def test_an_unknown_set_is_refused(tmp_path, params):
+def test_an_unknown_set_and_a_baseline_that_lacks_a_sample_are_named(tmp_path, params, student):
     with pytest.raises(InputError, match=r"--set fotos: no such set; .* test, validation, photos"):
         list_set(tmp_path, params, "fotos")
-
-
-def test_a_baseline_that_lacks_a_sample_is_named(tmp_path, params, student):
     baselines.main(tmp_path, params, "test")
     (tmp_path / "data/baselines/test/interpolation/s1.png").unlink()
     with pytest.raises(InputError, match=r"interpolation: missing: s1\.png;"):

@@ -10,14 +10,11 @@ def test_every_score_and_every_method_has_an_entry():
     assert [metric.key for metric in OFFICIAL] == ["sad", "mse", "grad", "conn"]
 
 
-def test_values_are_printed_in_their_unit():
+def test_values_are_printed_in_their_unit_with_names_and_signs():
     assert METRICS["mse"].text(0.01234) == "12.34"
     assert METRICS["sad"].text(1.5, 4) == "1.5000"
     assert METRICS["boundary_f"].text(0.87654) == "0.877"
     assert [key for key, metric in METRICS.items() if metric.more_is_better] == ["boundary_f"]
-
-
-def test_names_and_signs():
     assert (method_name("knn"), method_name("a_network")) == ("KNN", "a network")
     assert [signed(1.234), signed(-1.5), signed(0.0, 1)] == ["+1.23", "\N{MINUS SIGN}1.50", "+0.0"]
 

@@ -43,9 +43,6 @@ def test_the_samples_of_a_split(samples, tmp_path):
     assert samples[1].alpha == tmp_path.resolve() / "data/composites/alphas/s1.png"
     assert samples[1].trimap == tmp_path.resolve() / "data/trimaps/trimaps/s1.png"
     assert {(sample.group, sample.material) for sample in samples} == {("test", "disc")}
-
-
-def test_a_sample_without_a_trimap_is_named(samples, tmp_path):
     table = tmp_path / "data/trimaps/trimaps.csv"
     lines = table.read_text(encoding="utf-8").splitlines()
     table.write_text("\n".join(line for line in lines if not line.startswith("s1,")), encoding="utf-8")
@@ -59,10 +56,10 @@ def test_predictions_are_scored_as_the_files_they_are(samples, tmp_path):
     costs = predict_samples(lambda image, trimap: np.full(trimap.shape, 0.5), samples, tmp_path / "predictions")
     assert len(costs) == 3
     assert all(cost.seconds >= 0 and cost.peak_mib > 10 for cost in costs)
-    folders = {name: tmp_path / "baselines" / name for name in ("a", "b")}
-    for name in ("b", "a"):
-        predict_samples(lambda image, trimap: trimap, samples, folders[name])
-    rows = score_set(samples, tmp_path / "predictions", folders)
+    folders = {name: tmp_path / "baselines" / name for name in ("b", "a")}
+    for folder in folders.values():
+        predict_samples(lambda image, trimap: trimap, samples, folder)
+    rows = score_set(samples, tmp_path / "predictions", {name: folders[name] for name in "ab"})
     assert [(row.method, row.sample_id) for row in rows] == [
         (method, f"s{number}") for method in (STUDENT, "a", "b") for number in range(3)
     ]
@@ -70,58 +67,40 @@ def test_predictions_are_scored_as_the_files_they_are(samples, tmp_path):
     assert rows[0].scores.sad != rows[1].scores.sad
     # a trimap's 0.5 is 128 too, so all three methods wrote the same files
     assert rows[0].scores == rows[3].scores == rows[6].scores
-
-
-def test_without_baselines_only_the_student_is_scored(samples, tmp_path):
-    predict_samples(lambda image, trimap: trimap, samples, tmp_path / "predictions")
     assert {row.method for row in score_set(samples, tmp_path / "predictions", {})} == {STUDENT}
-
-
-def test_a_baseline_has_a_file_per_sample_no_more_no_less(samples, tmp_path):
-    for folder in ("predictions", "other"):
-        predict_samples(lambda image, trimap: trimap, samples, tmp_path / folder)
-    (tmp_path / "other/s1.png").rename(tmp_path / "other/s9.png")
-    with pytest.raises(InputError, match=r"other: missing: s1\.png; extra: s9\.png; a prediction per sample"):
-        score_set(samples, tmp_path / "predictions", {"other": tmp_path / "other"})
+    (folders["a"] / "s1.png").rename(folders["a"] / "s9.png")
+    with pytest.raises(InputError, match=r"a: missing: s1\.png; extra: s9\.png; a prediction per sample"):
+        score_set(samples, tmp_path / "predictions", folders)
 
 
 def test_a_file_that_cannot_be_scored_is_named(samples, tmp_path):
-    small = tmp_path / "small.png"
+    alpha, trimap = samples[0].alpha, samples[0].trimap
+    small, gone, known = (tmp_path / f"{name}.png" for name in ("small", "gone", "known"))
     save_image(np.zeros((3, 4), np.float32), small)
-    with pytest.raises(InputError, match=r"small\.png: sizes differ .* alpha_pred 3 x 4, alpha_true 24 x 32"):
-        score_file(small, samples[0].alpha, samples[0].trimap)
-    with pytest.raises(InputError, match=r"^\S*gone\.png: no such file$"):
-        score_file(tmp_path / "gone.png", samples[0].alpha, samples[0].trimap)
-    known = tmp_path / "known.png"
     save_image(np.zeros((24, 32), np.float32), known)
-    with pytest.raises(InputError, match=r"known\.png: trimap has no unknown pixel"):
-        score_file(samples[0].alpha, samples[0].alpha, known)
+    for files, message in (
+        ((small, alpha, trimap), r"small\.png: sizes differ .* alpha_pred 3 x 4, alpha_true 24 x 32"),
+        ((gone, alpha, trimap), r"^\S*gone\.png: no such file$"),
+        ((alpha, alpha, known), r"known\.png: trimap has no unknown pixel"),
+    ):
+        with pytest.raises(InputError, match=message):
+            score_file(*files)
 
 
-def test_means_count_every_image_the_same():
-    mean = mean_scores([scores(1), scores(2), scores(6)])
-    assert mean["sad"] == 3
-    assert mean["mse"] == 6
-    assert tuple(mean) == NAMES
-
-
-def test_the_interval_of_a_mean_by_hand():
+def test_means_and_their_intervals_by_hand():
     """Two images, 0 and 1: a quarter of the bootstrap means are 0, a quarter 1, so the interval is 0 to 1."""
+    mean = mean_scores([scores(1), scores(2), scores(6)])
+    assert (mean["sad"], mean["mse"], tuple(mean)) == (3, 6, NAMES)
     positions = resample(2, 4000, seed=0)
     means = np.float64([0, 1])[positions].mean(axis=1)
     assert np.mean(means == 0) == pytest.approx(0.25, abs=0.03)
     assert interval(np.float64([0, 1]), positions) == (0, 1)
     assert interval(np.float64([3, 3, 3]), resample(3, 10, seed=1)) == (3, 3)
-
-
-def test_the_interval_shrinks_as_the_normal_one_does():
+    # it shrinks as the normal one does
     values = np.random.default_rng(0).normal(5, 2, 400)
     low, high = interval(values, resample(400, 4000, seed=0))
     half = 1.96 * values.std() / 20
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
-
-
-def test_the_bootstrap_follows_its_seed():
     assert (resample(5, 20, 1) == resample(5, 20, 1)).all()
     assert (resample(5, 20, 1) != resample(5, 20, 2)).any()
 

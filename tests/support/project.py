@@ -24,6 +24,7 @@ TINY = {
     "evaluate": {"bootstrap": 20},
     "report": {"cases": 1, "gallery": 4},
 }
+TESTER = "git config user.name tester && git config user.email tester@localhost"
 
 
 def merge(settings, changes):
@@ -35,25 +36,28 @@ def merge(settings, changes):
             settings[key] = value
 
 
+def write_merged(target: Path, *changes: dict) -> None:
+    """The committed parameters with `changes`."""
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    for change in changes:
+        merge(params, change)
+    yaml.dump(params, target)
+
+
 def clone(folder: Path, changes: dict) -> Path:
     """Copy what git would give a user into `folder`, with changed parameters, committed; no results."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    for name in listed:
+    listing = ["git", "ls-files", "-co", "--exclude-standard"]
+    listed = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.splitlines():
         result = name == "dvc.lock" or (name.startswith("reports/") and not name.endswith(".gitignore"))
         if (ROOT / name).is_file() and not result:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    yaml = YAML()
-    params = yaml.load(folder / "params.yaml")
-    merge(params, changes)
-    yaml.dump(params, folder / "params.yaml")
+    write_merged(folder / "params.yaml", changes)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     (folder / ".venv/.ready").touch()  # newer than the copied files: `make` takes the environment for theirs
-    for command in ("git init -q -b main", "git add -A", "git -c user.name=a -c user.email=a@b commit -qm start"):
-        subprocess.run(command.split(), cwd=folder, check=True)
-    run("git config user.name tester && git config user.email tester@localhost", folder)
+    run(f"git init -q -b main && {TESTER} && git add -A && git commit -qm start", folder)
     return folder
 
 
@@ -65,7 +69,7 @@ def copy_of(project: Path, folder: Path) -> Path:
     run(f"git clone -q {project} {folder}", project)
     shutil.copytree(project / ".dvc/cache", folder / ".dvc/cache")
     (folder / ".venv").symlink_to(ROOT / ".venv")
-    run("git config user.name tester && git config user.email tester@localhost && dvc checkout", folder)
+    run(f"{TESTER} && dvc checkout", folder)
     return folder
 
 
@@ -101,21 +105,15 @@ def hashes(folder: Path) -> dict[str, str]:
 def start(stage: str, root: Path) -> subprocess.Popen:
     """A stage on `root`, in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", f"pipeline.{stage}", "--root", root],
-        cwd=ROOT,
+        [sys.executable, "-m", f"pipeline.{stage}", "--root", root], cwd=ROOT,
         env=command_environment() | {"PYTHONPATH": str(ROOT)},
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
+        stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 def write_params(root: Path) -> Path:
     """A new folder with parameters that give a stage a second or two to be killed in."""
-    yaml = YAML()
-    settings = yaml.load(ROOT / "params.yaml")
-    merge(settings, TINY)
     layers = {"size": 160, "foregrounds": {"train": 20}, "backgrounds": {"train": 10}}
-    merge(settings, {"data": layers, "composite": {"per_foreground": {"train": 2}}})
     root.mkdir()
-    yaml.dump(settings, root / "params.yaml")
+    write_merged(root / "params.yaml", TINY, {"data": layers, "composite": {"per_foreground": {"train": 2}}})
     return root

@@ -10,16 +10,13 @@ from erkd.io.tables import CompositeRow, LayerRow, write_table
 from erkd.params import DistillParams, TrimapParams
 
 CPU = torch.device("cpu")
-SIZE = (80, 100)
 
 
 def distill(**changes) -> DistillParams:
     settings = {
-        "init_from": None, "compositing": "live", "steps": 3,
-        "second_foreground": 0.5, "linear_light": 0.5, "highlights": 0.5,
-        "batch_size": 4, "crop": 64, "learning_rate": 1e-3,
-        "weight_decay": 0.0, "warmup": 0.1, "ema_decay": 0.5, "validate_every": 4,
-        "laplacian": 0.2,
+        "init_from": None, "compositing": "live", "steps": 3, "batch_size": 4, "crop": 64,
+        "second_foreground": 0.5, "linear_light": 0.5, "highlights": 0.5, "laplacian": 0.2, "warmup": 0.1,
+        "learning_rate": 1e-3, "weight_decay": 0.0, "ema_decay": 0.5, "validate_every": 4,
     }  # fmt: skip
     return DistillParams(**settings | changes)
 
@@ -32,19 +29,16 @@ def disc(height: int, width: int, radius: float) -> np.ndarray:
 def live_batches(folder, **changes) -> LiveBatches:
     """Two foregrounds, red and green, and two backgrounds of noise; one test layer that must not be used."""
     rng, rows = np.random.default_rng(0), []
-    for i, (kind, split) in enumerate(
-        [("foreground", "train"), ("foreground", "train"), ("background", "train"), ("background", "train"),
-         ("foreground", "test")]
-    ):  # fmt: skip
-        height, width = 120 + 10 * i, 100
-        image = rng.random((height, width, 3), np.float32) if kind == "background" else np.zeros((height, width, 3))
+    for i, kind in enumerate(["foreground", "foreground", "background", "background", "foreground"]):
+        height, width, alpha = 120 + 10 * i, 100, ""
         if kind == "foreground":
+            image, alpha = np.zeros((height, width, 3)), f"{i}a.png"
             image[:, :, i % 2] = 0.8
-        save_image(image, folder / f"{i}.png")
-        alpha = ""
-        if kind == "foreground":
-            alpha = f"{i}a.png"
             save_image(disc(height, width, 30), folder / alpha)
+        else:
+            image = rng.random((height, width, 3), np.float32)
+        save_image(image, folder / f"{i}.png")
+        split = "train" if i < 4 else "test"
         rows.append(LayerRow(str(i), kind, split, "", "", "", f"{i}.png", alpha, height, width, i, ""))
     write_table(rows, folder / "library.csv")
     trimap = TrimapParams(min_radius=10, max_radius=60, whole_object=0.25)
@@ -54,13 +48,13 @@ def live_batches(folder, **changes) -> LiveBatches:
 def stored_batches(folder, **changes) -> StoredBatches:
     """Two composites whose image repeats alpha in every channel."""
     rows = []
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
+    y, x = np.mgrid[:80, :100].astype(np.float32)
     for i, name in enumerate("ab"):
         alpha = np.clip((30 - np.hypot(y - 40, x - 40 - 10 * i)) / 10, 0, 1)
-        save_image(np.repeat(alpha[:, :, None], 3, axis=2), folder / f"images/{name}.png")
-        save_image(alpha, folder / f"alphas/{name}.png")
         paths = (f"images/{name}.png", f"alphas/{name}.png")
-        rows.append(CompositeRow(name, "train", "", "", "", "", "", *paths, *SIZE, i, "", "", ""))
+        save_image(np.repeat(alpha[:, :, None], 3, axis=2), folder / paths[0])
+        save_image(alpha, folder / paths[1])
+        rows.append(CompositeRow(name, "train", "", "", "", "", "", *paths, 80, 100, i, "", "", ""))
     write_table(rows, folder / "manifest.csv")
     trimap = TrimapParams(min_radius=5, max_radius=30, whole_object=0.0)
     return StoredBatches(folder / "manifest.csv", trimap, distill(**changes), seed=3)

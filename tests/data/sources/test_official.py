@@ -1,6 +1,5 @@
 """The composited benchmarks: lists, order, names, pixels and trimaps, from trees in the official layout."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from erkd.io.files import InputError
 from erkd.io.tables import CompositeRow, read_table
 from erkd.params import CompositeParams, DataParams, Splits, TrimapParams
 from tests.support import official_trees
+from tests.support.official_trees import composite_by_hand
 
 TRIMAP = TrimapParams(min_radius=2, max_radius=60, whole_object=0.25)
 
@@ -26,38 +26,19 @@ def splits(train, validation, test):
 
 def data(source, root, test_backgrounds=40):
     return DataParams(
-        source=source,
-        root=str(root),
-        backgrounds_root=str(root / "backgrounds"),
-        photographs=None,
-        size=64,
-        foregrounds=splits(9, 1, 9),
-        backgrounds=splits(9, 3, test_backgrounds),
-    )
+        source=source, root=str(root), backgrounds_root=str(root / "backgrounds"), photographs=None, size=64,
+        foregrounds=splits(9, 1, 9), backgrounds=splits(9, 3, test_backgrounds),
+    )  # fmt: skip
 
 
 def tree(source, folder):
     return getattr(official_trees, source)(folder, np.random.default_rng(3))
 
 
-def render_pixel_by_pixel(foreground, alpha, background):
-    """The official script in Python's own numbers."""
-    with Image.open(foreground) as f, Image.open(alpha) as a, Image.open(background) as b:
-        width, height = f.size
-        ratio = max(width / b.width, height / b.height)
-        if ratio > 1:
-            b = b.resize((math.ceil(b.width * ratio), math.ceil(b.height * ratio)), Image.Resampling.BICUBIC)
-        result = np.zeros((height, width, 3), np.uint8)
-        for y in range(height):
-            for x in range(width):
-                share, above, below = a.getpixel((x, y)), f.getpixel((x, y)), b.getpixel((x, y))
-                part = share / 255
-                result[y, x] = (
-                    above
-                    if share == 255
-                    else [int(part * s + (1 - part) * t) for s, t in zip(above, below, strict=True)]
-                )
-    return result
+def expect_official(stored, *files):
+    """The file `stored` holds what the official script makes of a foreground, an alpha and a background."""
+    expected = composite_by_hand(*(np.asarray(Image.open(file)) for file in files))
+    np.testing.assert_array_equal(np.asarray(Image.open(stored)), expected, str(stored))
 
 
 @pytest.fixture(scope="module", params=["composition1k", "distinctions646"])
@@ -86,31 +67,24 @@ def layout(source, root):
 
 def test_every_test_composite_is_the_official_one_bit_for_bit(made):
     source, root, folder = made
-    rows = {row.sample_id: row for row in read_table(folder / "composites/manifest.csv", CompositeRow, "test")}
+    table = folder / "composites/manifest.csv"
+    rows = {row.sample_id: row for row in read_table(table, CompositeRow, "test")}
     foregrounds, alphas, fg_list, bg_list = layout(source, root)
-    names, partners = fg_list.read_text().split("\n"), bg_list.read_text().split()
-    names = [name.strip() for name in names if name.strip()]
+    names, partners = fg_list.read_text().splitlines(), bg_list.read_text().split()
     assert len(rows) == 40
-    index = 0
-    for k, name in enumerate(names):
-        for copy in range(20):
-            stem = Path(name).stem
-            sample = f"{stem}_{copy}" if source == "composition1k" else f"test_{index}"
-            background = root / "backgrounds/VOCdevkit/VOC2012/JPEGImages" / partners[20 * k + copy]
-            expected = render_pixel_by_pixel(foregrounds / name, alphas / f"{stem}.png", background)
-            stored = np.asarray(Image.open(folder / "composites" / rows[sample].image))
-            np.testing.assert_array_equal(stored, expected, sample)
-            assert rows[sample].image == f"images/{sample}.png"
-            index += 1
+    for index, partner in enumerate(partners):
+        name, stem = names[index // 20], Path(names[index // 20]).stem
+        sample = f"{stem}_{index % 20}" if source == "composition1k" else f"test_{index}"
+        background = root / "backgrounds/VOCdevkit/VOC2012/JPEGImages" / partner
+        assert rows[sample].image == f"images/{sample}.png"
+        stored = folder / "composites" / rows[sample].image
+        expect_official(stored, foregrounds / name, alphas / f"{stem}.png", background)
 
 
 def test_training_composites_follow_the_training_lists(made):
     source, root, folder = made
-    part, listed = (
-        ("Combined_Dataset/Training_set", "training_{}_names.txt")
-        if source == "composition1k"
-        else ("Train", "{}_train.txt")
-    )
+    lists = {"composition1k": ("Combined_Dataset/Training_set", "training_{}_names.txt")}
+    part, listed = lists.get(source, ("Train", "{}_train.txt"))
     names = (root / part / listed.format("fg")).read_text().splitlines()
     partners = (root / part / listed.format("bg")).read_text().splitlines()
     each = len(partners) // len(names)
@@ -123,15 +97,16 @@ def test_training_composites_follow_the_training_lists(made):
         (file,) = (root / part).rglob(f"[Ff][Gg]/{stem}.*")
         (alpha,) = (path for path in (root / part).rglob(f"{stem}.png") if path.parent.name in ("alpha", "GT"))
         background = root / "backgrounds/train2014" / partners[each * k + int(copy)].strip()
-        stored = np.asarray(Image.open(folder / "composites" / row.image))
-        np.testing.assert_array_equal(stored, render_pixel_by_pixel(file, alpha, background), row.sample_id)
+        expect_official(folder / "composites" / row.image, file, alpha, background)
 
 
-def test_splits_share_nothing_and_the_development_photographs_are_left_out(made):
+def test_splits_share_nothing_and_rows_carry_licences_and_development_photographs_are_left_out(made):
     source, _, folder = made
-    rows = read_table(folder / "composites/manifest.csv", CompositeRow)
-    held = {split: {row.foreground_id for row in rows if row.split == split} for split in ("train", "validation")}
-    stems = {split: {name.removeprefix(f"{split}-") for name in names} for split, names in held.items()}
+    stems = {"train": set(), "validation": set(), "test": set()}
+    for row in read_table(folder / "composites/manifest.csv", CompositeRow):
+        stems[row.split].add(row.foreground_id.removeprefix(f"{row.split}-"))
+        assert "research use" in row.licence
+        assert ("VOC" if row.split == "test" else "COCO") in row.licence
     assert not stems["train"] & stems["validation"]
     assert len(stems["validation"]) == 1
     everything = stems["train"] | stems["validation"]
@@ -143,25 +118,17 @@ def test_splits_share_nothing_and_the_development_photographs_are_left_out(made)
         assert "test_1" not in everything
 
 
-def test_licences_are_carried_per_row(made):
-    _, _, folder = made
-    for row in read_table(folder / "composites/manifest.csv", CompositeRow):
-        assert "research use" in row.licence
-        assert ("VOC" if row.split == "test" else "COCO") in row.licence
-
-
 def test_trimaps_are_the_given_ones(made):
     source, root, folder = made
-    for row in read_table(folder / "composites/manifest.csv", CompositeRow, "test"):
-        trimap = np.asarray(Image.open(folder / "trimaps/trimaps" / f"{row.sample_id}.png"))
-        if source == "composition1k":
-            supplied = root / "Combined_Dataset/Test_set" / composition1k.ADOBE / "trimaps" / f"{row.sample_id}.png"
-            np.testing.assert_array_equal(trimap, np.asarray(Image.open(supplied)))
-    again = folder / "again"
-    given = distinctions646.given_trimaps() if source == "distinctions646" else {}
-    if source == "distinctions646":  # neither seed nor parameters touch them
-        other = TRIMAP.model_copy(update={"max_radius": 9})
-        write_trimaps(folder / "composites", again, other, 5, given)
+    if source == "composition1k":
+        supplied = root / "Combined_Dataset/Test_set" / composition1k.ADOBE / "trimaps"
+        for row in read_table(folder / "composites/manifest.csv", CompositeRow, "test"):
+            name = f"{row.sample_id}.png"
+            found, expected = Image.open(folder / "trimaps/trimaps" / name), Image.open(supplied / name)
+            np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+    else:  # neither seed nor parameters touch them
+        again, other = folder / "again", TRIMAP.model_copy(update={"max_radius": 9})
+        write_trimaps(folder / "composites", again, other, 5, distinctions646.given_trimaps())
         assert set_hash(again, "test") == set_hash(folder / "trimaps", "test")
         assert set_hash(again, "train") != set_hash(folder / "trimaps", "train")
 
@@ -219,22 +186,17 @@ def test_what_is_missing_is_named(tmp_path, source, name):
 
 
 @pytest.mark.parametrize("source", MISSING)
-def test_a_list_that_was_cut_short_is_found(tmp_path, source):
+def test_unset_roots_and_a_list_that_was_cut_short_are_named(source, tmp_path):
     root = tree(source, tmp_path)
+    params = data(source, root)
+    with pytest.raises(InputError, match=r"data\.root: the source .* asked for at"):
+        SOURCES[source].list_foregrounds(params.model_copy(update={"root": None}), 0)
+    with pytest.raises(InputError, match=r"data\.backgrounds_root: .*COCO"):
+        SOURCES[source].list_backgrounds(params.model_copy(update={"backgrounds_root": None}), 0)
     *_, lines = layout(source, root)
     lines.write_text("\n".join(lines.read_text().split()[:-1]))
     with pytest.raises(InputError, match=r"2 foregrounds need 40 backgrounds, 20 each; found 39"):
-        list_layers(data(source, root), 0)
-
-
-@pytest.mark.parametrize("source", MISSING)
-def test_unset_roots_are_named(source, tmp_path):
-    params = data(source, tmp_path)
-    with pytest.raises(InputError, match=r"data\.root: the source .* asked for at"):
-        SOURCES[source].list_foregrounds(params.model_copy(update={"root": None}), 0)
-    root = tree(source, tmp_path)
-    with pytest.raises(InputError, match=r"data\.backgrounds_root: .*COCO"):
-        SOURCES[source].list_backgrounds(data(source, root).model_copy(update={"backgrounds_root": None}), 0)
+        list_layers(params, 0)
 
 
 def test_file_names_in_words():

@@ -1,13 +1,13 @@
 """The metrics against values worked out by hand, a plain transcription of their definitions, and Octave."""
 
 import json
-from collections import deque
 from dataclasses import asdict
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from erkd.evaluation.baselines import METHODS, estimate_alpha
 from erkd.evaluation.metrics.edges import _grow
@@ -93,83 +93,64 @@ def plain_connectivity(pred, true):
 
 
 def plain_largest(region):
-    height, width = region.shape
-    seen, best = np.zeros_like(region), []
-    for column in range(width):
-        for row in range(height):
-            if not region[row, column] or seen[row, column]:
-                continue
-            component, queue = [], deque([(row, column)])
-            seen[row, column] = True
-            while queue:
-                r, c = queue.popleft()
-                component.append((r, c))
-                for near in ((r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1)):
-                    inside = 0 <= near[0] < height and 0 <= near[1] < width
-                    if inside and region[near] and not seen[near]:
-                        seen[near] = True
-                        queue.append(near)
-            if len(component) > len(best):
-                best = component
-    largest = np.zeros_like(region)
-    for position in best:
-        largest[position] = True
-    return largest
+    labels, count = ndimage.label(region.T)  # by columns
+    return (1 + np.argmax(np.bincount(labels.ravel())[1:]) == labels.T) if count else region
+
+
+def score_bytes(pred, true, trimap):
+    return asdict(score(unit(pred), unit(true), np.select([trimap == 0, trimap == 255], [0.0, 1.0], 0.5)))
 
 
 def compare_with_plain(pred, true, trimap):
-    found = score(unit(pred), unit(true), np.select([trimap == 0, trimap == 255], [0.0, 1.0], 0.5))
-    agree(asdict(found), plain_scores(pred, true, trimap))
+    agree(score_bytes(pred, true, trimap), plain_scores(pred, true, trimap))
+
+
+def all_unknown(alpha_pred, alpha_true):
+    return pair(alpha_pred, alpha_true, np.full_like(alpha_true, 0.5))
 
 
 @pytest.mark.parametrize("name", GOLDEN["cases"])
 def test_octave_gives_the_same(name):
-    case = GOLDEN["cases"][name]
-    pred, true, trimap = (
-        np.frombuffer(bytes.fromhex(case[key]), np.uint8).reshape(GOLDEN["width"], GOLDEN["height"]).T
-        for key in ("alpha_pred", "alpha_true", "trimap")
-    )
-    scores = score(unit(pred), unit(true), np.select([trimap == 0, trimap == 255], [0.0, 1.0], 0.5))
-    agree(asdict(scores), case["scores"])
+    case, shape = GOLDEN["cases"][name], (GOLDEN["width"], GOLDEN["height"])
+    arrays = (np.frombuffer(bytes.fromhex(case[key]), np.uint8) for key in ("alpha_pred", "alpha_true", "trimap"))
+    agree(score_bytes(*(array.reshape(shape).T for array in arrays)), case["scores"])
 
 
 def test_sad_and_mse_by_hand():
-    alpha_pred = unit([[255, 51, 0, 9]])
-    alpha_true = unit([[0, 0, 0, 51]])
     trimap = np.float32([[0.5, 0.5, 0.5, 0]])
-    both = pair(alpha_pred, alpha_true, trimap)
+    both = pair(unit([[255, 51, 0, 9]]), unit([[0, 0, 0, 51]]), trimap)
     # unknown: 1, 0.2 and 0; the fourth pixel is known background, so its prediction counts as 0
     assert sad(both) == pytest.approx((1.2 / 1000, 1.4 / 1000))
     assert mse(both) == pytest.approx((1.04 / 3, 1.08 / 4))
-
-
-def test_known_regions_of_the_prediction_are_overwritten():
-    trimap = np.float32([[0, 0.5, 1]])
-    first = score(unit([[0, 90, 255]]), unit([[20, 40, 250]]), trimap)
-    assert first == score(unit([[200, 90, 3]]), unit([[20, 40, 250]]), trimap)
+    # no score sees what is predicted where the trimap knows
+    trimap, alpha_true = np.float32([[0, 0.5, 1]]), unit([[20, 40, 250]])
+    assert score(unit([[0, 90, 255]]), alpha_true, trimap) == score(unit([[200, 90, 3]]), alpha_true, trimap)
 
 
 def test_gradient_of_a_step_by_hand():
     """A vertical step: rows are alike, so the filter is a 1-D derivative times the sum of the Gaussian."""
     alpha_true = np.zeros((30, 30), np.float32)
     alpha_true[:, 15:] = 1
-    flat = np.zeros_like(alpha_true)
     offsets = np.arange(-4, 5)
     bell = np.exp(-(offsets**2) / 3.92)
     slope = offsets * bell
     kernel = slope / np.linalg.norm(slope) * bell.sum() / np.linalg.norm(bell)
     response = [kernel[4 - distance :].sum() for distance in (0, 1, 2, 3)]  # 0.. pixels right of the step
     expected = 30 * 2 * sum(value**2 for value in response) / 1000
-    both = pair(flat, alpha_true, np.full_like(flat, 0.5))
-    assert gradient_error(both) == pytest.approx((expected, expected), rel=1e-9)
+    assert gradient_error(all_unknown(0 * alpha_true, alpha_true)) == pytest.approx((expected, expected), rel=1e-9)
+    magnitude = gradient_magnitude(np.uint8(alpha_true * 255), slice(0, 30), stretch_of(np.uint8(alpha_true * 255)))
+    assert step_magnitude() == pytest.approx(magnitude.max())
+    assert step_magnitude() == pytest.approx(magnitude[10, 15])
 
 
-def test_gradient_stretches_each_alpha_by_itself():
+def test_gradient_stretches_each_alpha_over_zero_to_one_by_itself():
     """Half the contrast, the same shape: no gradient error at all."""
     alpha_true = np.zeros((20, 20), np.float32)
     alpha_true[5:15, 5:15] = 1
     alpha_pred = alpha_true * np.float32(102 / 255) + np.float32(51 / 255)
-    assert gradient_error(pair(alpha_pred, alpha_true, np.full_like(alpha_true, 0.5))).unknown < 1e-20
+    assert gradient_error(all_unknown(alpha_pred, alpha_true)).unknown < 1e-20
+    assert stretch_of(np.uint8([[10, 15, 20]])) == pytest.approx((0.1, -1))
+    assert stretch_of(np.uint8([[7, 7]])) == (1 / 255, 0.0)
 
 
 def test_connectivity_by_hand():
@@ -180,9 +161,12 @@ def test_connectivity_by_hand():
     alpha[2:5, 8:11] = 1
     alpha_pred = alpha.copy()
     alpha_pred[2:5, 8:11] = unit(204)
-    both = pair(alpha_pred, alpha, np.full_like(alpha, 0.5))
     # the 9 pixels of the smaller square left at 0.5, so their level is 0.4: 1 - 0.4 against 0.8 - 0.4
-    assert connectivity_error(both) == pytest.approx((9 * 0.2 / 1000, 9 * 0.2 / 1000))
+    expected = pytest.approx((9 * 0.2 / 1000, 9 * 0.2 / 1000))
+    assert connectivity_error(all_unknown(alpha_pred, alpha)) == expected
+    # gray level 153 reaches the threshold of 0.6, which leaves 0 of the prediction and 0.4 of the truth
+    both = all_unknown(np.full((4, 4), unit(153)), np.ones((4, 4), np.float32))
+    assert connectivity_error(both).unknown == pytest.approx(16 * 0.4 / 1000)
 
 
 def test_connectivity_ignores_the_background_and_diagonals():
@@ -190,31 +174,23 @@ def test_connectivity_ignores_the_background_and_diagonals():
     alpha[0, 0] = alpha[1, 1] = alpha[2, 2] = alpha[2, 3] = 1  # the pair is the largest component
     alpha_pred = alpha.copy()
     alpha_pred[0, 0] = unit(51)
-    both = pair(alpha_pred, alpha, np.full_like(alpha, 0.5))
     # (0, 0) is never connected: level 0, so 1 against 0.2
-    assert connectivity_error(both).unknown == pytest.approx(0.8 / 1000)
+    assert connectivity_error(all_unknown(alpha_pred, alpha)).unknown == pytest.approx(0.8 / 1000)
 
 
 def test_of_equal_components_the_first_in_column_major_order_counts():
     alpha = np.zeros((6, 6), np.float32)
     alpha[0, 4] = alpha[5, 1] = 1  # row by row the first would be the other one
-    alpha_pred = alpha.copy()
-    alpha_pred[5, 1] = unit(230)
-    both = pair(alpha_pred, alpha, np.full_like(alpha, 0.5))
-    # up to 0.9 the left pixel is the component, so it has level 0.9 and its 0.1 is below 0.15
-    assert connectivity_error(both).unknown == 0
-    alpha_pred[5, 1], alpha_pred[0, 4] = 1, unit(230)
-    # the right one has level 0 instead
-    assert connectivity_error(pair(alpha_pred, alpha, np.full_like(alpha, 0.5))).unknown == pytest.approx(
-        25 / 255 / 1000
-    )
-
-
-def test_gray_level_153_reaches_the_threshold_of_six_tenths():
-    alpha_pred, alpha_true = np.full((4, 4), unit(153)), np.ones((4, 4), np.float32)
-    both = pair(alpha_pred, alpha_true, np.full_like(alpha_true, 0.5))
-    # level 0.6 leaves 0 of the prediction and 0.4 of the truth
-    assert connectivity_error(both).unknown == pytest.approx(16 * 0.4 / 1000)
+    # up to 0.9 the left pixel is the component, so it has level 0.9 and its 0.1 is below 0.15; the right one has 0
+    for place, error in (((5, 1), 0), ((0, 4), 25 / 255 / 1000)):
+        alpha_pred = alpha.copy()
+        alpha_pred[place] = unit(230)
+        assert connectivity_error(all_unknown(alpha_pred, alpha)).unknown == pytest.approx(error, abs=0)
+    region = np.zeros((64, 64), bool)
+    region[:16, 40:56] = region[40:56, :16] = True
+    found = _largest_component(region, np.empty(region.shape, np.int32), np.empty(region.shape, bool))
+    assert found[40:56, :16].all()
+    assert found.sum() == 256
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -272,34 +248,50 @@ def test_the_truth_scores_nothing_and_memory_order_does_not_matter(rng):
     assert score(*columns) == score(other, alpha, trimap)
 
 
-def test_sad_near_edges_leaves_out_what_is_far_from_them():
-    alpha_true = np.zeros((40, 40), np.float32)
+def test_sad_near_edges_by_hand():
+    """A tenth of a step's gradient is reached in three columns on either side; two more lie within 2 pixels."""
+    alpha_true = np.zeros((30, 40), np.float32)
     alpha_true[:, 20:] = 1
+    both = all_unknown(np.abs(alpha_true - unit(51)), alpha_true)
+    assert edge_sad(both) == pytest.approx(30 * 10 * 0.2 / 1000)
     alpha_pred = alpha_true.copy()
     alpha_pred[:, 2] = 1  # 18 pixels from the edge
-    unknown = np.full_like(alpha_true, 0.5)
-    assert edge_sad(pair(alpha_pred, alpha_true, unknown)) == 0
+    assert edge_sad(all_unknown(alpha_pred, alpha_true)) == 0
     alpha_pred[:, 21] = 0.6
-    assert edge_sad(pair(alpha_pred, alpha_true, unknown)) == pytest.approx(40 * 0.4 / 1000)
-    unknown[:, 20:] = 0  # wrongly known: that is not an error of the prediction's edge
-    assert edge_sad(pair(alpha_pred, alpha_true, unknown)) == 0
+    assert edge_sad(all_unknown(alpha_pred, alpha_true)) == pytest.approx(30 * 0.4 / 1000)
+    trimap = np.full_like(alpha_true, 0.5)
+    trimap[:, 20:] = 0  # wrongly known: that is not an error of the prediction's edge
+    assert edge_sad(pair(alpha_pred, alpha_true, trimap)) == 0
+    region = np.zeros((7, 7), np.uint8)
+    region[3, 3] = 1
+    rows = ["0000000", "0001000", "0011100", "0111110", "0011100", "0001000", "0000000"]
+    assert ["".join(map(str, row)) for row in _grow(region, 2)] == rows
 
 
 def test_boundary_f_score_by_hand():
     alpha_true = np.zeros((20, 20), np.float32)
     alpha_true[5:15, 5:15] = 1
-    unknown = np.full_like(alpha_true, 0.5)
     shifted = np.roll(alpha_true, 2, axis=1)
-    assert boundary_f_score(pair(shifted, alpha_true, unknown)) == 1  # within the tolerance
+    assert boundary_f_score(all_unknown(shifted, alpha_true)) == 1  # within the tolerance
     # a line along one side: all its 10 pixels match; of the 36 true ones the 10 of that side and, at
     # either end, the next two of the neighbouring sides
     line = np.zeros_like(alpha_true)
     line[5, 5:15] = 1
-    assert boundary_f_score(pair(line, alpha_true, unknown)) == pytest.approx(2 * 14 / 36 / (1 + 14 / 36))
+    assert boundary_f_score(all_unknown(line, alpha_true)) == pytest.approx(2 * 14 / 36 / (1 + 14 / 36))
     empty = np.zeros_like(alpha_true)
-    assert boundary_f_score(pair(empty, alpha_true, unknown)) == 0
-    assert boundary_f_score(pair(empty, empty, unknown)) == 1
-    assert boundary_f_score(pair(empty, empty + 1, unknown)) == 0
+    assert boundary_f_score(all_unknown(empty, alpha_true)) == 0
+    assert boundary_f_score(all_unknown(empty, empty)) == 1
+    assert boundary_f_score(all_unknown(empty, empty + 1)) == 0
+    # level 128 is the first inside
+    for level, expected in ((128, 1.0), (127, 0.0)):
+        faint = alpha_true * unit(level)
+        assert boundary_f_score(all_unknown(faint, alpha_true)) == expected
+        assert boundary_f_score(all_unknown(alpha_true, faint)) == expected
+    # the harmonic mean: all 16 predicted boundary pixels are true ones, of the true boundary's 32 half are found
+    squares = np.zeros((2, 40, 40), np.float32)
+    squares[0, 3:8, 3:8] = squares[1, 25:30, 25:30] = 1
+    assert boundary_f_score(all_unknown(squares[0], sum(squares))) == pytest.approx(2 * 1 * 0.5 / 1.5)
+    assert boundary_f_score(all_unknown(*squares)) == 0  # they never meet
 
 
 GOOD = np.full((4, 5), 0.5, np.float32)
@@ -326,79 +318,10 @@ def test_bad_input_is_refused_by_name(name, bad, message):
         score(**arrays)
 
 
-def test_sizes_must_agree():
+def test_sizes_must_agree_and_trimap_values_and_unknown_pixels_are_needed():
     with pytest.raises(InputError, match="alpha_pred 4 x 5, alpha_true 4 x 6, trimap 4 x 5"):
         score(GOOD, np.full((4, 6), 0.5, np.float32), GOOD)
-
-
-def test_trimap_values_and_unknown_pixels_are_needed():
     with pytest.raises(InputError, match="no unknown pixel"):
         score(GOOD, GOOD, np.zeros_like(GOOD))
     with pytest.raises(InputError, match=r"other than 0 \(background\)"):
         score(GOOD, GOOD, np.full_like(GOOD, 128 / 255))
-
-
-def test_of_two_equal_components_the_first_in_column_major_order_is_taken():
-    """Rows are counted first elsewhere, so the upper one, on the right, is not it."""
-    region = np.zeros((64, 64), bool)
-    region[:16, 40:56] = True
-    region[40:56, :16] = True
-    room = np.empty(region.shape, np.int32), np.empty(region.shape, bool)
-    found = _largest_component(region, *room)
-    assert found[40:56, :16].all()
-    assert found.sum() == 256
-
-
-def test_a_full_step_has_the_largest_gradient():
-    alpha = np.zeros((20, 30), np.uint8)
-    alpha[:, 15:] = 255
-    magnitude = gradient_magnitude(alpha, slice(0, 20), stretch_of(alpha))
-    assert magnitude.max() == pytest.approx(step_magnitude())
-    assert step_magnitude() == pytest.approx(magnitude[10, 15])
-
-
-def test_an_alpha_is_stretched_over_zero_to_one():
-    assert stretch_of(np.uint8([[10, 15, 20]])) == pytest.approx((0.1, -1))
-    assert stretch_of(np.uint8([[7, 7]])) == (1 / 255, 0.0)
-
-
-def test_sad_near_edges_of_a_step_by_hand():
-    """A tenth of the step's gradient is reached in three columns on either side; two more lie within 2 pixels."""
-    alpha_true = np.zeros((30, 40), np.float32)
-    alpha_true[:, 20:] = 1
-    alpha_pred = np.abs(alpha_true - unit(51))
-    both = pair(alpha_pred, alpha_true, np.full_like(alpha_true, 0.5))
-    assert edge_sad(both) == pytest.approx(30 * 10 * 0.2 / 1000)
-
-
-def test_a_region_grows_by_a_disk():
-    region = np.zeros((7, 7), np.uint8)
-    region[3, 3] = 1
-    rows = ["0000000", "0001000", "0011100", "0111110", "0011100", "0001000", "0000000"]
-    assert ["".join(map(str, row)) for row in _grow(region, 2)] == rows
-
-
-@pytest.mark.parametrize(("level", "expected"), [(128, 1.0), (127, 0.0)])
-def test_level_128_is_the_first_inside_the_boundary(level, expected):
-    alpha_true, alpha_pred = np.zeros((2, 20, 20), np.float32)
-    alpha_true[5:10, 5:10] = 1
-    alpha_pred[5:10, 5:10] = unit(level)
-    for first, second in ((alpha_pred, alpha_true), (alpha_true, alpha_pred)):
-        assert boundary_f_score(pair(first, second, np.full_like(first, 0.5))) == expected
-
-
-def test_boundaries_that_never_meet_score_nothing():
-    alpha_true, alpha_pred = np.zeros((2, 40, 40), np.float32)
-    alpha_true[2:8, 2:8] = 1
-    alpha_pred[30:36, 30:36] = 1
-    assert boundary_f_score(pair(alpha_pred, alpha_true, np.full_like(alpha_true, 0.5))) == 0
-
-
-def test_the_boundary_score_is_the_harmonic_mean():
-    """All 16 predicted boundary pixels are true ones; of the true boundary's 32 half are found."""
-    alpha_true = np.zeros((40, 40), np.float32)
-    alpha_true[3:8, 3:8] = alpha_true[25:30, 25:30] = 1
-    alpha_pred = alpha_true.copy()
-    alpha_pred[25:30, 25:30] = 0
-    score_ = boundary_f_score(pair(alpha_pred, alpha_true, np.full_like(alpha_true, 0.5)))
-    assert score_ == pytest.approx(2 * 1 * 0.5 / 1.5)
