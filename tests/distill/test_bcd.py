@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from erkd.distill.bcd import boundary_distance, boundary_map, context_divergence
-from erkd.distill.map_distances import activation, cosines, unit_distance
+from erkd.distill.map_distances import cosines, unit_distance
 from tests.support.students import DIMENSION, edge_batch, random_cache, small_methods, small_student
 
 
@@ -28,11 +28,6 @@ def test_unit_distance_by_hand():
     second = torch.tensor([[1.0, 0.0]])[None, None]
     assert unit_distance(first, second).item() == pytest.approx(((0.6 - 1) ** 2 + 0.8**2) / 2)
     assert unit_distance(first, 7 * first).item() == pytest.approx(0, abs=1e-12)
-
-
-def test_activation_by_hand():
-    features = torch.tensor([1.0, 2.0, 4.0])[None, :, None, None]
-    assert activation(features).item() == pytest.approx((1 + 4 + 16) / 3)
 
 
 def test_context_divergence_by_hand():

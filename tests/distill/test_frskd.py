@@ -10,8 +10,6 @@ from erkd.distill.map_distances import activation, unit_distance
 from erkd.students.losses import alpha_loss, charbonnier
 from tests.support.students import edge_batch, small_methods, small_student
 
-LATE = {"start": 0.5}
-
 
 def test_the_self_teacher_keeps_the_pyramids_shape_at_twice_the_width():
     channels = [4, 6, 8, 10]
@@ -38,16 +36,9 @@ def test_nodes_take_the_weighted_mean_of_their_inputs():
     assert node(*parts).item() == pytest.approx(7, rel=1e-5)
 
 
-def test_charbonnier_by_hand():
-    alpha_pred, alpha_true = torch.tensor([0.5, 0.1, 1.0]), torch.tensor([0.2, 0.5, 0.0])
-    unknown = torch.tensor([1.0, 1.0, 0.0])
-    assert charbonnier(alpha_pred, alpha_true, unknown) == pytest.approx((0.3 + 0.4) / 2)
-    assert charbonnier(alpha_true, alpha_true, unknown) == pytest.approx(1e-6)
-
-
 def test_the_self_teacher_learns_from_the_start_and_teaches_later():
     student, batch = small_student().train(), edge_batch()
-    method = small_methods(student, "frskd", frskd=LATE)["frskd"]
+    method = small_methods(student, "frskd", frskd={"start": 0.5})["frskd"]
     matte = student(batch.image, batch.trimap)
     early, half, late = (method(matte, batch, progress) for progress in (0.4, 0.75, 1.0))
     assert early["alpha"] > 0
