@@ -88,12 +88,6 @@ def test_baselines_are_scored_beside_with_paired_differences(folders, tmp_path):
     assert r"95 \% interval" in run.stdout
 
 
-@pytest.mark.parametrize("option", ["student=DIR", "pred=DIR", "DIR"])
-def test_names_of_baselines_that_are_taken(option):
-    with pytest.raises(InputError, match="is taken; give another, as NAME=DIR"):
-        parse_folders(["DIR=elsewhere", option])
-
-
 def test_missing_and_extra_files_are_listed(folders, tmp_path):
     """Of the predictions, the trimaps and a baseline."""
     (tmp_path / "pred/one.png").unlink()
@@ -153,6 +147,9 @@ def test_folders_that_cannot_be_matched(folders, tmp_path):
     save_image(np.zeros((5, 6), np.float32), pred / "one.jpg")
     with pytest.raises(InputError, match=r"both one\.jpg and one\.png"):
         match_files(pred, alpha, trimap)
+    for option in ("student=DIR", "pred=DIR", "DIR"):
+        with pytest.raises(InputError, match="is taken; give another, as NAME=DIR"):
+            parse_folders(["DIR=elsewhere", option])
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,7 @@ def test_a_basis_of_all_directions_changes_nothing(rng):
     plain, rotated = space(mean), space(mean, basis.astype(np.float32))
     ours, theirs = torch.from_numpy(rng.normal(size=(2, 3, DIMENSION, 4, 4)).astype(np.float32))
     stored = rotated.centre(theirs)
-    torch.testing.assert_close(
-        rotated.distance(ours, stored), plain.distance(ours, theirs), rtol=1e-4, atol=1e-5
-    )
+    torch.testing.assert_close(rotated.distance(ours, stored), plain.distance(ours, theirs), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(rotated.direction(stored), plain.direction(theirs), rtol=1e-4, atol=1e-5)
 
 

@@ -11,20 +11,15 @@ from erkd.students.losses import alpha_loss, charbonnier
 from tests.support.students import edge_batch, small_methods, small_student
 
 
-def test_the_self_teacher_keeps_the_pyramids_shape_at_twice_the_width():
+def test_every_level_of_the_self_teacher_is_twice_as_wide_and_sees_every_level_of_the_student():
     channels = [4, 6, 8, 10]
-    levels = [torch.rand(2, c, 32 >> i, 32 >> i) for i, c in enumerate(channels)]
-    refined = SelfTeacher(channels)(levels)
-    assert [t.shape for t in refined] == [(2, 2 * c, 32 >> i, 32 >> i) for i, c in enumerate(channels)]
-    assert all(t.min() >= 0 for t in refined)
-
-
-def test_every_level_of_the_self_teacher_sees_every_level_of_the_student():
-    channels = [4, 6, 8]
     self_teacher = SelfTeacher(channels).eval()
-    for seen in range(3):
-        levels = [torch.rand(1, c, 16 >> i, 16 >> i, requires_grad=True) for i, c in enumerate(channels)]
-        self_teacher(levels)[seen].sum().backward()
+    for seen, width in enumerate(channels):
+        levels = [torch.rand(2, c, 32 >> i, 32 >> i, requires_grad=True) for i, c in enumerate(channels)]
+        refined = self_teacher(levels)[seen]
+        assert refined.shape == (2, 2 * width, 32 >> seen, 32 >> seen)
+        assert refined.min() >= 0
+        refined.sum().backward()
         assert all(level.grad is not None and level.grad.abs().sum() > 0 for level in levels)
 
 

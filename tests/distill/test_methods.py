@@ -52,9 +52,7 @@ def test_the_names_in_params_are_the_methods():
     )
 
 
-@pytest.mark.parametrize(
-    "changes", [{}, {"half": True}, {"half": True, "coarse": True}], ids=["", "half", "coarse"]
-)
+@pytest.mark.parametrize("changes", [{}, {"half": True}, {"half": True, "coarse": True}], ids=["", "half", "coarse"])
 def test_gradients_reach_the_student_and_what_is_trained_with_it_and_never_a_teacher(build, changes):
     student = small_student(**changes).train()
     methods = build(student)
@@ -114,8 +112,7 @@ def test_every_loss_is_scaled_by_its_methods_weight(build):
 
 def test_the_saved_student_is_of_the_same_keys_shapes_and_size(build, monkeypatch, tmp_path):
     monkeypatch.setattr(
-        "erkd.training.loop.training_batches",
-        lambda batches, steps, workers: iter([layered_batch()] * len(steps)),
+        "erkd.training.loop.training_batches", lambda batches, steps, workers: iter([layered_batch()] * len(steps))
     )
     shapes, records, params = [], [], distill(steps=2, batch_size=2, validate_every=2)
     for name in ("plain", "taught"):

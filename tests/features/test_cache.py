@@ -192,26 +192,15 @@ def one_thread():
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(
     ("batch", "name", "left"),
-    [
-        (0, "colours", 4),
-        (1, "colours", 3),
-        (2, "colours", 2),
-        (3, "colours", 1),
-        (4, "colours", 0),
-        (1, "others", 4),
-    ],
+    [(0, "colours", 4), (1, "colours", 3), (2, "colours", 2), (3, "colours", 1), (4, "colours", 0), (1, "others", 4)],
 )
-def test_killed_anywhere_and_started_again_the_cache_is_the_same(
-    composites, layers, tmp_path, batch, name, left
-):
+def test_killed_anywhere_and_started_again_the_cache_is_the_same(composites, layers, tmp_path, batch, name, left):
     """Three batches of composites, one of layers; with four done it dies when files are moved.
 
     What another teacher left behind is not taken over.
     """
     kinds, folder = {"composites": composites, "layers": layers}, tmp_path / "killed/features"
-    child = multiprocessing.get_context("fork").Process(
-        target=write, args=(folder, kinds, Counts(dies=batch))
-    )
+    child = multiprocessing.get_context("fork").Process(target=write, args=(folder, kinds, Counts(dies=batch)))
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL
@@ -233,9 +222,7 @@ def test_batch_size_and_place_change_no_byte(composites, tmp_path):
 def test_what_was_made_of_something_else_is_refused(composites, cache_folder, rng):
     with pytest.raises(InputError, match="no composites"):
         write(cache_folder, {"composites": TeacherImages(composites.table, [])})
-    with pytest.raises(
-        InputError, match=r"no cache of the kind 'layers', only composites; add it to features"
-    ):
+    with pytest.raises(InputError, match=r"no cache of the kind 'layers', only composites; add it to features"):
         open_features(cache_folder, "layers")
     with pytest.raises(InputError, match=r"stale: made by another teacher \(model differ"):
         open_features(cache_folder, teacher=ColourTeacher("others").identity)
@@ -247,9 +234,7 @@ def test_what_was_made_of_something_else_is_refused(composites, cache_folder, rn
 def test_what_is_no_cache_is_refused(cache_folder):
     for content in ({}, []):
         write_json(content, cache_folder / "features.json")
-        with pytest.raises(
-            InputError, match=r"features\.json: it holds no sha256_of_the_rest; run `dvc repro"
-        ):
+        with pytest.raises(InputError, match=r"features\.json: it holds no sha256_of_the_rest; run `dvc repro"):
             open_features(cache_folder)
     write_record({"kinds": {}}, cache_folder / "features.json")
     with pytest.raises(InputError, match="not the identity of a feature cache"):

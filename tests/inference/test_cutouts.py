@@ -10,9 +10,7 @@ from erkd.io.files import InputError
 def scene(size=64):
     """Image, alpha and foreground of a red disc with a wide soft edge on green."""
     rows, columns = np.mgrid[:size, :size]
-    alpha = np.clip((size / 3 - np.hypot(rows - size / 2, columns - size / 2)) / 12 + 0.5, 0, 1).astype(
-        np.float32
-    )
+    alpha = np.clip((size / 3 - np.hypot(rows - size / 2, columns - size / 2)) / 12 + 0.5, 0, 1).astype(np.float32)
     foreground = np.broadcast_to(np.float32([0.8, 0.1, 0.2]), (size, size, 3))
     image = alpha[:, :, None] * foreground + (1 - alpha[:, :, None]) * np.float32([0.1, 0.7, 0.3])
     return image, alpha, foreground
@@ -60,9 +58,7 @@ def test_a_cutout_has_no_halo_on_another_background():
     blue = np.float32([0, 0, 1])
     expected = alpha[:, :, None] * foreground + (1 - alpha[:, :, None]) * blue
     assert np.abs(place(image, alpha, blue) - expected).max() < 0.02
-    np.testing.assert_allclose(
-        place(image, alpha, np.broadcast_to(blue, (7, 9, 3))), place(image, alpha, blue)
-    )
+    np.testing.assert_allclose(place(image, alpha, np.broadcast_to(blue, (7, 9, 3))), place(image, alpha, blue))
 
 
 def test_a_background_covers_and_keeps_its_proportions():

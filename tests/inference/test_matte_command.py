@@ -131,13 +131,7 @@ def test_a_bad_file_or_argument_is_one_line_and_no_output(files, name, content, 
     assert (run.returncode, run.stderr.count("\n")) == (2, 1), run.stderr
     assert message in run.stderr
     assert "Traceback" not in run.stderr
-    assert {path.name for path in files.iterdir()} == {
-        "photo.png",
-        "trimap.png",
-        "student.onnx",
-        "photos",
-        "trimaps",
-    }
+    assert {path.name for path in files.iterdir()} == {"photo.png", "trimap.png", "student.onnx", "photos", "trimaps"}
 
 
 def test_files_that_cannot_be_paired(files):

@@ -48,9 +48,7 @@ def test_it_answers_as_erkd_matte_does(model: "MattingModel") -> None:
 def test_the_code_beside_the_model_runs_without_erkd(model: "MattingModel", tmp_path: Path) -> None:
     """As where `erkd` is not installed: nothing but the copied part of it can be imported."""
     copy_code(tmp_path)
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import erkd.inference.matter as m; print(m.__file__)"
-    )
+    program = "import sys; sys.path.insert(0, sys.argv[1]); import erkd.inference.matter as m; print(m.__file__)"
     done = subprocess.run(
         [sys.executable, "-c", program, tmp_path], cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -60,9 +58,7 @@ def test_the_code_beside_the_model_runs_without_erkd(model: "MattingModel", tmp_
 def test_three_equal_channels_and_sixteen_bits_are_taken(model: "MattingModel") -> None:
     grey, trimap = (np.repeat(values[:, :, None], 3, axis=2) for values in (IMAGE[:, :, 0], TRIMAP))
     deep = png_text(IMAGE[:, :, 0].astype(np.uint16) * 257)  # scaled, not clipped
-    np.testing.assert_array_equal(
-        _ask(model, deep, png_text(trimap)), _ask(model, png_text(grey), png_text(TRIMAP))
-    )
+    np.testing.assert_array_equal(_ask(model, deep, png_text(trimap)), _ask(model, png_text(grey), png_text(TRIMAP)))
 
 
 BAD = {
@@ -71,10 +67,7 @@ BAD = {
     "trimap: not a readable image": (png_text(IMAGE), png_text(TRIMAP)[:60]),
     "image: not a readable image$": (png_text(IMAGE, "JPEG"), png_text(TRIMAP)),
     "image: 9000 x 9000 pixels; at most": (huge_header(), png_text(TRIMAP)),
-    "the image's 50 x 70 .height x width. is expected; found 49 x 70": (
-        png_text(IMAGE),
-        png_text(TRIMAP[:49]),
-    ),
+    "the image's 50 x 70 .height x width. is expected; found 49 x 70": (png_text(IMAGE), png_text(TRIMAP[:49])),
     "found 7 too": (png_text(IMAGE), png_text(np.where(TRIMAP == 128, np.uint8(7), TRIMAP))),
     "no pixel is unknown": (png_text(IMAGE), png_text(np.where(TRIMAP == 128, np.uint8(0), TRIMAP))),
     "colour channels that differ": (png_text(IMAGE), png_text(IMAGE)),

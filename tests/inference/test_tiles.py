@@ -9,14 +9,7 @@ import torch
 
 from erkd.inference.engines import Engine, onnx_engine, torch_engine
 from erkd.inference.predict import predict_alpha
-from erkd.inference.tiles import (
-    Box,
-    estimate,
-    pool_known,
-    tiles,
-    upsampled_prior,
-    whole_prior,
-)
+from erkd.inference.tiles import Box, estimate, pool_known, tiles, upsampled_prior, whole_prior
 from erkd.io.images import trimap_unit, unit
 from erkd.students import PRIOR_STRIDES
 from erkd.students.prior.closed_form import apply_linear_model
@@ -56,10 +49,7 @@ def smooth_photo(height, width):
 def test_the_prior_is_that_of_propagation(student, size):
     image, trimap = photo(*size)
     padding = [(0, -side % 32) for side in size]
-    inputs = (
-        np.pad(unit(image), [*padding, (0, 0)], "symmetric"),
-        np.pad(trimap_unit(trimap), padding, "symmetric"),
-    )
+    inputs = (np.pad(unit(image), [*padding, (0, 0)], "symmetric"), np.pad(trimap_unit(trimap), padding, "symmetric"))
     expected = propagate(
         torch.from_numpy(inputs[0]).permute(2, 0, 1)[None],
         torch.from_numpy(inputs[1])[None, None],
@@ -71,8 +61,7 @@ def test_the_prior_is_that_of_propagation(student, size):
     np.testing.assert_allclose(found[:, :8], expected[:, :8].numpy(), atol=2e-5)
     means = torch.from_numpy(pool_known(image, trimap, stride, 32 // stride)[:, :3])
     guesses = [
-        apply_linear_model(prior[:, 8:11], prior[:, 11:], means)
-        for prior in (torch.from_numpy(found), expected)
+        apply_linear_model(prior[:, 8:11], prior[:, 11:], means) for prior in (torch.from_numpy(found), expected)
     ]
     torch.testing.assert_close(*guesses, atol=1e-3, rtol=0)  # slopes along colours that do not vary are free
 

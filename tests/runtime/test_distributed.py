@@ -28,9 +28,7 @@ def test_two_processes_train_as_one_does(tmp_path):
     history = pd.read_csv(tmp_path / "history.csv")
     assert len(history) == SETTINGS["steps"]
     assert {column.partition("_")[0] for column in history} >= {*METHODS}
-    pd.testing.assert_frame_equal(
-        history, pd.DataFrame(alone.history)[[*history]], rtol=1e-5, check_dtype=False
-    )
+    pd.testing.assert_frame_equal(history, pd.DataFrame(alone.history)[[*history]], rtol=1e-5, check_dtype=False)
 
 
 @pytest.mark.nightly

@@ -32,9 +32,7 @@ def draw_and_count(folder, seed, fails=None):
     return Drawn(seed, draw(seed))
 
 
-@pytest.mark.parametrize(
-    ("backend", "workers"), [("threading", 3), ("loky", 3), ("loky", 1), ("sequential", None)]
-)
+@pytest.mark.parametrize(("backend", "workers"), [("threading", 3), ("loky", 3), ("loky", 1), ("sequential", None)])
 def test_neither_engine_nor_number_of_workers_changes_anything(tmp_path, backend, workers):
     """Nor whether results are computed or read again."""
     serial = [draw(seed) for seed in range(20)]

@@ -24,9 +24,7 @@ def test_alpha_l1_counts_unknown_pixels_alone():
 
 def test_laplacian_of_a_constant_difference_is_zero_and_of_a_checkerboard_is_its_first_band():
     unknown = torch.ones(1, 1, 64, 64)
-    assert laplacian(torch.full_like(unknown, 0.7), torch.zeros_like(unknown), unknown) == pytest.approx(
-        0, abs=1e-5
-    )
+    assert laplacian(torch.full_like(unknown, 0.7), torch.zeros_like(unknown), unknown) == pytest.approx(0, abs=1e-5)
     board = (torch.arange(64)[:, None] + torch.arange(64)) % 2 * 1.0
     # the binomial blur of a checkerboard is flat 0.5 inside, so the first band is +-0.5 there
     value = laplacian(board[None, None], torch.zeros_like(unknown), unknown)
@@ -58,9 +56,7 @@ def test_charbonnier_is_the_distance_but_smooth_at_zero():
     alpha_pred, alpha_true = torch.tensor([0.7, 0.2, 0.9]), torch.tensor([0.4, 0.2, 0.1])
     assert charbonnier(alpha_pred, alpha_true, torch.tensor([1.0, 0.0, 0.0])) == pytest.approx(0.3)
     assert charbonnier(alpha_pred, alpha_true, torch.tensor([0.0, 1.0, 0.0])) == pytest.approx(1e-6)
-    assert charbonnier(alpha_pred, alpha_true, torch.tensor([1.0, 0.0, 1.0])) == pytest.approx(
-        (0.3 + 0.8) / 2
-    )
+    assert charbonnier(alpha_pred, alpha_true, torch.tensor([1.0, 0.0, 1.0])) == pytest.approx((0.3 + 0.8) / 2)
 
 
 def test_the_alpha_loss_is_both_parts():

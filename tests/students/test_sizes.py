@@ -31,7 +31,5 @@ def test_nano_starts_from_imagenet():
 
 
 def test_a_backbone_without_a_stage_to_spare_is_refused():
-    with pytest.raises(
-        InputError, match=r"student\.size nano: student\.backbone resnet18 has no stage to spare"
-    ):
+    with pytest.raises(InputError, match=r"student\.size nano: student\.backbone resnet18 has no stage to spare"):
         build("nano", backbone="resnet18")

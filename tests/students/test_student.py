@@ -122,8 +122,7 @@ def test_a_samples_result_does_not_depend_on_its_batch():
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"edge_module": False}, {"dictionary": "none"}, {"dictionary": "learned"}, {"dictionary": "shuffled"}],
+    "changes", [{"edge_module": False}, {"dictionary": "none"}, {"dictionary": "learned"}, {"dictionary": "shuffled"}]
 )
 def test_controls_cost_the_same_parameters_and_change_the_result(changes):
     full, control = small_student().eval(), small_student(**changes).eval()

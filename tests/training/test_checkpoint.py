@@ -102,9 +102,7 @@ def test_a_signal_lets_the_step_end(batches, calm, tmp_path, number):
         if step == 3:
             os.kill(os.getpid(), number)
 
-    with pytest.raises(
-        Stopped, match=rf"^{number.name}: stopped after step 3 of 7; the same command goes on"
-    ):
+    with pytest.raises(Stopped, match=rf"^{number.name}: stopped after step 3 of 7; the same command goes on"):
         train(batches, tmp_path, workers=2, log=send)
     assert signal.getsignal(number) is not None
     assert steps_done(tmp_path) == 3
@@ -132,17 +130,13 @@ def test_damage_and_other_settings_are_named(batches, every_step, tmp_path):
     folder = tmp_path / "unfinished"
     with pytest.raises(Died):
         train(batches, folder, log=die_at(4))
-    with pytest.raises(
-        InputError, match=r"unfinished: the checkpoint of another training \(other settings\)"
-    ):
+    with pytest.raises(InputError, match=r"unfinished: the checkpoint of another training \(other settings\)"):
         train(batches, folder, learning_rate=2e-3)
     for file in (folder / "3.safetensors", folder / "3.json"):
         whole = file.read_bytes()
         for broken in (whole[:-1], whole[:99] + bytes([whole[99] ^ 1]) + whole[100:]):
             file.write_bytes(broken)
-            with pytest.raises(
-                InputError, match=rf"{file.name}: truncated or changed .* remove .*unfinished"
-            ):
+            with pytest.raises(InputError, match=rf"{file.name}: truncated or changed .* remove .*unfinished"):
                 train(batches, folder)
         file.write_bytes(whole)
     (folder / "latest.json").write_text("{")

@@ -21,14 +21,7 @@ def one_batch(monkeypatch):
     )
 
 
-def run(
-    validate=lambda _: {"sad": 1.0},
-    seed=0,
-    log=lambda *_: None,
-    methods=(),
-    kd_weight=lambda _: 1.0,
-    **changes,
-):
+def run(validate=lambda _: {"sad": 1.0}, seed=0, log=lambda *_: None, methods=(), kd_weight=lambda _: 1.0, **changes):
     student, params = small_student(seed), PARAMS.model_copy(update=changes)
     return fit(student, nn.ModuleDict(methods), None, params, kd_weight, validate, CPU, 0, log)
 
@@ -52,9 +45,7 @@ def test_the_same_seed_gives_the_same_weights(one_batch):
 def test_a_loss_that_is_no_number_ends_the_training(monkeypatch):
     spoilt = edge_batch()
     spoilt.image[0, 0, 0, 0] = torch.nan
-    monkeypatch.setattr(
-        fit_module, "training_batches", lambda *_: iter([edge_batch(), spoilt, *[spoilt] * 10])
-    )
+    monkeypatch.setattr(fit_module, "training_batches", lambda *_: iter([edge_batch(), spoilt, *[spoilt] * 10]))
     logged = []
     with pytest.raises(InputError, match=r"step 2: not finite: loss, alpha, laplacian.*learning_rate"):
         run(log=lambda step, record: logged.append(step))
@@ -92,9 +83,7 @@ def test_methods_are_told_how_far_training_is_and_weighed_accordingly(one_batch)
     fitted = run(methods={"told": Told()}, kd_weight=lambda progress: 1 - progress, steps=4)
     assert told == [0, 0.25, 0.5, 0.75]
     assert [record["told_part"] for record in fitted.history] == pytest.approx([1 - p for p in told])
-    assert [record["alpha"] for record in fitted.history] == [
-        record["alpha"] for record in run(steps=4).history
-    ]
+    assert [record["alpha"] for record in fitted.history] == [record["alpha"] for record in run(steps=4).history]
 
 
 def test_what_a_method_learns_does_not_shorten_the_students_steps(one_batch):

@@ -5,13 +5,7 @@ import pytest
 import torch
 
 from erkd.students import PRIOR_STRIDES
-from erkd.students.prior.closed_form import (
-    DIFFERENCES,
-    VARIANCE,
-    apply_linear_model,
-    solve,
-    window_statistics,
-)
+from erkd.students.prior.closed_form import DIFFERENCES, VARIANCE, apply_linear_model, solve, window_statistics
 from erkd.students.prior.propagation import alpha_from_prior, propagate
 from tests.support.students import vertical_edge
 
@@ -43,9 +37,7 @@ def test_affinities_are_the_matting_laplacian():
 def test_the_solution_is_that_of_the_linear_system():
     """With enough steps and a data term, as of a sparse solver."""
     rng = torch.Generator().manual_seed(2)
-    smooth = torch.nn.functional.interpolate(
-        torch.rand(1, 3, 4, 4, generator=rng), scale_factor=4, mode="bilinear"
-    )
+    smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 4, generator=rng), scale_factor=4, mode="bilinear")
     image = smooth + 0.05 * torch.rand(1, 3, 16, 16, generator=rng)
     foreground, background = torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
     foreground[..., :4], background[..., 12:] = 1, 1
@@ -54,10 +46,7 @@ def test_the_solution_is_that_of_the_linear_system():
     known = (foreground + background).numpy().ravel() > 0
     laplacian = dense_laplacian(image[0].double().numpy())
     system = laplacian + 0.01 * np.eye(256)
-    right = (
-        0.01 * projected.double().numpy().ravel()
-        - system[:, known] @ foreground.double().numpy().ravel()[known]
-    )
+    right = 0.01 * projected.double().numpy().ravel() - system[:, known] @ foreground.double().numpy().ravel()[known]
     alpha = foreground.double().numpy().ravel().copy()
     alpha[~known] = np.linalg.solve(system[np.ix_(~known, ~known)], right[~known])
     found = apply_linear_model(model[:, :3], model[:, 3:], image).numpy().ravel()
@@ -71,9 +60,7 @@ def test_the_solution_is_that_of_the_linear_system():
 def test_trimaps_of_one_value_are_finite(size, value, stride):
     image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     for picture in (image, torch.full_like(image, 0.3)):
-        alpha = alpha_from_prior(
-            picture, propagate(picture, torch.full((1, 1, size, size), value), stride), stride
-        )
+        alpha = alpha_from_prior(picture, propagate(picture, torch.full((1, 1, size, size), value), stride), stride)
         torch.testing.assert_close(alpha, torch.full_like(alpha, value), atol=1e-3, rtol=0)
 
 
