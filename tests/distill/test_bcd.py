@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from erkd.distill.bcd import boundary_distance, boundary_map, context_divergence
-from erkd.distill.map_distances import activation, cosines, unit_distance
+from erkd.distill.map_distances import cosines, unit_distance
 from tests.support.students import DIMENSION, edge_batch, random_cache, small_methods, small_student
 
 
@@ -23,19 +23,12 @@ def test_boundaries_are_where_the_activation_leaves_its_surroundings():
     assert boundary_map(torch.ones(1, 3, 4, 4)).abs().max().item() == pytest.approx(0, abs=1e-6)
 
 
-def test_unit_distance_by_hand():
-    first = torch.tensor([[3.0, 4.0]])[None, None]
-    second = torch.tensor([[1.0, 0.0]])[None, None]
+def test_unit_distance_and_context_divergence_by_hand():
+    first, second = torch.tensor([[3.0, 4.0]])[None, None], torch.tensor([[1.0, 0.0]])[None, None]
     assert unit_distance(first, second).item() == pytest.approx(((0.6 - 1) ** 2 + 0.8**2) / 2)
     assert unit_distance(first, 7 * first).item() == pytest.approx(0, abs=1e-12)
-
-
-def test_activation_by_hand():
-    features = torch.tensor([1.0, 2.0, 4.0])[None, :, None, None]
-    assert activation(features).item() == pytest.approx((1 + 4 + 16) / 3)
-
-
-def test_context_divergence_by_hand():
+    for side, cells in ((40, 400), (32, 1024)):  # large maps are pooled before all cells are compared
+        assert cosines(torch.rand(1, 4, side, side)).shape == (1, cells, cells)
     # two cells, alike for the teacher (cosine 1) and at right angles for the student
     teacher = torch.tensor([[1.0, 1.0], [0.0, 0.0]])[None, :, None, :]
     student = torch.tensor([[1.0, 0.0], [0.0, 1.0]])[None, :, None, :]
@@ -53,11 +46,6 @@ def test_equal_maps_cost_nothing_and_neither_does_another_basis():
     other = torch.randn(2, 9, 8, 8, generator=torch.Generator().manual_seed(1))
     assert boundary_distance(features, other) > 1e-4
     assert context_divergence(features, other, 0.1) > 0.1
-
-
-def test_large_maps_are_pooled_before_all_cells_are_compared():
-    assert cosines(torch.rand(1, 4, 40, 40)).shape == (1, 400, 400)
-    assert cosines(torch.rand(1, 4, 32, 32)).shape == (1, 1024, 1024)
 
 
 def test_it_does_not_matter_in_which_basis_a_cache_is_stored():

@@ -25,13 +25,10 @@ def test_regression_distance_by_hand():
     assert regression_distance(column(3.0, 4.0), column(3.0, 4.0)).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_the_mixture_of_two_distributions_by_hand():
+def test_the_mixture_of_two_distributions_and_unit_variance_by_hand():
     foreground, background = column(math.log(3), 0.0), column(0.0, math.log(4))  # 0.75, 0.25; 0.2, 0.8
     mixture = mixture_logits(torch.full((1, 1, 1, 1), 0.4), foreground, background)
     torch.testing.assert_close(mixture.exp(), column(0.4 * 0.75 + 0.6 * 0.2, 0.4 * 0.25 + 0.6 * 0.8))
-
-
-def test_unit_variance_by_hand():
     assert unit_variance(column(0.5, -0.5, 0.5, 0.5)).flatten().tolist() == [1, -1, 1, 1]
 
 
@@ -50,9 +47,8 @@ def test_layers_are_described_each_by_itself_whatever_covers_them(directions):
 @pytest.mark.parametrize("directions", [None, 6])
 def test_heads_that_agree_with_the_teacher_cost_nothing(directions):
     student, batch, cache = small_student(), layered_batch(), random_cache(directions=directions)
-    methods = small_methods(student, "erkd", cache=cache, erkd={"target": "layered"})
-    matte = student(batch.image, batch.trimap)
-    method, space = methods["erkd"], CentredSpace(cache)
+    method = small_methods(student, "erkd", cache=cache, erkd={"target": "layered"})["erkd"]
+    matte, space = student(batch.image, batch.trimap), CentredSpace(cache)
 
     class Perfect(nn.Module):
         def forward(self, level):
@@ -75,13 +71,12 @@ def test_heads_that_agree_with_the_teacher_cost_nothing(directions):
 
 def test_a_layer_weighs_as_much_as_can_be_seen_of_it():
     """All foreground: what the background's head says is free."""
-    student = small_student()
-    methods = small_methods(student, "erkd", erkd={"target": "layered"})
-    batch = layered_batch()
-    batch = layered_batch(alpha=torch.ones_like(batch.alpha), trimap=torch.full_like(batch.trimap, 0.5))
+    student, ones = small_student(), torch.ones(2, 1, 64, 64)
+    method = small_methods(student, "erkd", erkd={"target": "layered"})["erkd"]
+    batch = layered_batch(alpha=ones, trimap=0.5 * ones)
     matte = student(batch.image, batch.trimap)
-    before = methods["erkd"](matte, batch, 0.0)["feature_8"].item()
-    methods["erkd"].heads[0].weight.data[DIMENSION:] += 1.0
-    assert methods["erkd"](matte, batch, 0.0)["feature_8"].item() == pytest.approx(before)
-    methods["erkd"].heads[0].weight.data[:DIMENSION] += 1.0
-    assert methods["erkd"](matte, batch, 0.0)["feature_8"].item() != pytest.approx(before)
+    before = method(matte, batch, 0.0)["feature_8"].item()
+    method.heads[0].weight.data[DIMENSION:] += 1.0
+    assert method(matte, batch, 0.0)["feature_8"].item() == pytest.approx(before)
+    method.heads[0].weight.data[:DIMENSION] += 1.0
+    assert method(matte, batch, 0.0)["feature_8"].item() != pytest.approx(before)

@@ -3,50 +3,35 @@
 import pytest
 import torch
 
-from erkd.distill.matting_teacher import Matting, narrowed
+from erkd.distill.matting_teacher import narrowed
 from erkd.io.files import InputError
 from erkd.students.losses import charbonnier
 from erkd.students.student import save_student
 from tests.support.students import edge_batch, small_methods, small_student, vertical_edge
 
 
-@pytest.fixture
-def folder(tmp_path):
-    save_student(small_student(seed=5, width=24), tmp_path, {})
-    return tmp_path
-
-
 def test_the_narrowed_trimap_keeps_the_border_and_knows_the_rest():
-    _, trimap, _ = vertical_edge()  # alpha is fractional in columns 28 to 35
-    batch = edge_batch(trimap=torch.full_like(trimap, 0.5))
-    found = narrowed(batch, 2)[0, 0, 0]
+    assert torch.equal(narrowed(edge_batch(), 30), edge_batch().trimap)  # known regions stay known
+    _, trimap, alpha = vertical_edge()  # alpha is fractional in columns 28 to 35
+    unknown = torch.full_like(trimap, 0.5)
+    found = narrowed(edge_batch(trimap=unknown), 2)[0, 0, 0]
     assert (found[:26] == 1).all()
     assert (found[26:38] == 0.5).all()
     assert (found[38:] == 0).all()
-
-
-def test_the_narrowed_trimap_of_a_hard_border_and_of_an_even_veil():
-    _, trimap, alpha = vertical_edge()
-    unknown = torch.full_like(trimap, 0.5)
     hard = narrowed(edge_batch(trimap=unknown, alpha=(alpha > 0.5).float()), 1)[0, 0, 0]
     assert [i for i in range(64) if hard[i] == 0.5] == [31, 32]
     veil = edge_batch(trimap=unknown, alpha=torch.full_like(alpha, 0.4))
     assert torch.equal(narrowed(veil, 1), unknown)
 
 
-def test_known_regions_stay_as_the_trimap_says():
-    batch = edge_batch()
-    assert torch.equal(narrowed(batch, 30), batch.trimap)
-
-
-def test_losses_by_hand(folder):
+def test_losses_by_hand_of_a_teacher_that_is_not_trained(tmp_path):
+    save_student(small_student(seed=5, width=24), tmp_path, {})
     student, batch = small_student().train(), edge_batch()
-    method = small_methods(
-        student, "matting", matting={"teacher": str(folder), "narrow": None, "similarity": 2.0, "alpha": 0.3}
-    )["matting"]
-    matte = student(batch.image, batch.trimap)
+    settings = {"teacher": str(tmp_path), "narrow": None, "similarity": 2.0, "alpha": 0.3}
+    method = small_methods(student, "matting", matting=settings)["matting"]
+    assert not any(module.training for module in method.teacher.modules())
+    matte, teacher = student(batch.image, batch.trimap), method.teacher(batch.image, batch.trimap)
     losses = method(matte, batch, 0.0)
-    teacher = method.teacher(batch.image, batch.trimap)
     torch.testing.assert_close(losses["alpha"], 0.3 * charbonnier(matte.alpha, teacher.alpha, batch.unknown))
     matte.levels[8] = torch.zeros(2, 3, 8, 8)
     matte.levels[8][:, 0] = 1  # all cells alike: every cosine 1
@@ -54,21 +39,9 @@ def test_losses_by_hand(folder):
     teacher_cosines = teacher_cosines.transpose(1, 2) @ teacher_cosines
     found = method(matte, batch, 0.0)["similarity"]
     torch.testing.assert_close(found, 2 * (1 - teacher_cosines).pow(2).mean())
-
-
-def test_the_teacher_itself_has_nothing_to_learn(folder):
-    batch = edge_batch()
-    method = small_methods(small_student(), "matting", matting={"teacher": str(folder), "narrow": None})["matting"]
-    losses = method(method.teacher(batch.image, batch.trimap), batch, 0.0)
+    losses = method(teacher, batch, 0.0)
     assert losses["similarity"] == 0
     assert losses["alpha"].item() == pytest.approx(0, abs=1e-5)
-
-
-def test_the_teacher_is_used_and_not_trained(folder):
-    method = small_methods(small_student(), "matting", matting={"teacher": str(folder)})["matting"].train()
-    assert isinstance(method, Matting)
-    assert not any(module.training for module in method.teacher.modules())
-    assert not any(parameter.requires_grad for parameter in method.parameters())
 
 
 def test_a_teacher_must_be_given():

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from erkd.io.files import InputError, read_json
 from erkd.params import KdParams
@@ -11,7 +10,6 @@ from erkd.students.student import save_student
 from erkd.training.loop import fit
 from tests.support.students import (
     edge_batch,
-    kd_params,
     layered_batch,
     random_cache,
     small_methods,
@@ -21,7 +19,6 @@ from tests.support.students import (
 from tests.support.training_set import CPU, distill
 
 METHODS = {name: [name] for name in ("erkd", "bcd", "frskd", "ffcl", "fb", "matting")} | {"layered": ["erkd"]}
-DISTILL = distill(steps=2, batch_size=2, validate_every=2)
 
 
 @pytest.fixture(scope="module")
@@ -90,17 +87,15 @@ def test_clip_teaches_from_few_directions_and_two_levels_as_well(name):
 def test_crops_of_one_region_give_finite_losses_attached_to_the_graph(build, known):
     """Wholly background, wholly unknown, wholly foreground."""
     student = small_student().train()
-    methods = build(student)
-    _, trimap, alpha = vertical_edge()
+    methods, (_, trimap, alpha) = build(student), vertical_edge()
     alpha = alpha if known == 0.5 else torch.full_like(alpha, known)
     batch = layered_batch(trimap=torch.full_like(trimap, known), alpha=alpha)
     losses = all_losses(student, methods, batch)
     assert all(loss.requires_grad for loss in losses.values())
-    total = sum(losses.values())
-    total.backward()
-    assert torch.isfinite(total)
+    sum(losses.values()).backward()
     trained = [*student.parameters(), *methods.parameters()]
-    assert all(torch.isfinite(p.grad).all() for p in trained if p.grad is not None)
+    finite = [*losses.values(), *(p.grad for p in trained if p.grad is not None)]
+    assert all(torch.isfinite(values).all() for values in finite)
 
 
 def test_every_loss_is_scaled_by_its_methods_weight(build):
@@ -119,11 +114,11 @@ def test_the_saved_student_is_of_the_same_keys_shapes_and_size(build, monkeypatc
     monkeypatch.setattr(
         "erkd.training.loop.training_batches", lambda batches, steps, workers: iter([layered_batch()] * len(steps))
     )
-    shapes, records = [], []
+    shapes, records, params = [], [], distill(steps=2, batch_size=2, validate_every=2)
     for name in ("plain", "taught"):
         student = small_student()
-        methods = build(student) if name == "taught" else nn.ModuleDict()
-        fitted = fit(student, methods, None, DISTILL, lambda _: 1.0, lambda _: {"sad": 1.0}, CPU, 0)
+        methods = build(student) if name == "taught" else small_methods(student)
+        fitted = fit(student, methods, None, params, lambda _: 1.0, lambda _: {"sad": 1.0}, CPU, 0)
         save_student(fitted.student, tmp_path / name, {})
         weights = load_file(tmp_path / name / "student.safetensors")
         shapes.append({key: value.shape for key, value in weights.items()})
@@ -140,8 +135,3 @@ def test_methods_on_layers_refuse_stored_composites(name):
     methods = small_methods(student, *METHODS[name], erkd={"target": "layered"})
     with pytest.raises(InputError, match=r"set distill\.compositing to live"):
         all_losses(student, methods, edge_batch())
-
-
-def test_no_method_is_plain_training():
-    assert kd_params().methods == []
-    assert len(small_methods(small_student())) == 0

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from erkd.export import onnx as module
-from erkd.export.onnx import AlphaOnly, export_onnx, export_student, largest_difference, round_up
+from erkd.export.onnx import AlphaOnly, export_onnx, export_student, largest_difference
 from erkd.export.propagation import RECORD, made_of
 from erkd.io.files import InputError, read_json, sha256
 from erkd.params import ExportParams
@@ -34,44 +34,31 @@ def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_small(tmp_path_factory.mktemp("onnx") / "student.onnx")
 
 
-def test_any_batch_and_size_equals_pytorch(onnx_file: Path) -> None:
+def test_any_batch_and_size_equals_pytorch(onnx_file: Path, tmp_path: Path) -> None:
+    """With its own prior, a coarser one, and one that is given; the weights of another student are noticed."""
     student = make_student()
     assert largest_difference(AlphaOnly(student), onnx_file) < 1e-5
+    torch.manual_seed(1)
+    assert largest_difference(AlphaOnly(SmallStudent()), onnx_file) > 1e-3
+    coarser = AlphaOnly(make_student(prior_stride=8))
+    export_onnx(coarser, tmp_path / "student.onnx", opset=18)
+    assert largest_difference(coarser, tmp_path / "student.onnx") < 1e-5
     session = quiet_session(onnx_file)
-    names = ["batch", 3, "height", "width"]
-    assert [(one.name, one.shape) for one in session.get_inputs()] == [
-        ("image", names),
-        ("trimap", ["batch", 1, "height", "width"]),
-    ]
-    image = torch.rand(1, 3, 32, 416)
-    trimap = torch.full((1, 1, 32, 416), 0.5)
-    (alpha,) = session.run(["alpha"], {"image": image.numpy(), "trimap": trimap.numpy()})
-    np.testing.assert_allclose(alpha, student(image, trimap).alpha.detach().numpy(), atol=1e-5)
-
-
-def test_the_prior_may_be_given(onnx_file: Path) -> None:
-    image, trimap, prior = (torch.rand(2, 3, 32, 64), torch.full((2, 1, 32, 64), 0.5), torch.rand(2, 12, 8, 16))
-    inputs = {"image": image.numpy(), "trimap": trimap.numpy(), "prior": prior.numpy()}
-    (alpha,) = quiet_session(onnx_file).run(["alpha"], inputs)
-    expected = make_student()(image, trimap, prior).alpha.detach().numpy()
-    np.testing.assert_allclose(alpha, expected, atol=1e-5)
-    assert np.abs(expected - make_student()(image, trimap).alpha.detach().numpy()).max() > 1e-3
+    sizes = {one.name: one.shape for one in session.get_inputs()}
+    assert sizes == {name: ["batch", count, "height", "width"] for name, count in (("image", 3), ("trimap", 1))}
+    image, trimap = torch.rand(2, 3, 32, 416), torch.full((2, 1, 32, 416), 0.5)
+    alphas = []
+    for prior in ({}, {"prior": torch.rand(2, 12, 8, 104)}):
+        inputs = {"image": image, "trimap": trimap} | prior
+        (alpha,) = session.run(["alpha"], {name: values.numpy() for name, values in inputs.items()})
+        alphas.append(student(**inputs).alpha.detach().numpy())
+        np.testing.assert_allclose(alpha, alphas[-1], atol=1e-5)
+    assert np.abs(alphas[1] - alphas[0]).max() > 1e-3
 
 
 def test_the_stored_propagation_is_of_this_source() -> None:
     """Otherwise every export would trace it anew, for a minute."""
     assert read_json(RECORD) == made_of(PARAMS.opset)
-
-
-def test_a_coarser_first_guess_equals_pytorch_too(tmp_path: Path) -> None:
-    student = AlphaOnly(make_student(prior_stride=8))
-    export_onnx(student, tmp_path / "student.onnx", opset=18)
-    assert largest_difference(student, tmp_path / "student.onnx") < 1e-5
-
-
-def test_other_weights_are_noticed(onnx_file: Path) -> None:
-    torch.manual_seed(1)
-    assert largest_difference(AlphaOnly(SmallStudent()), onnx_file) > 1e-3
 
 
 def test_no_path_is_left_in_the_file(onnx_file: Path) -> None:
@@ -103,11 +90,6 @@ def test_a_difference_above_the_tolerance_is_refused(
     nn.init.constant_(student.up.bias, float("nan"))
     with pytest.raises(InputError, match="differ by nan"):
         export_student(student, tmp_path, PARAMS, "")
-
-
-@pytest.mark.parametrize(("value", "rounded"), [(0.0, 0.0), (2.1e-6, 3e-6), (3e-6, 3e-6), (9.5e-6, 1e-5)])
-def test_round_up(value: float, rounded: float) -> None:
-    assert round_up(value) == rounded
 
 
 @pytest.mark.slow

@@ -31,9 +31,8 @@ def composites(tmp_path, rng):
     table, rows = tmp_path / "composites/manifest.csv", []
     for i in range(5):
         height, width = 32 + 8 * i, 48
-        name = f"images/{i}.png"
-        save_image(rng.random((height, width, 3), dtype=np.float32), table.parent / name)
-        rows.append(composite_row(f"s{i}", image=name, height=height, width=width))
+        rows.append(composite_row(f"s{i}", image=f"images/{i}.png", height=height, width=width))
+        save_image(rng.random((height, width, 3), dtype=np.float32), table.parent / rows[i].image)
     write_table(rows, table)
     return TeacherImages(table, rows)
 
@@ -52,36 +51,20 @@ def layers(tmp_path, rng):
     return TeacherImages(table, rows)
 
 
+def unit(features):
+    features = features.astype(np.float64)
+    return features / np.linalg.norm(features, axis=1, keepdims=True)
+
+
 def write(folder, kinds, teacher=None, **settings):
     params = PARAMS.model_copy(update=settings)
     write_features(folder, kinds, teacher or ColourTeacher(), params, "cpu", folder.parent / "scratch")
 
 
 @pytest.fixture
-def one_thread():
-    """The threads of torch's pool are not forked with their process, which would wait for them for ever."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def write_until_killed(folder, kinds, teacher):
-    """Writes in a process that `teacher` kills."""
-    child = multiprocessing.get_context("fork").Process(target=write, args=(folder, kinds, teacher))
-    child.start()
-    child.join()
-    assert child.exitcode == -signal.SIGKILL
-
-
-@pytest.fixture
 def cache_folder(composites, tmp_path):
     write(tmp_path / "features", {"composites": composites})
     return tmp_path / "features"
-
-
-def identity_theta(count):
-    return torch.eye(2, 3).repeat(count, 1, 1)
 
 
 def test_the_cache_holds_every_image_in_order(composites, cache_folder):
@@ -92,44 +75,35 @@ def test_the_cache_holds_every_image_in_order(composites, cache_folder):
     assert cache.rows == {"s0": 0, "s1": 1, "s2": 2, "s3": 3, "s4": 4}
     assert cache.prompts == ["a photo of red", "a photo of green"]
     np.testing.assert_array_equal(cache.text, np.eye(WIDTH)[:2])
-    header = 128
-    assert (cache_folder / "composites.npy").stat().st_size == header + 5 * WIDTH * GRID * GRID * 2
+    assert (cache_folder / "composites.npy").stat().st_size == 128 + 5 * WIDTH * GRID * GRID * 2
     np.testing.assert_allclose(cache.mean, unit(cache.features).mean(axis=(0, 2, 3)), atol=1e-4)
 
 
 def test_crops_are_read_where_they_lie(cache_folder):
-    cache = open_features(cache_folder)
-    read = cache.sample(torch.tensor([3, 1]), identity_theta(2), (GRID, GRID))
-    torch.testing.assert_close(read, torch.from_numpy(cache.features[[3, 1]]).float())
-    stored = torch.from_numpy(np.array(cache.features[:1])).float()
-    half = GRID // 2
-    for theta, side, expected in (
-        ([[-1.0, 0, 0], [0, 1, 0]], GRID, stored.flip(-1)),
-        ([[0.5, 0, 0.5], [0, 0.5, 0.5]], half, stored[:, :, half:, half:]),
-        ([[0.5, 0, 3.0], [0, 1, 0]], GRID, stored[:, :, :, -1:].expand(-1, -1, -1, GRID)),  # the border repeats
+    cache, half = open_features(cache_folder), GRID // 2
+    first, other = (torch.from_numpy(cache.features[[row]]).float() for row in (0, 3))
+    right_border = first[:, :, :, -1:].expand(-1, -1, -1, GRID)  # it repeats
+    for row, theta, expected in (
+        (3, [[1.0, 0, 0], [0, 1, 0]], other),
+        (0, [[-1.0, 0, 0], [0, 1, 0]], first.flip(-1)),
+        (0, [[0.5, 0, 0.5], [0, 0.5, 0.5]], first[:, :, half:, half:]),
+        (0, [[0.5, 0, 3.0], [0, 1, 0]], right_border),
     ):
-        read = cache.sample(torch.tensor([0]), torch.tensor([theta]), (side, side))
+        read = cache.sample(torch.tensor([row]), torch.tensor([theta]), expected.shape[-2:])
         torch.testing.assert_close(read, expected)
 
 
 def test_layers_are_each_foreground_on_the_ground_and_each_background(composites, layers, tmp_path):
     write(tmp_path / "features", {"composites": composites, "layers": layers})
-    digest = images_digest(layers.table, layers.rows)
-    cache = open_features(tmp_path / "features", "layers", images=digest)
+    cache = open_features(tmp_path / "features", "layers", images=images_digest(layers.table, layers.rows))
     assert cache.rows == {"fg": 0, "bg": 1}
-    foreground, background = (layers.load(row, (0, 0, 0)) for row in (0, 1))
-    expected = ColourTeacher().patches(ColourTeacher().prepare(background)[None])[0]
-    np.testing.assert_allclose(cache.features[1], expected, atol=1e-3)
-    expected = ColourTeacher().patches(ColourTeacher().prepare(foreground)[None])[0]
-    np.testing.assert_allclose(cache.features[0, :, :, :4], expected[:, :, :4], atol=1e-3)
+    prepared = torch.stack([ColourTeacher().prepare(layers.load(row, (0, 0, 0))) for row in (0, 1)])
+    foreground, background = ColourTeacher().patches(prepared)
+    np.testing.assert_allclose(cache.features[1], background, atol=1e-3)
+    np.testing.assert_allclose(cache.features[0, :, :, :4], foreground[:, :, :4], atol=1e-3)
     ground = np.broadcast_to(np.float32([0.25, 0.5, 0.75])[:, None, None], (3, GRID, 4))
     np.testing.assert_allclose(cache.features[0, :, :, 4:], ground + 1, atol=1e-3)
     assert open_features(tmp_path / "features").sample_ids == [row.sample_id for row in composites.rows]
-
-
-def unit(features):
-    features = features.astype(np.float64)
-    return features / np.linalg.norm(features, axis=1, keepdims=True)
 
 
 def test_fewer_channels_are_the_centred_cells_in_the_stored_basis(composites, tmp_path):
@@ -142,7 +116,7 @@ def test_fewer_channels_are_the_centred_cells_in_the_stored_basis(composites, tm
     np.testing.assert_array_equal(cache.mean, full.mean)
     centred = unit(full.features) - full.mean[:, None, None]
     np.testing.assert_allclose(cache.features, np.einsum("cd,ndhw->nchw", cache.basis, centred), atol=1e-3)
-    assert cache.sample(torch.tensor([1]), identity_theta(1), (4, 4)).shape == (1, 2, 4, 4)
+    assert cache.sample(torch.tensor([1]), torch.eye(2, 3)[None], (4, 4)).shape == (1, 2, 4, 4)
     write(tmp_path / "all/features", {"composites": composites}, pca=WIDTH)
     assert open_features(tmp_path / "all/features").basis is None
 
@@ -187,18 +161,67 @@ def test_a_teacher_that_runs_online_gives_what_the_cache_holds(composites, layer
         assert expected.std() > 0.01
 
 
+class Counts(ColourTeacher):
+    """Counts the batches that it is asked for; at that numbered `dies`, or at texts, it kills its own process."""
+
+    def __init__(self, name="colours", dies=None):
+        super().__init__(name)
+        self.asked, self.dies = 0, dies
+
+    def levels(self, images, count):
+        if self.asked == self.dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.asked += 1
+        return super().levels(images, count)
+
+    def text(self, phrases):
+        if self.dies is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().text(phrases)
+
+
+@pytest.fixture
+def one_thread():
+    """The threads of torch's pool are not forked with their process, which would wait for them for ever."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(
+    ("batch", "name", "left"),
+    [(0, "colours", 4), (1, "colours", 3), (2, "colours", 2), (3, "colours", 1), (4, "colours", 0), (1, "others", 4)],
+)
+def test_killed_anywhere_and_started_again_the_cache_is_the_same(composites, layers, tmp_path, batch, name, left):
+    """Three batches of composites, one of layers; with four done it dies when files are moved.
+
+    What another teacher left behind is not taken over.
+    """
+    kinds, folder = {"composites": composites, "layers": layers}, tmp_path / "killed/features"
+    child = multiprocessing.get_context("fork").Process(target=write, args=(folder, kinds, Counts(dies=batch)))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    with pytest.raises(InputError, match=r"features\.json: no such file"):
+        open_features(folder)
+    again = Counts(name)
+    write(folder, kinds, again)
+    assert again.asked == left
+    write(tmp_path / "whole/features", kinds, ColourTeacher(name))
+    assert sha256(folder) == sha256(tmp_path / "whole/features")
+
+
 def test_batch_size_and_place_change_no_byte(composites, tmp_path):
     for size in (1, 5):
         write(tmp_path / f"features{size}", {"composites": composites}, batch_size=size)
     assert sha256(tmp_path / "features1") == sha256(tmp_path / "features5")
 
 
-def test_nothing_to_compute_is_refused(composites, tmp_path):
-    with pytest.raises(InputError, match="no composites"):
-        write(tmp_path / "features", {"composites": TeacherImages(composites.table, [])})
-
-
 def test_what_was_made_of_something_else_is_refused(composites, cache_folder, rng):
+    with pytest.raises(InputError, match="no composites"):
+        write(cache_folder, {"composites": TeacherImages(composites.table, [])})
     with pytest.raises(InputError, match=r"no cache of the kind 'layers', only composites; add it to features"):
         open_features(cache_folder, "layers")
     with pytest.raises(InputError, match=r"stale: made by another teacher \(model differ"):
@@ -206,58 +229,6 @@ def test_what_was_made_of_something_else_is_refused(composites, cache_folder, rn
     save_image(rng.random((64, 64, 3), dtype=np.float32), composites.table.parent / composites.rows[2].image)
     with pytest.raises(InputError, match="stale: the composites have changed"):
         open_features(cache_folder, images=images_digest(composites.table, composites.rows))
-
-
-class Dies(ColourTeacher):
-    """Kills its own process, as a machine does, when it is asked for the batch of this number or for texts."""
-
-    def __init__(self, batch):
-        super().__init__()
-        self.left = batch
-
-    def levels(self, images, count):
-        self.left -= 1
-        if self.left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().levels(images, count)
-
-    def text(self, phrases):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-class Counts(ColourTeacher):
-    """Counts the batches that it is asked for."""
-
-    asked = 0
-
-    def levels(self, images, count):
-        self.asked += 1
-        return super().levels(images, count)
-
-
-@pytest.mark.parametrize(("batch", "left"), [(0, 4), (1, 3), (2, 2), (3, 1), (4, 0)])
-def test_killed_anywhere_and_started_again_the_cache_is_the_same(
-    one_thread, composites, layers, tmp_path, batch, left
-):
-    """Three batches of composites, one of layers; the last case dies when all are done and files are moved."""
-    kinds = {"composites": composites, "layers": layers}
-    folder = tmp_path / "killed/features"
-    write_until_killed(folder, kinds, Dies(batch))
-    with pytest.raises(InputError, match=r"features\.json: no such file"):
-        open_features(folder)
-    again = Counts()
-    write(folder, kinds, again)
-    assert again.asked == left
-    write(tmp_path / "whole/features", kinds)
-    assert sha256(folder) == sha256(tmp_path / "whole/features")
-
-
-@pytest.mark.usefixtures("one_thread")
-def test_what_another_teacher_left_behind_is_not_taken_over(composites, tmp_path):
-    write_until_killed(tmp_path / "features", {"composites": composites}, Dies(1))
-    other = Counts("others")
-    write(tmp_path / "features", {"composites": composites}, other)
-    assert other.asked == 3
 
 
 def test_what_is_no_cache_is_refused(cache_folder):

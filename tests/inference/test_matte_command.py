@@ -1,9 +1,6 @@
 """`erkd matte` on files: what is written, and what is refused."""
 
-import io
 import pickle
-import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -15,6 +12,8 @@ from erkd.io.files import InputError
 from erkd.io.image_files import open_image
 from erkd.io.images import load_alpha, load_image, save_image
 from tests.support.command import erkd
+from tests.support.demo_site import encoded, png
+from tests.support.fuzzing import promising
 from tests.support.onnx_student import write_student
 from tests.support.photo import photo
 
@@ -73,12 +72,7 @@ def test_a_cutout_and_another_background(files):
     blue = load_image(files / "blue.png")
     np.testing.assert_allclose(blue[0, 0], [0, 0, 1])
     save_image(np.zeros((9, 9, 3), np.float32), files / "black.png")
-    assert (
-        matte(
-            files, "--background", files / "black.png", output="black_out.png", trimap="trimaps/three.png"
-        ).returncode
-        == 0
-    )
+    assert matte(files, "--background", files / "black.png", output="black_out.png").returncode == 0
     assert load_image(files / "black_out.png")[0, 0].max() == 0
 
 
@@ -96,97 +90,63 @@ def test_grey_sixteen_bit_and_rotated_photos(files):
     assert load_alpha(files / "side.png").shape == (80, 62)
 
 
-def huge_header():
-    """A PNG whose header promises 60,000 x 60,000 pixels."""
-    stream = io.BytesIO()
-    Image.new("L", (4, 4)).save(stream, "PNG")
-    png = bytearray(stream.getvalue())
-    png[16:24] = struct.pack(">II", 60000, 60000)
-    png[29:33] = struct.pack(">I", zlib.crc32(bytes(png[12:29])))
-    return bytes(png)
+def trimap_of(old, new):
+    """The trimap with one of its three values replaced."""
+    values = photo(62, 80, 2)[1]
+    return png(np.where(values == old, np.uint8(new), values))
 
 
-def half(path):
-    content = path.read_bytes()
-    return content[: len(content) // 2]
+PHOTO = png(photo(62, 80, 2)[0])
+NAN = np.full((62, 80), 0.5, np.float32)
+NAN[3, 3] = np.nan
+BAD_FILES = [
+    ("photo.png", PHOTO[: len(PHOTO) // 2], "photo.png: not a readable image ("),
+    ("photo.png", promising(60000, 60000), "photo.png: not a readable image (Image size"),
+    ("photo.png", encoded(NAN, "TIFF"), "photo.png: not a readable image (NaN or infinite"),
+    ("trimap.png", b"", "trimap.png: not a readable image"),
+    ("trimap.png", png(photo(60, 80)[1]), "trimap.png: 80 x 60 pixels, but"),
+    ("trimap.png", PHOTO, "trimap.png: one grey channel is expected"),
+    ("trimap.png", trimap_of(128, 0), "no pixel is unknown (128)"),
+    ("trimap.png", trimap_of(128, 100), "found 100 too"),
+    ("student.onnx", b"junk", "student.onnx: not a readable ONNX model"),
+    ("student.onnx", pickle.dumps({"weights": [1.0]}), "student.onnx: not a readable ONNX model ("),
+]
+BAD_ARGUMENTS = [
+    ("--model", "nowhere", "nowhere: no such student"),
+    ("--tile", "20", "tile: 20 pixels; 96 at least"),
+    ("--device", "tpu", "device: tpu; it is one of auto, cpu, cuda"),
+    ("--device", "cuda", "student.onnx: CUDA needs a student's folder"),
+    ("--background", "plaid", "plaid: neither an image file nor a colour"),
+    ("--cutout", "--background=red", "--cutout and --background: one of them"),
+]
 
 
-BAD_FILES = {
-    "photo.png: not a readable image": ("photo.png", lambda files: b"no image"),
-    "photo.png: not a readable image (": ("photo.png", lambda files: half(files / "photo.png")),
-    "photo.png: not a readable image (Image size": ("photo.png", lambda files: huge_header()),
-    "trimap.png: not a readable image": ("trimap.png", lambda files: b""),
-    "trimap.png: 80 x 60 pixels, but": ("trimap.png", lambda files: (files / "trimaps/one.png").read_bytes()),
-    "trimap.png: one grey channel is expected": ("trimap.png", lambda files: (files / "photo.png").read_bytes()),
-    "student.onnx: not a readable ONNX model": ("student.onnx", lambda files: b"junk"),
-    "student.onnx: not a readable ONNX model (": ("student.onnx", lambda files: pickle.dumps({"weights": [1.0]})),
-}
-
-
-@pytest.mark.parametrize("message", BAD_FILES)
-def test_a_bad_file_is_one_line_and_no_output(files, message):
-    name, content = BAD_FILES[message]
-    (files / name).write_bytes(content(files))
-    refused(matte(files), files, message)
-
-
-BAD_TRIMAPS = {"no pixel is unknown (128)": (128, 0), "found 100 too": (128, 100)}
-
-
-@pytest.mark.parametrize("message", BAD_TRIMAPS)
-def test_a_bad_trimap_is_one_line_and_no_output(files, message):
-    old, new = BAD_TRIMAPS[message]
-    trimap = np.asarray(open_image(files / "trimap.png"))
-    save_image(np.where(trimap == old, np.uint8(new), trimap), files / "trimap.png")
-    refused(matte(files), files, message)
-
-
-def test_nan_in_a_photo_is_refused(files):
-    samples = np.full((62, 80), 0.5, np.float32)
-    samples[3, 3] = np.nan
-    Image.fromarray(samples).save(files / "photo.tif")
-    refused(matte(files, image="photo.tif"), files, "photo.tif: not a readable image (NaN or infinite")
-
-
-BAD_ARGUMENTS = {
-    "nowhere: no such student": ("--model", "nowhere"),
-    "tile: 20 pixels; 96 at least": ("--tile", "20"),
-    "device: tpu; it is one of auto, cpu, cuda": ("--device", "tpu"),
-    "student.onnx: CUDA needs a student's folder": ("--device", "cuda"),
-    "plaid: neither an image file nor a colour": ("--background", "plaid"),
-    "--cutout and --background: one of them": ("--cutout", "--background", "red"),
-}
-
-
-@pytest.mark.parametrize("message", BAD_ARGUMENTS)
-def test_a_bad_argument_is_one_line_and_no_output(files, message):
-    refused(matte(files, *BAD_ARGUMENTS[message]), files, message)
-
-
-def refused(run, files, message):
-    assert run.returncode == 2
+@pytest.mark.parametrize(("name", "content", "message"), BAD_FILES + BAD_ARGUMENTS)
+def test_a_bad_file_or_argument_is_one_line_and_no_output(files, name, content, message):
+    if name.startswith("--"):
+        run = matte(files, name, content)
+    else:
+        (files / name).write_bytes(content)
+        run = matte(files)
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1), run.stderr
     assert message in run.stderr
-    assert run.stderr.count("\n") == 1, run.stderr
     assert "Traceback" not in run.stderr
-    left = {"photo.png", "trimap.png", "student.onnx", "photos", "trimaps", "photo.tif"}
-    assert {path.name for path in files.iterdir()} <= left
+    assert {path.name for path in files.iterdir()} == {"photo.png", "trimap.png", "student.onnx", "photos", "trimaps"}
 
 
 def test_files_that_cannot_be_paired(files):
-    photos, trimaps = files / "photos", files / "trimaps"
+    photos, trimaps, out = files / "photos", files / "trimaps", files / "out"
     (trimaps / "two.png").unlink()
-    with pytest.raises(InputError, match=r"trimaps: no trimap of the same name for two\.jpg"):
-        find_jobs([photos], trimaps, files / "out", False)
-    with pytest.raises(InputError, match="a folder of trimaps is expected, since there are 3 photos"):
-        find_jobs([photos], files / "trimap.png", files / "out", False)
-    with pytest.raises(InputError, match="have one name"):
-        find_jobs([photos, photos / "one.jpg"], trimaps, files / "out", False)
-    with pytest.raises(InputError, match="this is an input"):
-        find_jobs([photos / "one.jpg"], trimaps, trimaps, True)
     (files / "empty").mkdir()
-    with pytest.raises(InputError, match="no image in this folder"):
-        find_jobs([files / "empty"], trimaps, files / "out", False)
-    with pytest.raises(InputError, match="a folder is expected here"):
-        find_jobs([files / "photo.png"], files / "trimap.png", files / "student.onnx", True)
+    for images, trimap, output, message in (
+        ([photos], trimaps, out, r"trimaps: no trimap of the same name for two\.jpg"),
+        ([photos], files / "trimap.png", out, "a folder of trimaps is expected, since there are 3 photos"),
+        ([photos, photos / "one.jpg"], trimaps, out, "have one name"),
+        ([photos / "one.jpg"], trimaps, trimaps, "this is an input"),
+        ([files / "empty"], trimaps, out, "no image in this folder"),
+        ([files / "photo.png"], files / "trimap.png", files / "student.onnx", "a folder is expected here"),
+    ):
+        with pytest.raises(InputError, match=message):
+            find_jobs(images, trimap, output, force=True)
     with pytest.raises(InputError, match="holds no alpha"):
         choose_finish(True, None, [files / "out.jpg"])

@@ -55,16 +55,10 @@ def test_the_code_beside_the_model_runs_without_erkd(model: "MattingModel", tmp_
     assert done.stdout.startswith(str(tmp_path))
 
 
-def test_a_trimap_in_three_equal_channels_is_taken(model: "MattingModel") -> None:
-    image = png_text(IMAGE)
-    colour = png_text(np.repeat(TRIMAP[:, :, None], 3, axis=2))
-    np.testing.assert_array_equal(_ask(model, image, colour), _ask(model, image, png_text(TRIMAP)))
-
-
-def test_sixteen_bits_are_scaled_not_clipped(model: "MattingModel") -> None:
-    grey = np.repeat(IMAGE[:, :, :1], 3, axis=2)
-    deep = png_text(grey[:, :, 0].astype(np.uint16) * 257)
-    np.testing.assert_array_equal(_ask(model, deep, png_text(TRIMAP)), _ask(model, png_text(grey), png_text(TRIMAP)))
+def test_three_equal_channels_and_sixteen_bits_are_taken(model: "MattingModel") -> None:
+    grey, trimap = (np.repeat(values[:, :, None], 3, axis=2) for values in (IMAGE[:, :, 0], TRIMAP))
+    deep = png_text(IMAGE[:, :, 0].astype(np.uint16) * 257)  # scaled, not clipped
+    np.testing.assert_array_equal(_ask(model, deep, png_text(trimap)), _ask(model, png_text(grey), png_text(TRIMAP)))
 
 
 BAD = {

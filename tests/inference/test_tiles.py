@@ -9,17 +9,7 @@ import torch
 
 from erkd.inference.engines import Engine, onnx_engine, torch_engine
 from erkd.inference.predict import predict_alpha
-from erkd.inference.tiles import (
-    Box,
-    estimate,
-    padded,
-    pool_known,
-    spans,
-    tiles,
-    unknown_box,
-    upsampled_prior,
-    whole_prior,
-)
+from erkd.inference.tiles import Box, estimate, pool_known, tiles, upsampled_prior, whole_prior
 from erkd.io.images import trimap_unit, unit
 from erkd.students import PRIOR_STRIDES
 from erkd.students.prior.closed_form import apply_linear_model
@@ -151,24 +141,3 @@ def test_tiles_without_unknown_pixels_are_not_run(tmp_path):
     trimap[5:9, 5:9] = trimap[600:604, 630:634] = 128
     run(counting, np.zeros((640, 640, 3), np.uint8), trimap, 128)
     assert seen == [(1, 3, 64, 64), (1, 3, 96, 64)]
-
-
-def test_spans_end_where_the_image_does():
-    assert spans(0, 320, 320, 1024, 192) == [(0, 320)]
-    assert spans(64, 320, 960, 96, 32) == [(start, start + 32) for start in range(64, 320, 32)]
-
-
-def test_box_and_border():
-    trimap = np.zeros((50, 70), np.uint8)
-    assert unknown_box(trimap, Box(0, 64, 0, 96)) is None
-    trimap[49, 66:] = 128
-    box = unknown_box(trimap, Box(0, 64, 0, 96))
-    assert box == Box(32, 64, 64, 96)
-    part = padded(trimap, box)
-    assert part.shape == (32, 32)
-    # mirrored: the last row comes again, the others after it, and columns in the same way
-    assert (part[17:19, 2:10] == 128).all()
-    assert not part[17:19, :2].any()
-    assert not part[17:19, 10:].any()
-    assert not part[:17].any()
-    assert not part[19:].any()

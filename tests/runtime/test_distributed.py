@@ -67,7 +67,8 @@ def test_a_process_makes_its_own_crops_as_one_alone_makes_them(tmp_path, make, r
         assert torch.equal(ours.theta, theirs.theta[2:])
 
 
-def test_a_batch_that_cannot_be_shared_out_is_refused(pair):
+def test_the_second_process_has_the_second_half_of_a_batch_and_writes_nothing(pair):
+    assert not processes.first()
     assert processes.own_positions(6) == range(3, 6)
     with pytest.raises(InputError, match=r"distill\.batch_size 5: .* give a multiple of 2"):
         processes.own_positions(5)
@@ -80,7 +81,3 @@ def test_alone_nothing_changes():
     assert processes.own_positions(5) == range(5)
     assert processes.process_count() == 1
     assert processes.first()
-
-
-def test_the_first_of_those_started_writes(pair):
-    assert not processes.first()

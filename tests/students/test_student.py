@@ -1,18 +1,17 @@
 """The student and its parts."""
 
-import math
-
-import numpy as np
 import pytest
 import torch
 
 from erkd.io.files import InputError
+from erkd.io.imagenet import imagenet_state_dict
 from erkd.students import PRIOR_STRIDES
 from erkd.students.edge_reserved import EdgeReserved, gradient_kernels
+from erkd.students.encoder import load_imagenet
 from erkd.students.multimodal_fusion import build_dictionary
 from erkd.students.prior.propagation import alpha_from_prior, cues_from_prior, propagate, push_pull
 from erkd.students.sizes import SIZES
-from erkd.students.student import Student, StudentConfig, load_student, save_student
+from erkd.students.student import load_student, save_student
 from tests.support.students import DIMENSION, PROMPTS, random_text, small_student, vertical_edge
 
 
@@ -28,10 +27,7 @@ def test_known_colours_fill_the_unknown():
     column = distance[0, 0, 16]
     assert column[0] < 0.02
     assert column[8] < column[16] < column[31]
-
-
-def test_nothing_known_is_finite():
-    filled, distance = push_pull(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8), 3)
+    filled, distance = push_pull(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8), 3)  # nothing known
     assert filled.abs().max() == 0
     torch.testing.assert_close(distance, torch.ones(1, 1, 8, 8))
 
@@ -121,9 +117,8 @@ def test_a_samples_result_does_not_depend_on_its_batch():
     student = small_student().eval()
     image, trimap, _ = vertical_edge(count=2)
     image[1] = torch.rand_like(image[1])
-    both = student(image, trimap).alpha
     alone = student(image[:1], trimap[:1]).alpha
-    torch.testing.assert_close(both[:1], alone, atol=1e-5, rtol=0)
+    torch.testing.assert_close(student(image, trimap).alpha[:1], alone, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -131,19 +126,10 @@ def test_a_samples_result_does_not_depend_on_its_batch():
 )
 def test_controls_cost_the_same_parameters_and_change_the_result(changes):
     full, control = small_student().eval(), small_student(**changes).eval()
-    assert sum(p.numel() for p in full.parameters()) == sum(p.numel() for p in control.parameters())
-    assert list(full.state_dict()) == list(control.state_dict())
+    shapes, others = ({name: p.shape for name, p in one.state_dict().items()} for one in (full, control))
+    assert shapes == others
     image, trimap, _ = vertical_edge(count=1)
     assert not torch.equal(full(image, trimap).alpha, control(image, trimap).alpha)
-
-
-def test_the_default_student_is_small():
-    student = Student(
-        StudentConfig(
-            "tf_efficientnet_lite0", 4, 32, True, "text", 20, 128, trim=False, half=True, coarse=False, dilation=4
-        )
-    )
-    assert sum(p.numel() for p in student.parameters()) < 2_000_000
 
 
 def test_a_backbone_of_other_strides_is_refused_by_name():
@@ -152,9 +138,6 @@ def test_a_backbone_of_other_strides_is_refused_by_name():
 
 
 def test_imagenet_weights_reach_the_encoder():
-    from erkd.io.imagenet import imagenet_state_dict
-    from erkd.students.encoder import load_imagenet
-
     student = small_student()
     load_imagenet(student.encoder, "tf_efficientnet_lite0")
     stem = student.encoder.trunk.model.conv_stem.weight
@@ -163,43 +146,17 @@ def test_imagenet_weights_reach_the_encoder():
 
 
 def test_weights_survive_a_round_trip_and_damage_is_found(tmp_path):
-    student = small_student().eval()
+    student, file = small_student(**SIZES["nano"]).eval(), tmp_path / "student.safetensors"
     save_student(student, tmp_path, {"seed": 0})
-    first = (tmp_path / "student.safetensors").read_bytes()
+    first = file.read_bytes()
     image, trimap, _ = vertical_edge(count=1)
     loaded = load_student(tmp_path)
     assert torch.equal(loaded(image, trimap).alpha, student(image, trimap).alpha)
     save_student(loaded, tmp_path, {"seed": 0})
-    assert (tmp_path / "student.safetensors").read_bytes() == first
-    damaged = bytearray(first)
-    damaged[-1] ^= 1
-    (tmp_path / "student.safetensors").write_bytes(damaged)
+    assert file.read_bytes() == first
+    file.write_bytes(first[:-1] + bytes([first[-1] ^ 1]))
     with pytest.raises(InputError, match=r"student\.safetensors: truncated or changed"):
         load_student(tmp_path)
-    (tmp_path / "student.safetensors").unlink()
+    file.unlink()
     with pytest.raises(InputError, match="no such file"):
         load_student(tmp_path)
-
-
-def test_prediction_at_any_size(rng):
-    from erkd.inference.predict import predict_alpha
-
-    student = small_student().eval()
-    image = rng.random((37, 50, 3), np.float32)
-    trimap = np.full((37, 50), 0.5, np.float32)
-    trimap[0], trimap[-1] = 1, 0
-    alpha = predict_alpha(student, image, trimap)
-    assert alpha.shape == (37, 50)
-    assert (alpha[0] == 1).all()
-    assert (alpha[-1] == 0).all()
-    assert math.isfinite(alpha.sum())
-
-
-def test_cuda_that_is_not_there_is_refused():
-    from erkd.runtime.device import choose_device
-
-    assert choose_device("cpu").type == "cpu"
-    if not torch.cuda.is_available():
-        assert choose_device("auto").type == "cpu"
-        with pytest.raises(InputError, match="cuda was asked for"):
-            choose_device("cuda")

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from erkd.io.files import InputError
+from erkd.io.files import InputError, read_json
 from erkd.runtime.signals import OutOfTime, Stopped
 from erkd.training import checkpoint as module
 from erkd.training.loop import fit
 from tests.support.students import random_cache, small_methods, small_student
-from tests.support.training_set import CPU, live_batches, stored_batches
+from tests.support.training_set import CPU, live_batches, same, stored_batches
 
 STEPS = 7
 SETTINGS = {"steps": STEPS, "batch_size": 2, "validate_every": 2, "weight_decay": 0.01}
@@ -35,31 +35,26 @@ class Died(Exception):
 
 def train(batches, unfinished, workers=0, log=lambda step, record: None, minutes=None, **changes):
     """A new process would start like this: other weights, other random numbers, nothing remembered."""
-    student = small_student(seed=int.from_bytes(os.urandom(2)) if unfinished and any_in(unfinished) else 0)
-    cache = random_cache()
+    done, cache = steps_done(unfinished), random_cache()
+    student = small_student(seed=int.from_bytes(os.urandom(2)) if done else 0)
     cache = replace(cache, features=np.concatenate([cache.features] * 2))
     methods = small_methods(student, "erkd", "ffcl", cache=cache)
     methods["drawn"] = Drawn()
-    if not (unfinished and any_in(unfinished)):
+    if not done:
         torch.manual_seed(0)
         np.random.seed(0)  # noqa: NPY002
         random.seed(0)
     params = batches.distill.model_copy(update=changes)
-    scores = iter([3.0, 1.0, 2.0, 4.0])
-    for _ in range(steps_done(unfinished) // 2):
-        next(scores)
+    scores = iter([3.0, 1.0, 2.0, 4.0][done // 2 :])
     return fit(
         student, methods, batches, params, lambda _: 1.0, lambda _: {"sad": next(scores)}, CPU, workers, log,
         unfinished, minutes,
     )  # fmt: skip
 
 
-def any_in(folder):
-    return (folder / module.LATEST).is_file()
-
-
 def steps_done(folder):
-    return module.read_json(folder / module.LATEST)["step"] if folder and any_in(folder) else 0
+    latest = folder and folder / module.LATEST
+    return read_json(latest)["step"] if latest and latest.is_file() else 0
 
 
 def die_at(last):
@@ -68,12 +63,6 @@ def die_at(last):
             raise Died
 
     return log
-
-
-def same(first, second):
-    ours, theirs = first.student.state_dict(), second.student.state_dict()
-    assert ours.keys() == theirs.keys()
-    return all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 @pytest.fixture(scope="module")

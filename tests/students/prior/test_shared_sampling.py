@@ -17,11 +17,13 @@ from erkd.students.prior.shared_sampling import (
 )
 
 
-def test_maps_move_and_what_comes_in_is_filled():
+def test_maps_move_and_what_comes_in_is_filled_and_softmin_is_a_softmax():
     maps = torch.arange(6.0).view(1, 1, 2, 3)
     assert shift(maps, 0, 1, -1)[0, 0].tolist() == [[1, 2, -1], [4, 5, -1]]
     assert shift(maps, -1, 0, -1)[0, 0].tolist() == [[-1, -1, -1], [0, 1, 2]]
     assert shift(maps, 5, 0, -1).eq(-1).all()
+    cost = torch.randn(2, 5, 3, 3, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(softmin(cost), (-cost).softmax(1))
 
 
 def one_known(down: int, right: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,34 +46,20 @@ def test_a_ray_finds_the_known_cell_and_its_distance(cell, length):
     assert (distances[0, 1] >= FAR).all()  # no background anywhere
 
 
-def test_the_first_of_two_on_a_ray_is_taken():
-    colours, known = one_known(4, 4)
-    colours[0, 0, 1, 4, 8] = known[0, 0, 4, 8] = 1
-    found, distances = sample_rays(colours, known)
-    assert distances[0, 0, :, 4, 11].amin() == 3
-    assert found[0, 0, :, distances[0, 0, :, 4, 11].argmin(), 4, 11].tolist() == [0, 1, 0]
-
-
-def test_the_second_image_of_a_batch_sees_its_own_cells():
-    one, other = one_known(4, 4), one_known(4, 4)
-    other[0][0, 0] = other[0][0, 0].roll(1, 0)  # green
-    found, _ = sample_rays(*(torch.cat(both) for both in zip(one, other, strict=True)))
-    torch.testing.assert_close(found[0], sample_rays(*one)[0][0])
-    torch.testing.assert_close(found[1], sample_rays(*other)[0][0])
+def test_the_first_of_two_on_a_ray_is_taken_and_images_of_a_batch_see_their_own_cells():
+    one, (colours, known) = one_known(4, 4), one_known(4, 4)
+    colours[0, 0, 1, 4, 8] = known[0, 0, 4, 8] = 1  # green
+    found, distances = sample_rays(torch.cat([one[0], colours]), torch.cat([one[1], known]))
+    torch.testing.assert_close(found[:1], sample_rays(*one)[0])
+    assert distances[1, 0, :, 4, 11].amin() == 3
+    assert found[1, 0, :, distances[1, 0, :, 4, 11].argmin(), 4, 11].tolist() == [0, 1, 0]
 
 
 def test_the_cost_is_the_distance_to_the_segment():
-    foreground, background = torch.tensor([[[1.0], [0.3], [0.0]]]), torch.tensor([[[-1.0], [0.3], [0.0]]])
-    assert colour_cost(foreground, background).item() == pytest.approx(
-        COLOUR_POWER * math.log(0.09 + ERROR_FLOOR), abs=1e-3
-    )
-    beyond = torch.tensor([[[0.5], [0.0], [0.0]]]), torch.tensor([[[0.2], [0.0], [0.0]]])
-    assert colour_cost(*beyond).item() == pytest.approx(COLOUR_POWER * math.log(0.04 + ERROR_FLOOR), abs=1e-3)
-
-
-def test_softmin_is_a_softmax():
-    cost = torch.randn(2, 5, 3, 3, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(softmin(cost), (-cost).softmax(1))
+    """At 0.3 from it beside, and at 0.2 beyond its end."""
+    for foreground, background, squared in (([1.0, 0.3], [-1.0, 0.3], 0.09), ([0.5, 0.0], [0.2, 0.0], 0.04)):
+        found = colour_cost(*(torch.tensor([*ends, 0.0])[None, :, None] for ends in (foreground, background)))
+        assert found.item() == pytest.approx(COLOUR_POWER * math.log(squared + ERROR_FLOOR), abs=1e-3)
 
 
 def test_the_pair_that_explains_a_cell_is_chosen():
@@ -89,10 +77,6 @@ def test_the_pair_that_explains_a_cell_is_chosen():
     assert valid.eq(1).all()
     middle = chosen[0, :, :, 8, 7]
     torch.testing.assert_close(middle, torch.tensor([green, black]), atol=0.02, rtol=0)
-
-
-def test_without_a_background_there_is_no_pair():
-    colours, known = one_known(4, 4)
-    chosen, valid = sample_pairs(torch.rand(1, 3, 16, 16), colours, known)
+    chosen, valid = sample_pairs(image, *one_known(4, 4))  # no background, no pair
     assert valid.eq(0).all()
     assert chosen.isfinite().all()
