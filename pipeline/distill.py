@@ -7,7 +7,7 @@ import torch
 
 from erkd.params import Params
 from erkd.runtime.device import choose_device, prepare_torch
-from erkd.runtime.distributed import first, joined, process_count, wait_for_all
+from erkd.runtime.distributed import is_main_process, process_count, process_group, wait_for_all
 from erkd.tracking.training_run import track_training
 from erkd.training.loop import silent
 from erkd.training.train import train_student
@@ -18,10 +18,12 @@ from pipeline.common.stage import run_stage
 def main(root: Path, params: Params) -> None:
     """Train, from where a killed run was; mirrored to MLflow where it can be reached. One process alone writes."""
     prepare_torch(params.threads, params.deterministic)
-    with joined(device := choose_device(params.device)):
+    with process_group(device := choose_device(params.device)):
         key = stage_key(root, "distill", str(device), str(torch.get_num_threads()), str(process_count()))
-        kept = scratch(root, "distill", key) if first() else nullcontext(scratch_folder(root, "distill", key))
-        with kept as unfinished, track_training(root, params) if first() else nullcontext(silent) as log:
+        writes = is_main_process()
+        kept = scratch(root, "distill", key) if writes else nullcontext(scratch_folder(root, "distill", key))
+        tracked = track_training(root, params) if writes else nullcontext(silent)
+        with kept as unfinished, tracked as log:
             wait_for_all()  # every one reads the checkpoint that the first one has tidied
             train_student(root, params, log, unfinished)
 

@@ -1,8 +1,9 @@
-"""One training shared out among several processes, as `accelerate launch` starts them.
+"""Data-parallel training in several processes, as `accelerate launch` starts them.
 
-Each makes its own positions of every batch. Whatever is divided by a count (of unknown pixels, of a BatchNorm's
-cells) is divided by that of all processes, so that the mean of their gradients is the gradient of the whole batch.
-Alone, a process gets back what it gives.
+Each process makes its own positions of every batch. Sums are divided by counts over all processes (unknown pixels, a
+BatchNorm's cells), so that the mean of the gradients is the gradient of the whole batch. DistributedDataParallel,
+in which Accelerate's `prepare` wraps a model, averages gradients alone, and torch's SyncBatchNorm needs CUDA. With
+one process every function here is the identity.
 """
 
 import os
@@ -18,26 +19,26 @@ from erkd.io.files import InputError
 
 def process_count() -> int:
     """How many processes train together; 1 alone."""
-    return distributed.get_world_size() if several() else 1
+    return distributed.get_world_size() if is_distributed() else 1
 
 
-def several() -> bool:
-    """Whether this process is one of several that train together (`joined`)."""
+def is_distributed() -> bool:
+    """Whether this process is one of several that train together (`process_group`)."""
     return distributed.is_available() and distributed.is_initialized()
 
 
 def process_index() -> int:
     """Which of them this is, from 0."""
-    return distributed.get_rank() if several() else 0
+    return distributed.get_rank() if is_distributed() else 0
 
 
-def first() -> bool:
+def is_main_process() -> bool:
     """Whether this is the process that writes: the only one, or the first of those that train together."""
     return process_index() == 0
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[None]:
+def process_group(device: torch.device) -> Iterator[None]:
     """Within the block the processes that were launched together are joined: by gloo on the CPU, by NCCL on CUDA."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
@@ -77,7 +78,7 @@ class _Sum(torch.autograd.Function):
 
 def mean_over_processes(value: Tensor) -> Tensor:
     """The mean of the processes' values, of one shape; gradients flow through it to every process."""
-    if not several():
+    if not is_distributed():
         return value
     total: Tensor = _Sum.apply(value)
     return total / process_count()
@@ -85,14 +86,14 @@ def mean_over_processes(value: Tensor) -> Tensor:
 
 def wait_for_all() -> None:
     """Return when every process has come here."""
-    if several():
+    if is_distributed():
         distributed.barrier()
 
 
 @torch.no_grad()
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by the mean of all processes'. Those without a gradient have none anywhere."""
-    if not several():
+    if not is_distributed():
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
@@ -104,7 +105,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 def largest_of_processes(device: torch.device, *values: int) -> list[int]:
     """Each value as large as it is in any process, so that all of them decide alike."""
-    if not several():
+    if not is_distributed():
         return [*values]
     together = torch.tensor(values, device=device)
     distributed.all_reduce(together, distributed.ReduceOp.MAX)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from erkd.runtime.distributed import mean_over_processes, process_count, several
+from erkd.runtime.distributed import is_distributed, mean_over_processes, process_count
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -12,7 +12,7 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise B x C x h x w by the statistics of all processes' batches."""
-        if not (self.training and several()):
+        if not (self.training and is_distributed()):
             return super().forward(features)
         mean = mean_over_processes(features.mean((0, 2, 3)))
         centred = features - mean[:, None, None]

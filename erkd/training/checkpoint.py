@@ -18,7 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from erkd.io.files import InputError, atomic, check_hash, read_json, sha256, write_json, write_text
-from erkd.runtime.distributed import first, largest_of_processes
+from erkd.runtime.distributed import is_main_process, largest_of_processes
 from erkd.runtime.signals import OutOfTime, Stopped
 
 LATEST = "latest.json"
@@ -67,7 +67,7 @@ class Saver:
         now = time.monotonic()
         over = self._minutes is not None and now - self._begun > 60 * self._minutes and step < steps
         signal, late = largest_of_processes(self._device, max(signals, default=0), int(over))
-        if first() and (signal or late or now - self._saved > SECONDS):
+        if is_main_process() and (signal or late or now - self._saved > SECONDS):
             save_checkpoint(self._folder, step, self._trained, self._settings, record)
             self._saved = time.monotonic()
         where = f"stopped after step {step} of {steps}; the same command goes on from there"

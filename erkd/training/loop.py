@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from erkd.batches.batch import Batch, training_batches
 from erkd.io.files import InputError
 from erkd.params import DistillParams
-from erkd.runtime.distributed import average_gradients, first, mean_over_processes
+from erkd.runtime.distributed import average_gradients, is_main_process, mean_over_processes
 from erkd.runtime.schedule import learning_rate_factor
 from erkd.runtime.signals import signals_noted
 from erkd.students.losses import alpha_l1, laplacian
@@ -131,7 +131,7 @@ def fit(
         fitted.history, fitted.best = earlier or ([], {})
     saver = Saver(unfinished, state, params.model_dump(), minutes, device)
     noting: AbstractContextManager[list[int]] = nullcontext([]) if unfinished is None else signals_noted()
-    with noting as signals, Progress(console=Console(stderr=True), disable=not first()) as bar:
+    with noting as signals, Progress(console=Console(stderr=True), disable=not is_main_process()) as bar:
         task = bar.add_task("distill", total=params.steps, completed=start)
         steps = range(start, params.steps)
         for step, batch in zip(steps, training_batches(batches, steps, workers), strict=True):
@@ -152,7 +152,7 @@ def fit(
             if not math.isfinite(record["loss"]):
                 bad = ", ".join(name for name, value in record.items() if not math.isfinite(value))
                 raise InputError(f"step {step + 1}: not finite: {bad}; try a lower distill.learning_rate")
-            if first() and ((step + 1) % params.validate_every == 0 or step + 1 == params.steps):
+            if is_main_process() and ((step + 1) % params.validate_every == 0 or step + 1 == params.steps):
                 validation = validate(average)
                 record |= {f"validation_{name}": value for name, value in validation.items()}
                 if not fitted.best or validation["sad"] < fitted.best["sad"]:

@@ -20,7 +20,7 @@ from erkd.io.images import load_alpha, load_image, load_trimap
 from erkd.io.tables import Sample, list_composites
 from erkd.params import KdParams, Params
 from erkd.runtime.device import choose_device, prepare_torch
-from erkd.runtime.distributed import first
+from erkd.runtime.distributed import is_main_process
 from erkd.runtime.schedule import envelope
 from erkd.runtime.signals import OutOfTime
 from erkd.students.fine_tuning import given_student, student_maker
@@ -125,7 +125,7 @@ def train_student(
     except OutOfTime as stopped:
         print(stopped, file=sys.stderr)
         return False
-    if not first():
+    if not is_main_process():
         return True
     write_history(fitted.history, root / "reports/history.csv")
     training = {

@@ -51,7 +51,7 @@ def test_another_number_of_threads_changes_losses_and_alphas_little(tmp_path):
 @pytest.fixture
 def pair(monkeypatch):
     """As the second of two processes sees it, without any process."""
-    monkeypatch.setattr(processes, "several", lambda: True)
+    monkeypatch.setattr(processes, "is_distributed", lambda: True)
     monkeypatch.setattr(processes.distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(processes.distributed, "get_rank", lambda: 1)
 
@@ -80,4 +80,4 @@ def test_alone_nothing_changes():
     assert processes.largest_of_processes(torch.device("cpu"), 3, 0) == [3, 0]
     assert processes.own_positions(5) == range(5)
     assert processes.process_count() == 1
-    assert processes.first()
+    assert processes.is_main_process()

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch.utils.data import Dataset
 
-from erkd.runtime.distributed import first, joined
+from erkd.runtime.distributed import is_main_process, process_group
 from erkd.students.encoder import load_imagenet
 from erkd.training.loop import fit
 from erkd.training.train import write_history
@@ -57,9 +57,9 @@ def train(batches, *names, double=True):
 
 def main(out: Path, *names: str) -> None:
     torch.set_num_threads(1)
-    with joined(CPU):
+    with process_group(CPU):
         fitted = train(live_batches(out / f"data{os.environ['RANK']}", **SETTINGS), *names)
-        if first():
+        if is_main_process():
             weights = {name: value.contiguous() for name, value in fitted.student.state_dict().items()}
             save_file(weights, out / "student.safetensors")
             write_history(fitted.history, out / "history.csv")
