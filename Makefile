@@ -40,7 +40,7 @@ test-fast: setup ## the tests that take seconds: two minutes
 test-all: test ## `make test`, then kills, fuzzing, load, whole pipelines, guides in fresh clones: what runs at night
 	pytest -m nightly
 
-mutants: setup ## the share of small faults in metrics, losses and compositing that the tests find, an hour
+mutants: setup ## the share of small faults in metrics, losses and compositing that the tests find, five minutes
 	mutmut run
 	mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
 
