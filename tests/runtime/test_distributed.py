@@ -68,7 +68,7 @@ def test_a_process_makes_its_own_crops_as_one_alone_makes_them(tmp_path, make, r
 
 
 def test_the_second_process_has_the_second_half_of_a_batch_and_writes_nothing(pair):
-    assert not processes.first()
+    assert not processes.is_main_process()
     assert processes.own_positions(6) == range(3, 6)
     with pytest.raises(InputError, match=r"distill\.batch_size 5: .* give a multiple of 2"):
         processes.own_positions(5)
