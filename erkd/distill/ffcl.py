@@ -44,7 +44,6 @@ class Ffcl(nn.Module):
     """The FFCL losses of one batch. Peer, fusion and its head are not saved with the student.
 
     Args:
-        student: The student that is trained.
         peer: A student of the same architecture, trained along.
         laplacian: Weight of the Laplacian loss in all alpha losses.
         params: Weights and the ramp-up.

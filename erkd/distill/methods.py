@@ -34,7 +34,6 @@ def build_methods(
     """Build the methods that `kd.methods` names; empty for training without distillation.
 
     Args:
-        student: The student to be trained.
         cache: The teacher's dense features.
         params: The section `kd`.
         laplacian: Weight of the Laplacian loss in the alpha losses of peers and auxiliary heads.

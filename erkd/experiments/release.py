@@ -63,7 +63,6 @@ def publish(project: Path, params: Params, folder: Path, hours: float) -> None:
 
     Args:
         project: Folder that `train_student` wrote to, with its library.
-        params: Its parameters.
         folder: Where to publish.
         hours: Duration of the training; the card also names the present machine as its hardware.
     """

@@ -73,7 +73,6 @@ def trim_last_stage(trunk: Any, backbone: str, stride: int, in_channels: int) ->
         trunk: The timm feature network, changed in place.
         backbone: Its name, for the error message.
         stride: Stride of the last level, in pixels of its input.
-        in_channels: Its input channels.
 
     Raises:
         InputError: When the last level has no other stage.

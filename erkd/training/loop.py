@@ -58,7 +58,6 @@ def total_loss(
     """Compute the losses of one batch by name; training minimises their sum.
 
     Args:
-        student: The student.
         methods: Distillation methods by name.
         batch: The batch, on the student's device.
         params: `laplacian` is the weight of the Laplacian loss.
