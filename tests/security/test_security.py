@@ -269,8 +269,7 @@ for read in (open_image, load_image, load_cutout, load_trimap):
         assert re.search({told!r}, str(error)), error
     else:
         assert {name!r} == "large bitmap", read
-status = Path("/proc/self/status").read_text()  # ru_maxrss would count the process that started this one
-print(int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) // 1024)
+print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)  # its own peak
 """
     command = [sys.executable, "-W", "ignore", "-c", code]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
