@@ -4,7 +4,8 @@ import os
 import signal
 import sys
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny tensors only wait for one another on more
+# before torch: tiny tensors only wait for one another on more threads, and waiting threads spin
+os.environ.update({"OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"} | dict(os.environ))
 
 import numpy as np
 import pytest
