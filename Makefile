@@ -37,7 +37,8 @@ test: setup lint ## lint, types and every test that a change can break: ten minu
 test-fast: setup ## the tests that take seconds: two minutes
 	$(PYTEST) -m 'not slow and not nightly'
 
-test-all: test ## `make test`, then kills, fuzzing, load, whole pipelines, guides in fresh clones: what runs at night
+test-all: test ## `make test`, the fast ones in random order, kills, fuzzing, load, whole pipelines, guides in fresh clones
+	$(PYTEST) -p randomly -m 'not slow and not nightly'
 	pytest -m nightly
 
 mutants: setup ## the share of small faults in metrics, losses and compositing that the tests find, five minutes

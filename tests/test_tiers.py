@@ -3,10 +3,13 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import MAY_BE_SLOW
 from tests.support import ROOT
 
 
+@pytest.mark.slow
 def test_a_test_that_takes_too_long_fails():
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/io/test_tables.py", "-o"]
     run = [

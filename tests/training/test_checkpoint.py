@@ -81,7 +81,9 @@ def every_step(monkeypatch):
     monkeypatch.setattr(module, "SECONDS", 0)
 
 
-@pytest.mark.parametrize(("make", "lasts"), [(live_batches, (2, 5)), (stored_batches, (7,))])
+@pytest.mark.parametrize(
+    ("make", "lasts"), [pytest.param(live_batches, (2, 5), marks=pytest.mark.slow), (stored_batches, (7,))]
+)
 def test_resumed_weights_are_those_of_an_undisturbed_training(make, lasts, every_step, tmp_path):
     batches = make(tmp_path / "data", **SETTINGS)
     calm = train(batches, None)
@@ -96,7 +98,7 @@ def test_resumed_weights_are_those_of_an_undisturbed_training(make, lasts, every
         assert rough.best == calm.best == {"step": 4, "sad": 1.0}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT])
 def test_a_signal_lets_the_step_end(batches, calm, tmp_path, number):
     def send(step, record):
         if step == 3:
@@ -111,6 +113,7 @@ def test_a_signal_lets_the_step_end(batches, calm, tmp_path, number):
     assert logged == [4, 5, 6, 7]
 
 
+@pytest.mark.slow
 def test_minutes_pass_and_training_goes_on_another_time(batches, calm, tmp_path):
     for step in (1, 2):
         with pytest.raises(OutOfTime, match=rf"stopped after step {step} of 7"):
@@ -144,16 +147,17 @@ def test_damage_and_other_settings_are_named(batches, every_step, tmp_path):
         train(batches, folder)
 
 
+@pytest.mark.slow
 def test_a_kill_while_saving_leaves_the_checkpoint_before(every_step, tmp_path, monkeypatch):
     """At each file that is written, as if the process ended there."""
-    batches = stored_batches(tmp_path / "data", **SETTINGS | {"steps": 4})
+    batches = stored_batches(tmp_path / "data", **SETTINGS | {"steps": 3})
     calm = train(batches, None)
     for name in ("save", "write_text", "write_json"):
         folder, original, calls = tmp_path / name, getattr(module, name), []
 
         def fail(*arguments, original=original, calls=calls):
             calls.append(arguments)
-            if len(calls) == 3:
+            if len(calls) == 2:
                 raise Died
             return original(*arguments)
 
@@ -161,6 +165,6 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before(every_step, tmp_path, 
             patch.setattr(module, name, fail)
             with pytest.raises(Died):
                 train(batches, folder)
-        assert steps_done(folder) == 2
+        assert steps_done(folder) == 1
         assert same(train(batches, folder), calm)
         assert len([*folder.glob("[0-9]*")]) == 2
