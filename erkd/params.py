@@ -240,7 +240,7 @@ class DistillParams(Section):
 class EvaluationSet(Section):
     """A further test set: its layout and folder."""
 
-    layout: Literal["alphamatting"]
+    layout: Literal["alphamatting", "aim500", "p3m500"]
     root: str
 
 

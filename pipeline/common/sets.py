@@ -5,10 +5,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from erkd.data.sources.alphamatting import list_samples
+from erkd.data.sources.photograph_sets import list_aim500, list_p3m500
 from erkd.io.files import InputError
 from erkd.io.tables import Sample, list_composites
 from erkd.params import Params
 from pipeline.common.resume import resumable
+
+LAYOUTS = {"alphamatting": list_samples, "aim500": list_aim500, "p3m500": list_p3m500}
 
 
 def list_set(root: Path, params: Params, name: str) -> list[Sample]:
@@ -18,7 +21,8 @@ def list_set(root: Path, params: Params, name: str) -> list[Sample]:
     if name not in params.evaluate.sets:
         known = ", ".join(["test", "validation", *params.evaluate.sets])
         raise InputError(f"--set {name}: no such set; params.yaml, evaluate.sets, and the splits make {known}")
-    return list_samples(root / params.evaluate.sets[name].root)
+    further = params.evaluate.sets[name]
+    return LAYOUTS[further.layout](root / further.root)
 
 
 def resumable_set(
