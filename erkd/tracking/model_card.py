@@ -63,9 +63,12 @@ def _start(training: Mapping[str, Any]) -> str:
 
 
 def _scores(metrics: Mapping[str, Any]) -> list[str]:
+    """A row of the table for each method of each group; where nothing could be measured a cell says so."""
+    scale = {"sad": 1, "mse": 1000, "grad": 1, "conn": 1}
     return [
-        f"| {group} ({content['n']} images) | {method} | {values['sad']:.2f} | {values['mse'] * 1000:.2f} "
-        f"| {values['grad']:.2f} | {values['conn']:.2f} |"
+        f"| {group} ({content['n']} images) | {method} | "
+        + " | ".join("none" if values[name] is None else f"{values[name] * by:.2f}" for name, by in scale.items())
+        + " |"
         for group, content in metrics.items()
         for method, values in content.items()
         if isinstance(values, Mapping)
