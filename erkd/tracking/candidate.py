@@ -28,7 +28,7 @@ class Candidate:
 
     @property
     def sad(self) -> float:
-        """Mean SAD over the validation images' unknown regions, thousands of pixels. Raises InputError without one."""
+        """Mean SAD over the unknown regions of the validation images, thousands of pixels. Raises InputError."""
         found = self.metrics.get("validation", {}).get("student", {}).get("sad")
         if found is None:
             raise InputError(

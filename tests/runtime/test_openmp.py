@@ -11,8 +11,7 @@ from tests.support import ROOT
 
 
 @pytest.mark.parametrize(
-    ("given", "count"),
-    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+    ("given", "count"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)]
 )
 def test_what_the_user_set_stays(monkeypatch: pytest.MonkeyPatch, given: dict[str, str], count: str | None) -> None:
     for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
