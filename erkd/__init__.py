@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from erkd.runtime.openmp import limit_spinning
 from erkd.telemetry import switch_off
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ __all__ = ["Matter", "__version__"]
 __version__ = "0.1.0"
 
 switch_off()  # before any tool is imported
+limit_spinning()
 
 
 def __getattr__(name: str) -> Any:

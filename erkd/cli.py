@@ -1,6 +1,7 @@
 """The command `erkd`."""
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -187,10 +188,16 @@ def demo(
     serve(matter, listener, round(max_mb * 1e6))
 
 
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
 def main() -> None:
-    """Run the command; what the user can mend is one line on standard error and exit code 2."""
+    """Run the command; what the user can mend is one line on standard error and exit code 2, a warning another."""
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            app()
     except InputError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

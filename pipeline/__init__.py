@@ -5,6 +5,8 @@ import ctypes
 import os
 import signal
 
+import erkd  # noqa: F401 - before torch: it sets variables of the environment that tools read when they are imported
+
 PR_SET_PDEATHSIG = 1  # of Linux' prctl
 
 # DVC that is killed takes its stage along, here before the slow imports: the next run would meet it otherwise

@@ -1,9 +1,12 @@
 """Typed parameters: every mistake at once, with its path."""
 
+import re
+import shutil
 import subprocess
 import sys
 
 import pytest
+import yaml
 
 from erkd.io.files import InputError
 from erkd.params import flatten, in_words, load_params
@@ -22,6 +25,48 @@ def changed(tmp_path, *replacements):
 def test_scientific_notation_as_dvc_writes_it_is_a_number(tmp_path):
     path = changed(tmp_path, ("tolerance: 0.0001", "tolerance: 1e-5"))
     assert load_params(path).export.tolerance == 1e-5
+
+
+HOME = "Büro [1], a {b}/c"  # a path with what Hydra's grammar has uses for
+OVERRIDES = {  # as `dvc exp run -S` takes them one after the other, and what is there then
+    "distill.laplacian=0.3": ("distill.laplacian", 0.3),
+    "kd.methods=[]": ("kd.methods", []),
+    "kd.methods=[erkd, bcd]": ("kd.methods", ["erkd", "bcd"]),
+    f"+evaluate.sets.photos={{layout: alphamatting, root: '{HOME}'}}": (
+        "evaluate.sets", {"photos": {"layout": "alphamatting", "root": HOME}},
+    ),
+    f"+baselines.folders.x='{HOME}'": ("baselines.folders", {"x": HOME}),
+    "~evaluate.sets.photos": ("evaluate.sets", {}),
+    "~baselines.folders.x": ("baselines.folders", {}),
+    "baselines.methods=[]": ("baselines.methods", []),
+    "features.kinds=[layers, composites]": ("features.kinds", ["layers", "composites"]),
+    "wrong_trimaps.methods=[]": ("wrong_trimaps.methods", []),
+    "data.root=null": ("data.root", None),
+    "kd.methods=[ ]": ("kd.methods", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", ["", "ablation", "release"])
+def test_no_comment_stands_behind_a_list(folder):
+    """DVC's writer turns lists into blocks, and breaks the file where one with a comment behind it is emptied."""
+    text = (ROOT / folder / "params.yaml").read_text(encoding="utf-8")
+    assert re.findall(r".*[\]}] +#.*", text) == []
+
+
+def test_settings_changed_by_dvc_one_after_the_other_stay_whole(tmp_path):
+    from dvc.utils.hydra import apply_overrides
+
+    path = tmp_path / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", path)
+    expected = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for override, (key, value) in OVERRIDES.items():
+        apply_overrides(path, [override])
+        *sections, last = key.split(".")
+        inner = expected
+        for section in sections:
+            inner = inner[section]
+        inner[last] = value
+        assert yaml.safe_load(path.read_text(encoding="utf-8")) == expected, override
 
 
 def test_all_mistakes_are_named_with_path_finding_and_rule(tmp_path):

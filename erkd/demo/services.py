@@ -4,14 +4,13 @@ import io
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 from PIL import Image
 
 from erkd.inference.cutouts import cutout
 from erkd.inference.matter import Matter
 from erkd.io.files import InputError
-from erkd.io.image_files import read_image
-from erkd.io.images import BACKGROUND, FOREGROUND, UNKNOWN, Bytes, image_bytes, to_bytes
+from erkd.io.image_files import read_image, turn_with
+from erkd.io.images import Bytes, image_bytes, to_bytes, trimap_bytes
 
 MAX_PIXELS = 16_000_000  # browsers on phones hold no larger canvas
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers show
@@ -19,17 +18,29 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers show
 
 def services(matter: Matter) -> dict[str, tuple[Callable[..., bytes], tuple[str, ...]]]:
     """What the page asks for: by path, what computes the answer and the files of the form that it is given."""
-    return {"/matte": (partial(matte, matter), ("image", "trimap")), "/cutout": (cut_out, ("image", "alpha"))}
+    return {
+        "/trimap": (read_trimap, ("image", "trimap")),
+        "/matte": (partial(matte, matter), ("image", "trimap")),
+        "/cutout": (cut_out, ("image", "alpha")),
+    }
 
 
 def matte(matter: Matter, photo: bytes, trimap: bytes) -> bytes:
-    """The alpha, grey, of a photo and its trimap, whose values count as the nearest of 0, 128 and 255."""
-    image, grey = _open(photo, "photo"), _open(trimap, "trimap")
-    _check_size(grey, image, "trimap")
-    values = image_bytes(grey)[:, :, 0]
-    kinds = [np.uint8(kind) for kind in (BACKGROUND, FOREGROUND, UNKNOWN)]
-    nearest = np.select([values < 64, values > 191], kinds[:2], kinds[2])
-    return _png(to_bytes(matter(image_bytes(image), nearest)))
+    """The alpha, grey, of a photo and its trimap."""
+    image, drawn = _open_pair(photo, trimap)
+    return _png(to_bytes(matter(image_bytes(image), trimap_bytes(drawn, "trimap"))))
+
+
+def read_trimap(photo: bytes, trimap: bytes) -> bytes:
+    """A photo's trimap, upright as the photo is shown, of exactly 0, 128 and 255."""
+    return _png(trimap_bytes(_open_pair(photo, trimap)[1], "trimap"))
+
+
+def _open_pair(photo: bytes, trimap: bytes) -> tuple[Image.Image, Image.Image]:
+    image, drawn = _open(photo, "photo"), _open(trimap, "trimap")
+    turn_with(drawn, image)
+    _check_size(drawn, image, "trimap")
+    return image, drawn
 
 
 def cut_out(photo: bytes, alpha: bytes) -> bytes:

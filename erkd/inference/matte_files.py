@@ -97,10 +97,7 @@ def write_matte(matter: Matter, job: Job, finish: Finish) -> None:
     image = image_bytes(photo)
     del photo
     alpha = np.empty(trimap.shape, np.uint8)
-    try:
-        matter.write(image, trimap, alpha)
-    except InputError as error:
-        raise InputError(f"{job.trimap}: {error}") from None
+    matter.write(image, trimap, alpha, job.trimap)
     result = finish(image, alpha)
     save_image(result, job.output, profile if result.ndim == 3 else None)
 

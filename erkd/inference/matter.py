@@ -16,7 +16,8 @@ from erkd.inference.engines import Engine
 from erkd.inference.find_student import open_engine
 from erkd.inference.tiles import KEPT, estimate
 from erkd.io.files import InputError
-from erkd.io.images import TRIMAP_FILE_VALUES, UNKNOWN, Array, Bytes, levels
+from erkd.io.images import Array, Bytes, to_bytes
+from erkd.io.trimap_values import UNKNOWN, snap_trimap, warn_of_missing
 from erkd.students import MULTIPLE
 
 
@@ -44,15 +45,20 @@ class Matter:
         """Estimate alpha, H x W float32 in [0, 1]; known regions are copied from the trimap.
 
         `image` is H x W x 3, RGB, uint8 or floating in [0, 1]; `trimap` is H x W, uint8 of 0 (background), 128
-        (unknown) and 255 (foreground), or floating of 0, 0.5 and 1. Raises InputError for anything else.
+        (unknown) and 255 (foreground), or floating of 0, 0.5 and 1; what else is taken for these says
+        `io.trimap_values`. Raises InputError for anything else. Warns, as TrimapWarning, of a trimap without
+        foreground or without background.
         """
         alpha = np.empty(np.shape(trimap)[:2], np.float32)
         self.write(image, trimap, alpha)
         return alpha
 
-    def write(self, image: NDArray[Any], trimap: NDArray[Any], alpha: NDArray[Any]) -> None:
-        """Estimate alpha into a given array `alpha` H x W, uint8 (0..255) or floating (0..1)."""
-        estimate(self.engine, check_image(image), check_trimap(trimap, image.shape), alpha, self.tile)
+    def write(self, image: NDArray[Any], trimap: NDArray[Any], alpha: NDArray[Any], name: object = "trimap") -> None:
+        """Estimate alpha into a given array `alpha` H x W, uint8 (0..255) or floating (0..1).
+
+        Errors and warnings call the trimap `name`.
+        """
+        estimate(self.engine, check_image(image), check_trimap(trimap, image.shape, name), alpha, self.tile)
 
     def batch(self, pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]]) -> list[Array]:
         """Estimate alpha for several pairs (image, trimap) of any sizes."""
@@ -63,47 +69,31 @@ def check_image(image: NDArray[Any]) -> NDArray[Any]:
     """Return `image` if it is H x W x 3, uint8 or floating in [0, 1]; else raise InputError."""
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise InputError(f"image: H x W x 3 is expected; found {_shape(image)}")
-    if image.dtype == np.uint8:
-        return image
-    _check_floating(image, "image")
-    low, high = image.min(), image.max()  # NaN if any is
-    if not (low >= 0 and high <= 1):
-        raise InputError(f"image: values in [0, 1] are expected; found {low:.4g} to {high:.4g}")
-    return image
+    return _check_range(image, "image")
 
 
-def check_trimap(trimap: NDArray[Any], image_shape: tuple[int, ...]) -> Bytes:
+def check_trimap(trimap: NDArray[Any], image_shape: tuple[int, ...], name: object = "trimap") -> Bytes:
     """Return `trimap` as uint8 of 0, 128 and 255 if its values and size are right; else raise InputError."""
     if not isinstance(trimap, np.ndarray) or trimap.shape != image_shape[:2]:
         size = " x ".join(map(str, image_shape[:2]))
-        raise InputError(f"trimap: the image's {size} (height x width) is expected; found {_shape(trimap)}")
-    if trimap.dtype == np.uint8:
-        _check_values(levels(trimap), TRIMAP_FILE_VALUES)
-    else:
-        _check_floating(trimap, "trimap")
-        _check_values(np.unique(trimap), (0, 0.5, 1))
-        trimap = np.clip(trimap * 256, 0, 255).astype(np.uint8)
-    if not (trimap == UNKNOWN).any():
-        raise InputError("trimap: no pixel is unknown (128), so there is nothing to estimate")
-    return trimap
+        raise InputError(f"{name}: the image's {size} (height x width) is expected; found {_shape(trimap)}")
+    kinds = snap_trimap(to_bytes(_check_range(trimap, name)), name)
+    if not (kinds == UNKNOWN).any():
+        raise InputError(f"{name}: no pixel is unknown (128), so there is nothing to estimate")
+    warn_of_missing(kinds, name)
+    return kinds
 
 
-def _check_floating(array: NDArray[Any], name: str) -> None:
+def _check_range(array: NDArray[Any], name: object) -> NDArray[Any]:
+    """Return `array` if it is uint8 or floating in [0, 1]; else raise InputError."""
+    if array.dtype == np.uint8:
+        return array
     if not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"{name}: uint8 or a floating type is expected; found {array.dtype}")
-
-
-def _check_values(found: NDArray[Any], expected: tuple[float, ...]) -> None:
-    odd = np.setdiff1d(found, expected)
-    if odd.size:
-        raise InputError(
-            f"trimap: {_listed(expected)} (background, unknown, foreground) are expected; "
-            f"found {_listed(odd[:8])} too"
-        )
-
-
-def _listed(values: Iterable[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+    low, high = array.min(), array.max()  # NaN if any is
+    if not (low >= 0 and high <= 1):
+        raise InputError(f"{name}: values in [0, 1] are expected; found {low:.4g} to {high:.4g}")
+    return array
 
 
 def _shape(array: Any) -> str:

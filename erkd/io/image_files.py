@@ -36,7 +36,7 @@ def open_image(path: Path, upright: bool = True) -> Image.Image:
     """Open an image file of 8 or 16 bits; `upright` rotates it as its EXIF data says.
 
     Raises InputError that names the file. Pillow keeps the upper 8 of a colour file's 16 bits; `info["deep"]`
-    says that the file as it is stored holds more.
+    says that the file as it is stored holds more, `info["orientation"]` which one EXIF gave (None: none).
     """
     image = _stored(path, str(path))
     if upright:
@@ -53,23 +53,27 @@ def read_image(stream: IO[bytes], name: str, max_pixels: int, formats: tuple[str
 
 
 def open_pair(image_path: Path, trimap_path: Path) -> tuple[Image.Image, Image.Image]:
-    """A photo and its trimap, both upright. Raises InputError that names the file, also when sizes differ.
-
-    A trimap without EXIF data that fits the photo only as it is stored was drawn by a program that ignores
-    the photo's orientation, so it is rotated with it.
-    """
-    image, trimap = (_stored(path, str(path)) for path in (image_path, trimap_path))
-    orientation = image.getexif().get(ORIENTATION, 1)
-    if orientation in SIDEWAYS and trimap.size == image.size and ORIENTATION not in trimap.getexif():
-        trimap.getexif()[ORIENTATION] = orientation if trimap.width != trimap.height else 1
-    for one in (image, trimap):
-        _turn(one)
+    """A photo and its trimap, both upright. Raises InputError that names the file, also when sizes differ."""
+    image, trimap = open_image(image_path), open_image(trimap_path)
+    turn_with(trimap, image)
     if image.size != trimap.size:
         raise InputError(
             f"{trimap_path}: {trimap.width} x {trimap.height} pixels, "
             f"but {image_path} has {image.width} x {image.height}; both must have one size"
         )
     return image, trimap
+
+
+def turn_with(trimap: Image.Image, image: Image.Image) -> None:
+    """Rotate a trimap without EXIF data that fits its photo only as that is stored, as the photo was rotated.
+
+    It was drawn by a program that ignores the photo's orientation.
+    """
+    orientation = image.info["orientation"]
+    fits = trimap.width != trimap.height and trimap.size == image.size[::-1]
+    if orientation in SIDEWAYS and fits and trimap.info["orientation"] is None:
+        trimap.getexif()[ORIENTATION] = orientation
+        _turn(trimap)
 
 
 def _stored(
@@ -83,6 +87,9 @@ def _stored(
             if image.format in ("JPEG", "MPO") and image.width * image.height * _scans(file) > MAX_SCANNED:
                 raise InputError(f"{name}: a JPEG of {_scans(file)} scans; save it anew")
             deep = len(image.getbands()) > 1 and any(";16" in str(tile) for tile in image.tile)
+            orientation = image.getexif().get(ORIENTATION)  # before the pixels: with them Pillow turns a TIFF
+            if image.format == "TIFF":
+                image.filename = ""  # else Pillow maps the file into memory, with rows as wide as the turned image
             image.load()
             image.getexif()  # broken data is found here, not when the image is turned
             if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
@@ -97,7 +104,8 @@ def _stored(
         raise InputError(f"{name}: not a readable image ({error})") from None
     if image.mode == "I" and not _sixteen_bits(image):
         raise InputError(f"{name}: samples of more than 16 bits; save it with 8 or 16")
-    image.info["deep"] = deep
+    image.info["orientation"] = orientation
+    image.info["deep"] = deep and not (image.format == "TIFF" and orientation not in (None, 1))
     return image
 
 

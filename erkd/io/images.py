@@ -1,6 +1,6 @@
 """Images, alphas and trimaps: float32 in [0, 1] in memory, 8-bit files on disk.
 
-Only this module knows that a trimap file holds 0 (background), 128 (unknown) and 255 (foreground); in
+A trimap file holds 0 (background), 128 (unknown) and 255 (foreground), or what `trimap_values` takes for them; in
 arrays these are exactly 0, 0.5 and 1. Layout H x W x C, channels RGB.
 """
 
@@ -15,10 +15,9 @@ from PIL import Image
 
 from erkd.io.files import InputError, atomic
 from erkd.io.image_files import open_image, open_pair
+from erkd.io.trimap_values import BACKGROUND, FOREGROUND, NEAR, UNKNOWN, Bytes, snap_trimap  # noqa: F401 - others take them here
 
 Array = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
-TRIMAP_FILE_VALUES = BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
 MAX_SAMPLES = 200_000_000  # as floats: pixels times channels
 STRIP = 256  # rows that are decoded at a time
 
@@ -113,32 +112,15 @@ def load_alpha(path: Path, colour: bool = False, upright: bool = True) -> Array:
     return _one_channel(image, path)
 
 
-def load_trimap(path: Path, in_between_unknown: bool = False) -> Array:
-    """Read a trimap file as H x W of exactly 0, 0.5 and 1.
-
-    Values other than 0, 128 and 255 raise InputError, or count as unknown with `in_between_unknown`.
-    """
-    return trimap_unit(trimap_bytes(open_image(path), path, in_between_unknown))
+def load_trimap(path: Path) -> Array:
+    """Read a trimap file as H x W of exactly 0, 0.5 and 1, under the rule of `snap_trimap`. Raises InputError."""
+    return trimap_unit(trimap_bytes(open_image(path), path))
 
 
-def trimap_bytes(image: Image.Image, path: Path | str, in_between_unknown: bool = False) -> Bytes:
-    """An open trimap as H x W of exactly 0, 128 and 255, under `load_trimap`'s rule; `path` is for the message."""
+def trimap_bytes(image: Image.Image, path: Path | str) -> Bytes:
+    """An open trimap as H x W of exactly 0, 128 and 255; `path` is what messages call it. Raises InputError."""
     plain = image.mode == "L" and not _has_alpha(image)
-    values = np.asarray(image) if plain else to_bytes(_one_channel(image, path))
-    odd = np.setdiff1d(levels(values), TRIMAP_FILE_VALUES)
-    if not odd.size:
-        return values
-    if in_between_unknown:
-        table = np.full(256, UNKNOWN, np.uint8)
-        table[[BACKGROUND, FOREGROUND]] = BACKGROUND, FOREGROUND
-        return np.asarray(cv2.LUT(values, table), np.uint8)
-    found = ", ".join(str(value) for value in odd[:8])
-    raise InputError(f"{path}: a trimap holds 0 (background), 128 (unknown) and 255 (foreground); found {found} too")
-
-
-def levels(values: Bytes) -> NDArray[np.intp]:
-    """Which of 0..255 occur; unlike `np.unique`, without a sorted copy."""
-    return np.flatnonzero(cv2.calcHist([values], [0], None, [256], [0, 256]))
+    return snap_trimap(np.asarray(image) if plain else to_bytes(_one_channel(image, path, NEAR / 255)), path)
 
 
 def trimap_unit(values: Bytes) -> Array:
@@ -147,7 +129,8 @@ def trimap_unit(values: Bytes) -> Array:
     return np.array([0, 0.5, 1], np.float32)[known]
 
 
-def _one_channel(image: Image.Image, path: Path | str) -> Array:
+def _one_channel(image: Image.Image, path: Path | str, tolerance: float = 0) -> Array:
+    """An image's grey; colour channels may differ from the first by `tolerance`."""
     if _has_alpha(image) and (np.asarray(image.convert("RGBA"))[:, :, 3] < 255).any():
         raise InputError(f"{path}: one grey channel is expected; found transparency")
     if image.mode in ("1", "L"):
@@ -155,7 +138,7 @@ def _one_channel(image: Image.Image, path: Path | str) -> Array:
     if image.mode.startswith(("I", "F")):
         return _grey(image)
     samples = _samples(image, path, "RGB")
-    if (samples != samples[:, :, :1]).any():
+    if (np.abs(samples - samples[:, :, :1]) > tolerance).any():
         raise InputError(f"{path}: one grey channel is expected; found colour channels that differ")
     return np.ascontiguousarray(samples[:, :, 0])
 

@@ -28,8 +28,14 @@ class Candidate:
 
     @property
     def sad(self) -> float:
-        """Mean SAD over the validation images' unknown regions, thousands of pixels."""
-        return float(self.metrics["validation"]["student"]["sad"])
+        """Mean SAD over the unknown regions of the validation images, thousands of pixels. Raises InputError."""
+        found = self.metrics.get("validation", {}).get("student", {}).get("sad")
+        if found is None:
+            raise InputError(
+                "reports/metrics.json: no validation SAD of the student, so it cannot be compared; "
+                "`dvc repro evaluate` measures it"
+            )
+        return float(found)
 
 
 def read_candidate(root: Path) -> Candidate:

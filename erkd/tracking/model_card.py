@@ -11,7 +11,7 @@ LIMITS = (
     "Trained on crops of {crop} pixels of {source} data; on other objects, cameras and light it may be "
     "worse. Score it on photographs of your own (`evaluate.sets`) before relying on it.",
     "It gives alpha alone; the foreground's own colours have to be estimated from it.",
-    "As a served model it takes PNG images of at most 12.5 megapixels.",
+    "As a served model it takes PNG, JPEG and WebP images of at most 12.5 megapixels.",
 )
 
 
@@ -28,7 +28,7 @@ def model_card(name: str, record: Mapping[str, Any], metrics: Mapping[str, Any],
             f"# {name}",
             "",
             "Estimates alpha from a photograph and a trimap (0 background, 128 unknown, 255 foreground); "
-            f"{record['parameters'] / 1e6:.2f} M parameters. Input and output: base64 PNG.",
+            f"{record['parameters'] / 1e6:.2f} M parameters. Input: base64 images; output: base64 PNG.",
             "",
             "## Data and licences",
             f"- Trained on {training['data']['source']} data; foregrounds and backgrounds are split",
@@ -63,9 +63,12 @@ def _start(training: Mapping[str, Any]) -> str:
 
 
 def _scores(metrics: Mapping[str, Any]) -> list[str]:
+    """A row of the table for each method of each group; where nothing could be measured a cell says so."""
+    scale = {"sad": 1, "mse": 1000, "grad": 1, "conn": 1}
     return [
-        f"| {group} ({content['n']} images) | {method} | {values['sad']:.2f} | {values['mse'] * 1000:.2f} "
-        f"| {values['grad']:.2f} | {values['conn']:.2f} |"
+        f"| {group} ({content['n']} images) | {method} | "
+        + " | ".join("none" if values[name] is None else f"{values[name] * by:.2f}" for name, by in scale.items())
+        + " |"
         for group, content in metrics.items()
         for method, values in content.items()
         if isinstance(values, Mapping)

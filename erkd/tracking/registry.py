@@ -137,7 +137,8 @@ def _signature() -> Any:
 
     text = DataType.string
     inputs = Schema([ColSpec(text, "image"), ColSpec(text, "trimap")])
-    return ModelSignature(inputs, Schema([ColSpec(text, "alpha")]))
+    outputs = Schema([ColSpec(text, "alpha"), ColSpec(text, "warning", required=False)])
+    return ModelSignature(inputs, outputs)
 
 
 def _tags(candidate: Candidate) -> dict[str, str]:

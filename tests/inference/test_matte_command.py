@@ -107,7 +107,7 @@ BAD_FILES = [
     ("trimap.png", png(photo(60, 80)[1]), "trimap.png: 80 x 60 pixels, but"),
     ("trimap.png", PHOTO, "trimap.png: one grey channel is expected"),
     ("trimap.png", trimap_of(128, 0), "no pixel is unknown (128)"),
-    ("trimap.png", trimap_of(128, 100), "found 100 too"),
+    ("trimap.png", trimap_of(128, 200), "trimap.png: a mask, an alpha or a photo, no trimap"),
     ("student.onnx", b"junk", "student.onnx: not a readable ONNX model"),
     ("student.onnx", pickle.dumps({"weights": [1.0]}), "student.onnx: not a readable ONNX model ("),
 ]

@@ -63,10 +63,9 @@ BAD = {
     r"image: values in \[0, 1\] are expected; found nan": np.where(FLOAT.max() == FLOAT, np.nan, FLOAT),
     r"trimap: the image's 8 x 9 \(height x width\) is expected; found 7 x 9": TRIMAP[:7],
     "trimap: the image's 8 x 9 .* found 8 x 9 x 1": TRIMAP[:, :, None],
-    "trimap: 0, 128, 255 .* are expected; found 127 too": np.where(TRIMAP == 128, np.uint8(127), TRIMAP),
-    "trimap: 0, 0.5, 1 .* are expected; found 255 too": TRIMAP.astype(np.float32) / 128 * (TRIMAP < 255)
-    + TRIMAP.astype(np.float32) * (TRIMAP == 255),
-    "trimap: 0, 0.5, 1 .* found nan too": np.full((8, 9), np.nan),
+    "trimap: a mask, an alpha or a photo": np.where(TRIMAP == 128, np.uint8(200), TRIMAP),
+    r"trimap: values in \[0, 1\] are expected; found 0 to 255": TRIMAP.astype(np.float32),
+    r"trimap: values in \[0, 1\] are expected; found nan": np.full((8, 9), np.nan),
     "trimap: uint8 or a floating type is expected; found bool": TRIMAP == 0,
     "trimap: no pixel is unknown": np.where(TRIMAP == 128, np.uint8(0), TRIMAP),
 }

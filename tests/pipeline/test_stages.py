@@ -70,6 +70,15 @@ def test_an_experiment_reruns_distillation_and_below_and_is_no_champion(project)
     assert query(project, code) == "{'candidate': 2, 'champion': 1}"
 
 
+@slow
+def test_experiments_follow_one_another_in_the_workspace(project):
+    for change in ("distill.laplacian=0.3", "kd.methods=[]", "kd.methods=[bcd]", "kd.methods=[]"):
+        run(f'dvc exp run -S "{change}" library', project)
+    params = load_params(project / "params.yaml")
+    restore(project)
+    assert (params.distill.laplacian, [*params.kd.methods]) == (0.3, [])
+
+
 @nightly
 def test_a_temporary_experiment_leaves_the_workspace_alone_and_logs_to_the_same_store(project):
     assert set(stages_run(run("dvc exp run --temp -S kd.weight=0.25", project))) == FROM_DISTILL
@@ -128,7 +137,8 @@ def test_photographs_and_predictions_made_elsewhere_are_scored_beside_the_rest(p
             shutil.copy(project / source / name, tmp_path / f"photos/{folder}/GT{number:02}.png")
     shutil.copytree(project / "data/baselines/test/interpolation", tmp_path / "predictions")
     command = f"{photos} {others.removeprefix('dvc exp run ')}"
-    places = {"PHOTOS": str(tmp_path / "photos"), "PREDICTIONS": str(tmp_path / "predictions")}
+    odd = tmp_path.rename(tmp_path.with_name("Büro [1], a {b}"))  # what Hydra's grammar has uses for
+    places = {"PHOTOS": str(odd / "photos"), "PREDICTIONS": str(odd / "predictions")}
     ran = stages_run(run(command, project, **places))
     assert {"baselines_folder@other_network", "evaluate", "report"} <= {*ran}
     assert {"baselines_set@photos", "evaluate_set@photos"} <= {*ran}

@@ -63,7 +63,6 @@ class Targets:
         job = matte_files.Job(photo, damaged, folder / "out.png")
         return attempt(
             lambda: images.load_trimap(damaged),
-            lambda: images.load_trimap(damaged, in_between_unknown=True),
             lambda: matte_files.write_matte(self.matter, job, matte_files.alpha_only),
             lambda: matte(self.matter, photo.read_bytes(), damaged.read_bytes()),
             lambda: score_file(folder / "alpha.png", folder / "alpha.png", damaged),

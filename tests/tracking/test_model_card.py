@@ -35,6 +35,13 @@ def test_it_names_data_licences_metrics_limits_and_parameters() -> None:
     assert len(text) < LONGEST
 
 
+def test_what_could_not_be_measured_is_an_empty_cell() -> None:
+    metrics = {"test": {"n": 1, "student": {"sad": 5.0, "mse": None, "grad": 1.5, "conn": None}}}
+    record = {"parameters": 783_636, "training": training_record()}
+    text = model_card("erkd-student", record, metrics, ("CC0-1.0",))
+    assert "| test (1 images) | student | 5.00 | none | 1.50 | none |" in text
+
+
 def test_a_licence_is_named_once_with_all_authors() -> None:
     composites = ["CC0-1.0 + CC-BY-4.0 (Jo Doe, a-b.jpg)", "CC-BY-4.0 (X, c.jpg) + unknown", "CC-BY-4.0 (X)"]
     assert group_licences(composites) == ("CC-BY-4.0 (Jo Doe, X)", "CC0-1.0", "unknown")

@@ -1,7 +1,9 @@
 """One version per weights; only better validation moves the champion; the model loads and predicts."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,6 +103,38 @@ def test_the_champion_loads_without_pickle_and_predicts(project: Path, candidate
     alpha = read_png_text(answer.alpha[0])
     assert alpha.shape == TRIMAP.shape
     assert (alpha[TRIMAP != 128] == TRIMAP[TRIMAP != 128]).all()
+
+
+def test_requests_in_every_form_of_mlflow_s_protocol(project: Path, candidate: Candidate) -> None:
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from mlflow.pyfunc.scoring_server import invocations
+
+    register(project, "served", candidate, experiment=False, rival=True)
+    mlflow.set_tracking_uri(f"sqlite:///{project}/mlflow.db")
+    model = mlflow.pyfunc.load_model("models:/served@champion")
+
+    def alphas(**request: Any) -> list[str]:
+        schema = model.metadata.get_input_schema()
+        answer = invocations(json.dumps(request), "application/json", model, schema)
+        return [row["alpha"] for row in json.loads(answer.response)["predictions"]]
+
+    row = {"image": f"data:image/png;base64,{png_text(IMAGE)}", "trimap": png_text(TRIMAP)}
+    (alpha,) = alphas(dataframe_records=[row])
+    split = {"columns": ["trimap", "name", "image"], "data": [[row["trimap"], "x", row["image"]]] * 3}
+    assert alphas(dataframe_split=split) == [alpha] * 3  # in another order, with a column more
+    assert alphas(inputs=row) == alphas(inputs=[row]) == alphas(instances=[row]) == [alpha]
+    assert alphas(inputs={name: [text] * 2 for name, text in row.items()}) == [alpha] * 2
+    bad = {
+        "trimap": {"dataframe_records": [{"image": row["image"]}]},
+        "base64 text is expected; found nothing": {"dataframe_records": [row | {"trimap": None}]},
+        "row 1, image: not base64 text": {"dataframe_records": [row, row | {"image": "?"}]},
+        "expected; found int": {"dataframe_records": [row | {"image": 5}]},
+    }
+    for told, request in bad.items():
+        with pytest.raises(MlflowException, match=told) as caught:
+            alphas(**request)
+        assert caught.value.get_http_status_code() == 400, told
 
 
 def test_a_store_that_does_not_answer_is_a_clear_failure(

@@ -93,7 +93,7 @@ def render(layer: Layer) -> Rendered:
     assert layer.trimap is not None
     from pymatting import estimate_foreground_ml
 
-    alpha, trimap = load_alpha(layer.alpha), load_trimap(layer.trimap, in_between_unknown=True)
+    alpha, trimap = load_alpha(layer.alpha), load_trimap(layer.trimap)
     check_size(layer.alpha, alpha.shape, "photograph", image.shape)
     check_size(layer.trimap, trimap.shape, "photograph", image.shape)
     alpha = np.where(trimap == 0.5, alpha, trimap)

@@ -15,8 +15,8 @@ from PIL import Image
 
 from erkd.io.files import InputError, sha256
 from erkd.io.image_files import FORMATS, MAX_PIXELS
-from erkd.io.images import TRIMAP_FILE_VALUES
 from erkd.io.tables import SPLITS, CompositeRow, LayerRow, TrimapRow, check_table, resolve
+from erkd.io.trimap_values import TRIMAP_FILE_VALUES
 from erkd.runtime.parallel import map_rows
 
 if TYPE_CHECKING:

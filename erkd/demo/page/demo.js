@@ -73,11 +73,8 @@ async function openPhoto(file) {
 }
 
 async function openTrimap(file) {
-  const bitmap = await picture(file, "Trimap");
-  if (bitmap.width !== photo.width || bitmap.height !== photo.height) {
-    throw new Error(`Trimap: ${bitmap.width} × ${bitmap.height} pixels; the photo has ${photo.width} × ${photo.height}.`);
-  }
-  painter.load(bitmap);
+  await picture(file, "Trimap"); // small enough, and a picture
+  painter.load(await createImageBitmap(await post("trimap", { image: photo.file, trimap: file })));
 }
 
 async function openGround(file) {
