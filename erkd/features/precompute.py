@@ -5,7 +5,7 @@ Finished batches are kept in a scratch folder until all are, so that a killed ru
 
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -153,11 +153,14 @@ def _fill(
     done = int(marks.read_text()) if marks.is_file() and all(path.is_file() for path in paths) else 0
     starts = range(0, count, params.batch_size)
     groups = [range(start, min(start + params.batch_size, count)) for start in starts][done:]
+    computed: Iterable[Levels]
+    title = f"features of {kind}"
     if stored and on_cluster():
-        computed = _computed_by_workers(stored, scratch / kind, images, groups, params.levels)
+        computed = _computed_by_workers(stored, scratch / kind, images, groups, params.levels, title)
     else:
-        computed = _computed_here(teacher, images, groups, params.levels, device)
-    for numbers, levels in progress(zip(groups, computed, strict=True), f"features of {kind}", total=len(groups)):
+        here = _computed_here(teacher, images, groups, params.levels, device)
+        computed = progress(here, title, total=len(groups))
+    for numbers, levels in zip(groups, computed, strict=True):
         for path, maps in zip(paths, levels, strict=True):
             shape = count, *maps.shape[1:]
             store = np.lib.format.open_memmap(path, "r+") if done else _new_map(path, shape)
@@ -179,11 +182,11 @@ def _half(levels: Sequence[Tensor]) -> Levels:
 
 
 def _computed_by_workers(
-    stored: StoredTeacher, folder: Path, images: TeacherImages, groups: Sequence[range], levels: int
+    stored: StoredTeacher, folder: Path, images: TeacherImages, groups: Sequence[range], levels: int, title: str
 ) -> Iterator[Levels]:
     """Workers leave a file for each level of a batch in `folder`; read, it is removed."""
     batches = [(numbers.start, images.some(numbers)) for numbers in groups]
-    for files in iterate_rows(partial(_write_batch, stored, folder, levels), batches, folder / "done"):
+    for files in iterate_rows(partial(_write_batch, stored, folder, levels), batches, title, folder / "done"):
         yield [np.load(file) for file in files]
         for file in files:
             Path(file).unlink()

@@ -73,11 +73,12 @@ class Once(Generic[Row, Result]):
 def iterate_rows(
     function: Callable[[Row], Result],
     rows: Sequence[Row],
+    description: str,
     done: Path | None = None,
     restore: Callable[..., Result] | None = None,
     threads: bool = False,
-) -> Iterator[Result]:
-    """As `map_rows`, each result as soon as it and all before it are there."""
+) -> Iterable[Result]:
+    """As `map_rows`, each result as soon as it and all before it are there: for those that need not all be held."""
     from joblib import Parallel, delayed  # `erkd matte` does without it
     from joblib.parallel import get_active_backend
 
@@ -85,10 +86,10 @@ def iterate_rows(
         function = Once(function, done, restore)
     cluster = _CLUSTER.get()
     if cluster is not None:
-        return cluster.map(function, rows)
+        return progress(cluster.map(function, rows), description, total=len(rows))
     _, workers = get_active_backend()
     run = Parallel(n_jobs=workers or -1, return_as="generator", prefer="threads" if threads else None)
-    return iter(run(delayed(function)(row) for row in rows))
+    return progress(run(delayed(function)(row) for row in rows), description, total=len(rows))
 
 
 def map_rows(
@@ -113,4 +114,4 @@ def map_rows(
         restore: As in `Once`.
         threads: On this machine, use threads: for a function that releases the interpreter's lock.
     """
-    return list(progress(iterate_rows(function, rows, done, restore, threads), description, total=len(rows)))
+    return list(iterate_rows(function, rows, description, done, restore, threads))

@@ -76,13 +76,6 @@ def test_nothing_is_connected_for_no_rows(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def workers(tmp_path_factory):
-    """A cluster of two workers."""
-    with dask_cluster(tmp_path_factory.mktemp("cluster"), 2) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
     """A cluster without workers."""
     with dask_cluster(tmp_path_factory.mktemp("scheduler"), 0) as started:
