@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -67,14 +68,12 @@ class Cluster:
 
         Raises InputError without a scheduler or workers, and for a worker that lacks what it needs.
         """
-        from concurrent.futures import CancelledError
-
-        from distributed.client import ClosedClientError
-        from distributed.comm import CommClosedError
-
         if not rows:
             return
         client = self._client or self._connect()
+        from distributed.client import ClosedClientError
+        from distributed.comm import CommClosedError
+
         try:
             yield from self._map(client, function, rows)
         except (CancelledError, ClosedClientError, CommClosedError):

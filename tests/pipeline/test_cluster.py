@@ -4,6 +4,8 @@ import os
 import random
 import shutil
 import signal
+import socket
+import subprocess
 import time
 from importlib import import_module
 
@@ -13,7 +15,9 @@ import pytest
 from erkd.io.files import sha256
 from erkd.params import load_params
 from erkd.runtime.parallel import rows_on
-from tests.support.project import TINY, clone, hashes, run, stages_run, start, write_merged
+from tests.support import ROOT
+from tests.support.documents import blocks
+from tests.support.project import TINY, clone, command_environment, hashes, run, stages_run, start, write_merged
 
 DATA = {
     "library": "data/library",
@@ -81,3 +85,29 @@ def test_a_worker_is_killed_ten_times(workers, tmp_path):
     assert not [*(tmp_path / "rough/.erkd").iterdir()]
     assert not [one for one in killed if psutil.pid_exists(one.pid)]
     workers.wait_for_workers(2)
+
+
+@pytest.mark.nightly
+def test_the_guides_five_commands(tmp_path):
+    """With `ssh` to this machine, and a part of the pipeline."""
+    folder, programs = clone(tmp_path / "erkd", TINY), tmp_path / "bin"
+    programs.mkdir()
+    for name, lines in {"ssh": 'bash -c "$2"', "hostname": "echo 127.0.0.1"}.items():
+        (programs / name).write_text(f"#!/bin/bash\n{lines}\n")
+        (programs / name).chmod(0o755)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (shown,) = blocks(ROOT / "docs/guides/cluster.md", "sh")
+    steps = shown.replace("8786", str(port)).replace("--nworkers -1", "--nworkers 1").splitlines()
+    assert len(steps) == 5
+    path = f"{programs}:{ROOT / '.venv/bin'}:{os.environ['PATH']}"
+    steps[-1] = steps[-1].replace("dvc repro", "dvc repro trimap")
+    script = "\n".join(["set -e", "trap 'kill 0' EXIT", *steps, "git diff params.yaml > changed.txt", "touch ended"])
+    subprocess.run(
+        ["bash", "-c", script], cwd=folder, start_new_session=True, timeout=300, check=False,
+        env=command_environment() | {"PATH": path, "HOSTS": "one two", "PYTHONPATH": str(folder)},
+    )  # fmt: skip
+    assert (folder / "ended").is_file()
+    assert f"rows: tcp://127.0.0.1:{port}" in (folder / "changed.txt").read_text()
+    assert stages_run(run("dvc repro trimap", folder)) == []

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -70,6 +71,12 @@ def test_a_scheduler_that_is_not_there(tmp_path, monkeypatch, address, says):
     assert not [*tmp_path.rglob("*")]
 
 
+def test_without_dask(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with rows_on("tcp://127.0.0.1:9", tmp_path), pytest.raises(InputError, match=r"pip install 'erkd\[cluster\]'"):
+        map_rows(abs, [1], "rows")
+
+
 def test_nothing_is_connected_for_no_rows(tmp_path):
     with rows_on("tcp://127.0.0.1:9", tmp_path):
         assert map_rows(abs, [], "rows") == []
@@ -86,9 +93,9 @@ def scheduler(tmp_path_factory):
 def test_results_come_in_order_whatever_their_number(workers, tmp_path):
     for address in (workers.address, str(workers.folder / "scheduler.json")):
         with rows_on(address, tmp_path):
-            for count in (1, 3, 3000):
+            for count in (1, 3, 700):
                 assert map_rows(abs, range(-count, 0), "rows", tmp_path / f"done-{count}") == [*range(count, 0, -1)]
-    assert len([*(tmp_path / "done-3000").iterdir()]) == 3000
+    assert len([*(tmp_path / "done-700").iterdir()]) == 700
     assert not [*tmp_path.rglob("rows.*")], "the beacon is taken away"
 
 
@@ -133,6 +140,16 @@ def test_a_worker_that_dies_is_replaced(workers, tmp_path):
         assert map_rows(time.sleep, [0.05] * 80, "rows") == [None] * 80
     thread.join()
     assert not killed.is_running()
+    workers.wait_for_workers(2)
+
+
+@slow
+def test_a_row_that_kills_every_worker_is_named(workers, tmp_path, monkeypatch):
+    """The scheduler gives it up after four."""
+    monkeypatch.setattr(module, "ATTEMPTS", 1)
+    says = r"every worker that was given these 1 rows died, perhaps for want of memory .*; the first is 86"
+    with rows_on(workers.address, tmp_path), pytest.raises(InputError, match=says):
+        map_rows(os._exit, [86], "rows")
     workers.wait_for_workers(2)
 
 
