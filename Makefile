@@ -17,7 +17,7 @@ setup: $(READY) ## make .venv with the pinned dependencies, the MLflow store, an
 $(READY): pyproject.toml constraints.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	pip install --disable-pip-version-check -c constraints.txt -e '.[torch,pipeline,demo,dev]'
+	pip install --disable-pip-version-check -c constraints.txt -e '.[torch,pipeline,cluster,demo,dev]'
 	python -m erkd.telemetry
 	@if git rev-parse --git-dir >/dev/null 2>&1; then \
 	   git config user.name >/dev/null || git config --local user.name erkd; \

@@ -272,9 +272,14 @@ class ReportParams(Section):
 
 
 class LaunchParams(Section):
-    """Launchers of stages: `python -m`, or e.g. `accelerate launch --num_processes 2 -m`."""
+    """Where the work is done, which changes no result.
+
+    `distill` is what starts a training: `python -m`, or e.g. `accelerate launch --num_processes 2 -m`. `rows` is
+    where the stages that work row by row do so: `local`, a Dask scheduler's address, or the file that it writes.
+    """
 
     distill: str = "python -m"
+    rows: Annotated[str, StringConstraints(pattern=r"^(local|[a-z]+://\S+:\d+|.+\.json)$")] = "local"
 
 
 class Params(Section):

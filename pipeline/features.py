@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from erkd.features.images import read_teacher_images
-from erkd.features.precompute import write_features
+from erkd.features.precompute import StoredTeacher, write_features
 from erkd.params import Params
 from erkd.runtime.device import choose_device, prepare_torch
 from erkd.teachers.teacher import load_teacher
@@ -19,10 +19,12 @@ def main(root: Path, params: Params) -> None:
     device = str(choose_device(params.device))
     images = read_teacher_images(root / "data", params.features.kinds)
     teacher = load_teacher(root / "models/teacher", device)
-    key = stage_key(root, "features", device, str(torch.get_num_threads()))
+    folder, threads = root / "models/teacher", torch.get_num_threads()
+    stored = StoredTeacher(folder, teacher.identity["weights"], params.device, threads, params.deterministic)
+    key = stage_key(root, "features", device, str(threads))
     with scratch(root, "features", key) as unfinished:
-        folder = root / "data/features"
-        write_features(folder, images, teacher, params.features, device, unfinished / "cache")
+        cache = unfinished / "cache"
+        write_features(root / "data/features", images, teacher, params.features, device, cache, stored)
 
 
 if __name__ == "__main__":

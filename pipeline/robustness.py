@@ -4,9 +4,11 @@ evaluate read and wrote of the test set; writes reports/robustness.json and data
 from pathlib import Path
 
 from erkd.evaluation.robustness import score_given, score_variants, summarise_variants
+from erkd.evaluation.student import student_loader
 from erkd.inference.matter import Matter
 from erkd.io.files import write_json
 from erkd.params import Params
+from pipeline.common.resume import resumable
 from pipeline.common.sets import list_methods, list_set
 from pipeline.common.stage import run_stage
 
@@ -16,7 +18,10 @@ def main(root: Path, params: Params) -> None:
     matter = Matter.load(root / "models/student", params.device)
     samples, data = list_set(root, params, "test"), root / "data"
     wrong = data / "wrong_trimaps"
-    varied = score_variants(matter, samples, wrong, data / "predictions/wrong_trimaps")
+    load = student_loader(root, params.device)
+    out_dir, device = data / "predictions/wrong_trimaps", matter.engine.device
+    with resumable(root, "robustness", out_dir, device) as (made, done):
+        varied = score_variants(matter, samples, wrong, made, done, load)
     rows = score_given(samples, varied, data / "predictions/test", list_methods(root, "test")) + varied
     write_json(summarise_variants(rows, params.evaluate.bootstrap, params.seed), root / "reports/robustness.json")
 

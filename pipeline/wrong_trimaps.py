@@ -6,18 +6,18 @@ from pathlib import Path
 from erkd.data.wrong_trimaps import VARIANTS, spread, write_variant
 from erkd.evaluation.baselines import run_baselines
 from erkd.params import Params
+from pipeline.common.resume import resumable
 from pipeline.common.sets import list_set
 from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:
     """Once per data set: the student's part is the stage robustness."""
-    folder = root / "data/wrong_trimaps"
-    folder.mkdir(parents=True, exist_ok=True)  # an output of the stage, even when empty
     samples = spread(list_set(root, params, "test"), params.wrong_trimaps.images)
-    for variant in VARIANTS if samples else ():
-        varied = write_variant(samples, variant, folder / variant, params.seed)
-        run_baselines(varied, params.wrong_trimaps.methods, folder / variant)
+    with resumable(root, "wrong_trimaps", root / "data/wrong_trimaps") as (made, done):
+        for variant in VARIANTS if samples else ():
+            varied = write_variant(samples, variant, made / variant, params.seed)
+            run_baselines(varied, params.wrong_trimaps.methods, made / variant, done / variant)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,15 @@ def project(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def workers(tmp_path_factory):
+    """A Dask cluster of two workers, processes in folders of their own."""
+    from tests.support.dask_cluster import dask_cluster
+
+    with dask_cluster(tmp_path_factory.mktemp("cluster"), 2) as started:
+        yield started
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium."""

@@ -22,7 +22,7 @@ from erkd.io.files import atomic
 from erkd.io.images import Bytes, load_alpha, load_bytes, load_image, save_image
 from erkd.io.tables import CompositeRow, LayerRow, read_table, resolve, write_table
 from erkd.params import CompositeParams
-from erkd.runtime.parallel import map_rows
+from erkd.runtime.parallel import iterate_rows
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _row(plan: Plan, height: int, width: int) -> CompositeRow:
 
 def write_composites(
     library_dir: Path, out_dir: Path, params: CompositeParams, seed: int, done: Path | None = None
-) -> list[CompositeRow]:
+) -> None:
     """Make all composites of a library, in parallel; `manifest.csv` is written last.
 
     Args:
@@ -113,6 +113,5 @@ def write_composites(
     """
     table = library_dir / "library.csv"
     plans = make_plans(read_table(table, LayerRow), params, seed)
-    rows = map_rows(_Make(table, out_dir, params.effects), plans, "Compositing", done, CompositeRow)
+    rows = iterate_rows(_Make(table, out_dir, params.effects), plans, "Compositing", done, CompositeRow)
     write_table(rows, out_dir / "manifest.csv")
-    return rows

@@ -13,7 +13,7 @@ from erkd.io.image_files import is_plain_jpeg
 from erkd.io.images import save_image
 from erkd.io.tables import LayerRow, write_table
 from erkd.params import DataParams
-from erkd.runtime.parallel import map_rows
+from erkd.runtime.parallel import iterate_rows
 
 SOURCES: dict[str, ModuleType] = {
     "procedural": procedural,
@@ -74,11 +74,10 @@ def source_files(layers: Sequence[Layer]) -> list[Path]:
     return [file for several in files for file in several if file is not None]
 
 
-def write_library(layers: Sequence[Layer], out_dir: Path, done: Path | None = None) -> list[LayerRow]:
+def write_library(layers: Sequence[Layer], out_dir: Path, done: Path | None = None) -> None:
     """Render `layers` into `out_dir`, in parallel; the table is written last.
 
     The folder `done` records finished rows, for resuming. Raises InputError that names an unreadable file.
     """
-    rows = map_rows(_Write(out_dir), layers, "Rendering layers", done, LayerRow)
+    rows = iterate_rows(_Write(out_dir), layers, "Rendering layers", done, LayerRow)
     write_table(rows, out_dir / "library.csv")
-    return rows

@@ -1,5 +1,6 @@
 """Pair foregrounds with backgrounds: randomly from the seed, or by a benchmark's official lists."""
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from erkd.params import CompositeParams
 BENCHMARKS = ("composition1k", "distinctions646")  # sources with official pairs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One planned composite; an official one uses no randomness."""
 
@@ -28,11 +29,11 @@ def _pair_randomly(
     """Pair each foreground with `copies` backgrounds, using each of them once before any a second time."""
     rng = np.random.default_rng([seed, 17, part])
     plans: list[Plan] = []
-    order: list[int] = []
+    order: deque[int] = deque()  # its first goes in no time, however many there are
     used: dict[str, set[int]] = {row.layer_id: set() for row in foregrounds}
     for copy in range(copies):
         for foreground in foregrounds:
-            order = order or rng.permutation(len(backgrounds)).tolist()
+            order = order or deque(rng.permutation(len(backgrounds)).tolist())
             seen = used[foreground.layer_id]
             chosen = next((index for index in order if index not in seen), order[0])
             order.remove(chosen)

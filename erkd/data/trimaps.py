@@ -13,7 +13,7 @@ from erkd.io.files import InputError
 from erkd.io.images import load_alpha, load_trimap, save_trimap
 from erkd.io.tables import CompositeRow, TrimapRow, read_table, resolve, row_seed, write_table
 from erkd.params import TrimapParams
-from erkd.runtime.parallel import map_rows
+from erkd.runtime.parallel import iterate_rows
 
 Given = Path | tuple[int, int]  # a trimap file, or radii of foreground and background, pixels
 
@@ -55,7 +55,7 @@ def write_trimaps(
     seed: int,
     given: Mapping[str, Given] | None = None,
     done: Path | None = None,
-) -> list[TrimapRow]:
+) -> None:
     """Write a trimap for every composite, in parallel; `trimaps.csv` is written last.
 
     Args:
@@ -71,9 +71,8 @@ def write_trimaps(
     """
     table = composites_dir / "manifest.csv"
     tasks = [(row, (given or {}).get(row.sample_id)) for row in read_table(table, CompositeRow)]
-    rows = map_rows(_Draw(table, out_dir, params, seed), tasks, "Drawing trimaps", done, TrimapRow)
+    rows = iterate_rows(_Draw(table, out_dir, params, seed), tasks, "Drawing trimaps", done, TrimapRow)
     write_table(rows, out_dir / "trimaps.csv")
-    return rows
 
 
 def set_hash(trimaps_dir: Path, split: str) -> str:

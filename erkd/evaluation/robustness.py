@@ -7,7 +7,7 @@ from typing import Any
 
 from erkd.data.wrong_trimaps import TRIMAPS, VARIANTS, list_variant
 from erkd.evaluation.bootstrap import summarise
-from erkd.evaluation.scores import STUDENT, Predictor, ScoreRow, predict_samples, score_samples, score_set
+from erkd.evaluation.scores import STUDENT, Loader, Predictor, ScoreRow, predict_samples, score_samples, score_set
 from erkd.io.tables import Sample
 
 GIVEN = "given"
@@ -15,17 +15,25 @@ KEPT = ("sad", "sad_whole", "sad_whole_low", "sad_whole_high")
 
 
 def score_variants(
-    predictor: Predictor, samples: Sequence[Sample], folder: Path, predictions: Path
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    folder: Path,
+    predictions: Path,
+    done: Path | None = None,
+    load: Loader | None = None,
 ) -> list[ScoreRow]:
-    """The rows of every variant under `folder`: the student, predicting here, then the methods found there."""
+    """The rows of every variant under `folder`: the student, predicting here, then the methods found there.
+
+    `done` and `load` are as in `predict_samples`.
+    """
     rows: list[ScoreRow] = []
-    predictions.mkdir(parents=True, exist_ok=True)  # an output of the stage, even when empty
     for variant in VARIANTS:
         varied = list_variant(samples, variant, folder / variant)
         methods = {path.name: path for path in sorted((folder / variant).glob("*/")) if path.name != TRIMAPS}
         if varied:
-            predict_samples(predictor, varied, predictions / variant)
-            rows += score_set(varied, predictions / variant, methods)
+            record = done and done / variant
+            predict_samples(predictor, varied, predictions / variant, done=record, load=load)
+            rows += score_set(varied, predictions / variant, methods, record)
     return rows
 
 

@@ -16,9 +16,10 @@ from erkd.evaluation.metrics.official import Scores, score
 from erkd.io.files import InputError, atomic
 from erkd.io.images import Bytes, load_alpha, load_pair, load_trimap, save_image
 from erkd.io.tables import Sample, shorten
-from erkd.runtime.parallel import Once, map_rows, progress
+from erkd.runtime.parallel import Once, map_rows, on_cluster, progress
 
 Predictor = Callable[[Bytes, Bytes], NDArray[Any]]  # an image and a trimap to an alpha; `Matter` is one
+Loader = Callable[[], tuple[Predictor, Clock]]  # makes it where it is needed, with the clock for its device
 STUDENT = "student"
 NAMES = tuple(field.name for field in fields(Scores))
 
@@ -40,20 +41,30 @@ def predict_samples(
     folder: Path,
     clock: Clock = time.process_time,
     done: Path | None = None,
+    load: Loader | None = None,
 ) -> list[Cost]:
     """Write `predictor`(image, trimap) of every sample as `folder`/<sample_id>.png; what each cost.
 
     It is called as for a user's photo: `image` H x W x 3 and `trimap` H x W, uint8.
-    With the folder `done`, samples that it records are not predicted again.
+    With the folder `done`, samples that it records are not predicted again. With `load`, each worker of a cluster
+    (`rows_on`) loads the predictor for itself.
     """
-
-    def predict(sample: Sample) -> Cost:
-        alpha_pred, cost = measured(predictor, *load_pair(sample.image, sample.trimap), clock=clock)
-        save_image(alpha_pred, folder / f"{sample.sample_id}.png")
-        return cost
-
-    one = predict if done is None else Once(predict, done / "predict", Cost)
+    record = None if done is None else done / "predict"
+    if load and on_cluster():
+        return map_rows(partial(_predict_loaded, load, folder), samples, "predict", record, Cost)
+    one: Callable[[Sample], Cost] = partial(_predict, predictor, clock, folder)
+    one = one if record is None else Once(one, record, Cost)
     return [one(sample) for sample in progress(samples, "predict", total=len(samples))]
+
+
+def _predict(predictor: Predictor, clock: Clock, folder: Path, sample: Sample) -> Cost:
+    alpha_pred, cost = measured(predictor, *load_pair(sample.image, sample.trimap), clock=clock)
+    save_image(alpha_pred, folder / f"{sample.sample_id}.png")
+    return cost
+
+
+def _predict_loaded(load: Loader, folder: Path, sample: Sample) -> Cost:
+    return _predict(*load(), folder, sample)
 
 
 def score_file(prediction: Path, alpha: Path, trimap: Path) -> Scores:

@@ -33,6 +33,10 @@ class TeacherImages:
         alpha = load_alpha(resolve(self.table, row.alpha))
         return composite(image, alpha, np.full_like(image, ground))
 
+    def some(self, numbers: range) -> "TeacherImages":
+        """Those of `numbers` alone."""
+        return TeacherImages(self.table, self.rows[numbers.start : numbers.stop])
+
     @property
     def ids(self) -> list[str]:
         """The images' ids by row."""

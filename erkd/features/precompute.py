@@ -5,13 +5,16 @@ Finished batches are kept in a scratch folder until all are, so that a killed ru
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from shutil import move, rmtree
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from erkd.features.cache import IDENTITY, TEXT, Kind, array_names, level_names
@@ -20,7 +23,11 @@ from erkd.features.pca import mean_direction, principal_directions, project
 from erkd.io.files import FULL, InputError, atomic, disk_full, read_json, sha256, write_json, write_record, write_text
 from erkd.io.images import Array
 from erkd.params import FeaturesParams
-from erkd.runtime.parallel import progress
+from erkd.runtime.device import choose_device, prepare_torch
+from erkd.runtime.parallel import iterate_rows, on_cluster, progress
+from erkd.teachers.teacher import load_teacher
+
+Levels = list[NDArray[np.float16]]  # a batch's maps at every level
 
 
 class Encoder(Protocol):
@@ -43,6 +50,28 @@ class Encoder(Protocol):
         """Unit-length text embeddings, K x D."""
 
 
+@dataclass(frozen=True)
+class StoredTeacher:
+    """A teacher's folder and how it runs: `device` is auto, cpu or cuda, `weights` the hash of its weights."""
+
+    folder: Path
+    weights: str
+    device: str
+    threads: int
+    deterministic: bool
+
+    def load(self) -> tuple[Encoder, str]:
+        """The teacher and its device; a worker keeps it."""
+        prepare_torch(self.threads, self.deterministic)  # of the thread that calls
+        return _load_once(self)
+
+
+@lru_cache(maxsize=1)
+def _load_once(stored: StoredTeacher) -> tuple[Encoder, str]:
+    device = str(choose_device(stored.device))
+    return load_teacher(stored.folder, device), device
+
+
 def write_features(
     folder: Path,
     kinds: Mapping[Kind, TeacherImages],
@@ -50,6 +79,7 @@ def write_features(
     params: FeaturesParams,
     device: str,
     scratch: Path,
+    stored: StoredTeacher | None = None,
 ) -> None:
     """Run `teacher` on all whole images and write the cache; `features.json` comes last and marks it as complete.
 
@@ -60,6 +90,7 @@ def write_features(
         params: The section `features`.
         device: Where the teacher runs.
         scratch: Folder for finished batches, resumed by a later call with equal teacher, images and settings.
+        stored: Where each worker of a cluster (`rows_on`) loads the teacher for itself; batches then run there.
 
     Raises:
         InputError: When a kind has no images.
@@ -77,7 +108,7 @@ def write_features(
     _resume({"teacher": teacher.identity, "images": digests, **settings}, scratch)
     (folder / IDENTITY).unlink(missing_ok=True)
     for kind, images in kinds.items():
-        _fill(scratch, kind, images, teacher, params, device)
+        _fill(scratch, kind, images, teacher, params, device, stored)
     text = teacher.text(teacher.prompts).cpu().numpy().astype(np.float32)
     facts: dict[str, Any] = {}
     names = [TEXT]
@@ -108,7 +139,13 @@ def _resume(plan: dict[str, Any], scratch: Path) -> None:
 
 
 def _fill(
-    scratch: Path, kind: Kind, images: TeacherImages, teacher: Encoder, params: FeaturesParams, device: str
+    scratch: Path,
+    kind: Kind,
+    images: TeacherImages,
+    teacher: Encoder,
+    params: FeaturesParams,
+    device: str,
+    stored: StoredTeacher | None,
 ) -> None:
     """Write the memory maps of a kind, all levels at full channels, from the first unfinished batch on."""
     paths = [scratch / f"{name}.npy" for name in level_names(kind, params.levels)]
@@ -116,15 +153,55 @@ def _fill(
     done = int(marks.read_text()) if marks.is_file() and all(path.is_file() for path in paths) else 0
     starts = range(0, count, params.batch_size)
     groups = [range(start, min(start + params.batch_size, count)) for start in starts][done:]
-    batches = prepared_batches(images, teacher.prepare, teacher.ground, groups)
-    for numbers, prepared in progress(zip(groups, batches, strict=True), f"features of {kind}", total=len(groups)):
-        for path, maps in zip(paths, teacher.levels(prepared.to(device), params.levels), strict=True):
+    computed: Iterable[Levels]
+    title = f"features of {kind}"
+    if stored and on_cluster():
+        computed = _computed_by_workers(stored, scratch / kind, images, groups, params.levels, title)
+    else:
+        here = _computed_here(teacher, images, groups, params.levels, device)
+        computed = progress(here, title, total=len(groups))
+    for numbers, levels in zip(groups, computed, strict=True):
+        for path, maps in zip(paths, levels, strict=True):
             shape = count, *maps.shape[1:]
             store = np.lib.format.open_memmap(path, "r+") if done else _new_map(path, shape)
-            store[numbers.start : numbers.stop] = maps.float().cpu().numpy().astype(np.float16)
+            store[numbers.start : numbers.stop] = maps
             store.flush()
         done += 1
         write_text(f"{done}\n", marks)
+
+
+def _computed_here(
+    teacher: Encoder, images: TeacherImages, groups: Sequence[range], levels: int, device: str
+) -> Iterator[Levels]:
+    for prepared in prepared_batches(images, teacher.prepare, teacher.ground, groups):
+        yield _half(teacher.levels(prepared.to(device), levels))
+
+
+def _half(levels: Sequence[Tensor]) -> Levels:
+    return [maps.float().cpu().numpy().astype(np.float16) for maps in levels]
+
+
+def _computed_by_workers(
+    stored: StoredTeacher, folder: Path, images: TeacherImages, groups: Sequence[range], levels: int, title: str
+) -> Iterator[Levels]:
+    """Workers leave a file for each level of a batch in `folder`; read, it is removed."""
+    batches = [(numbers.start, images.some(numbers)) for numbers in groups]
+    for files in iterate_rows(partial(_write_batch, stored, folder, levels), batches, title, folder / "done"):
+        yield [np.load(file) for file in files]
+        for file in files:
+            Path(file).unlink()
+    rmtree(folder, ignore_errors=True)
+
+
+def _write_batch(stored: StoredTeacher, folder: Path, levels: int, batch: tuple[int, TeacherImages]) -> list[str]:
+    start, images = batch
+    teacher, device = stored.load()
+    loaded = (images.load(number, teacher.ground) for number in range(len(images.rows)))
+    prepared = torch.stack([teacher.prepare(image) for image in loaded])
+    files = [folder / f"{start}-{level}.npy" for level in range(levels)]
+    for file, maps in zip(files, _half(teacher.levels(prepared.to(device), levels)), strict=True):
+        _save(maps, file)
+    return [str(file) for file in files]
 
 
 def _new_map(path: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.float16]]":
@@ -140,7 +217,7 @@ def _new_map(path: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.
     return store
 
 
-def _save(array: Array, path: Path) -> None:
+def _save(array: NDArray[Any], path: Path) -> None:
     packed = io.BytesIO()  # numpy's own writer does not report a full disk as such
     np.save(packed, array)
     with atomic(path) as temporary:

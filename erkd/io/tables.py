@@ -6,10 +6,13 @@ its hash, without which and against which no row is read. Tables of results, whi
 
 import csv
 import re
+import sys
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,7 +22,7 @@ SPLITS = ("train", "validation", "test")
 FILE_NAME = r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*"  # it leads to no other folder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LayerRow:
     """`library.csv`: one foreground (image and alpha) or one background (image alone, `alpha` empty)."""
 
@@ -37,7 +40,7 @@ class LayerRow:
     caption: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CompositeRow:
     """`manifest.csv`: one composite, with the layers and the seed that rebuild it alone.
 
@@ -61,7 +64,7 @@ class CompositeRow:
     background_phrase: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrimapRow:
     """`trimaps.csv`: one trimap per composite, the radii (pixels) it was drawn with, and its shares."""
 
@@ -74,7 +77,7 @@ class TrimapRow:
     seed: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image to score: absolute paths of image, trimap and (where known) alpha. Not a table row.
 
@@ -89,17 +92,31 @@ class Sample:
     material: str = ""
 
 
+def _integer(cell: str) -> int:
+    number = int(cell)
+    if abs(number) >= 2**63:
+        raise ValueError(f"{cell[:20]}... has more than 64 bits")
+    return number
+
+
+CONVERTERS: dict[type, Callable[[str], Any]] = {str: sys.intern, int: _integer, float: float}  # texts often repeat
+
 Row = TypeVar("Row", LayerRow, CompositeRow, TrimapRow)
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 
-def write_table(rows: Sequence[Row], path: Path) -> None:
-    """Write rows as CSV, atomically, in the order given, and the table's hash."""
-    import pandas as pd
+def write_table(rows: Iterable[Row], path: Path) -> None:
+    """Write rows, at least one, as CSV, atomically, in the order given, and the table's hash.
 
-    with atomic(path) as temporary:
-        pd.DataFrame([asdict(row) for row in rows]).to_csv(temporary, index=False, lineterminator="\n")
+    They are written as they come, so a stage need not hold them.
+    """
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer, coming = csv.writer(stream, lineterminator="\n"), iter(rows)
+        first = next(coming)
+        names = [field.name for field in fields(first)]
+        writer.writerow(names)
+        writer.writerows(map(attrgetter(*names), chain([first], coming)))
     write_hash(path)
 
 
@@ -117,21 +134,28 @@ def read_table(path: Path, row_type: type[Row], split: str | None = None) -> lis
 
     A row's id is in its first column, and files are called after it: one that leads elsewhere is refused.
     """
-    import pandas as pd
-
     names = [field.name for field in fields(row_type)]
+    converters: list[Callable[[str], Any]] = [CONVERTERS[cast(type, field.type)] for field in fields(row_type)]
+    is_file_name = re.compile(FILE_NAME).fullmatch
     check_table(path)
+    rows = []
     try:
-        table = pd.read_csv(path, keep_default_na=False, dtype={field.name: field.type for field in fields(row_type)})
-    except (ValueError, pd.errors.ParserError) as error:
+        with path.open(encoding="utf-8", newline="") as stream:
+            lines = csv.reader(stream, strict=True)
+            header = next(lines, [])
+            if header != names:
+                raise InputError(f"{path}: expected the columns {', '.join(names)}; found {', '.join(header)}")
+            for line in filter(None, lines):
+                row = row_type(*(convert(cell) for convert, cell in zip(converters, line, strict=True)))
+                if not is_file_name(line[0]):
+                    raise InputError(
+                        f"{path}: {names[0]} {line[0]!r} is no file name, which files are called after it"
+                    )
+                if split is None or row.split == split:
+                    rows.append(row)
+    except (ValueError, csv.Error) as error:
         raise InputError(f"{path}: not a readable table ({error})") from None
-    if list(table.columns) != names:
-        raise InputError(f"{path}: expected the columns {', '.join(names)}; found {', '.join(table.columns)}")
-    rows = [row_type(**record) for record in table.to_dict("records")]
-    odd = next((name for name in table[names[0]] if not re.fullmatch(FILE_NAME, name)), None)
-    if odd is not None:
-        raise InputError(f"{path}: {names[0]} {odd!r} is no file name, which files are called after it")
-    return [row for row in rows if split is None or row.split == split]
+    return rows
 
 
 def take_turns(rows: Sequence[Item], kind: Callable[[Item], str], count: int) -> list[Item]:

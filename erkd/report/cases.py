@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import parallel_config
 
 from erkd.evaluation.printing import OFFICIAL, method_name
 from erkd.evaluation.scores import STUDENT
@@ -22,7 +21,7 @@ from erkd.report.matte_images import (
     inline,
     outline_window,
 )
-from erkd.runtime.parallel import map_rows
+from erkd.runtime.parallel import LOCAL, map_rows, rows_on
 
 LONGEST = 384
 
@@ -85,8 +84,10 @@ def build_cases(
             others = [method for method, file in files.items() if method != STUDENT and file.is_file()]
             shown = {method: files[method] for method in (STUDENT, *others[:1])}
             chosen.append((kind, by_id[name], shown, lines.to_dict("index")))
-    with parallel_config(backend="threading"):  # OpenCV and the encoder release the interpreter's lock
-        return map_rows(_draw_case, chosen, f"cases of {predictions.name}")
+    with rows_on(
+        LOCAL, predictions
+    ):  # what is drawn comes back; OpenCV and the encoder release the interpreter's lock
+        return map_rows(_draw_case, chosen, f"cases of {predictions.name}", threads=True)
 
 
 def _draw_case(chosen: Chosen) -> Case:

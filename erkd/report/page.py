@@ -77,6 +77,6 @@ def _in_words(settings: Mapping[str, Any]) -> dict[str, str]:
 
 def _sections(params: Params) -> dict[str, dict[str, Any]]:
     """Parameters by section; those that belong to none are `general`."""
-    content = params.model_dump(by_alias=True)
+    content = params.model_dump(by_alias=True, exclude={"launch"})  # it changes no result
     general = {key: value for key, value in content.items() if not isinstance(value, Mapping)}
     return {"general": general} | {key: value for key, value in content.items() if key not in general}

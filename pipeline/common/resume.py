@@ -11,14 +11,13 @@ import shutil
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from erkd.io.files import InputError, read_json, sha256, write_json
+from erkd.runtime.cluster_worker import PACKAGES, package_version
 from erkd.runtime.project import project_root
 
-PACKAGES = ("numpy", "opencv-python-headless", "pillow", "timm", "torch")  # what computes a stage's bytes
 CODE = Path(__file__).resolve().parents[2]
 
 
@@ -89,7 +88,7 @@ def stage_key(root: Path, stage: str, *further: str, item: str = "") -> str:
     for dep in _fill(described.get("deps", []), filled):
         base = CODE if dep.startswith(("erkd/", "pipeline/")) else root
         digest.update(f"{dep}:{sha256(base / dep)}\n".encode())
-    for line in (*(f"{name} {_version(name)}" for name in PACKAGES), *further):
+    for line in (*(f"{name} {package_version(name)}" for name in PACKAGES), *further):
         digest.update(f"{line}\n".encode())
     return digest.hexdigest()[:16]
 
@@ -112,13 +111,6 @@ def _value(params: Any, dotted: str) -> Any:
     for part in dotted.split("."):
         params = params.get(part) if isinstance(params, dict) else None
     return params
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"
 
 
 def replace_folder(made: Path, target: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from erkd.io.files import FULL, InputError, disk_full, write_json
 from erkd.params import load_params
+from erkd.runtime.parallel import rows_on
 from erkd.runtime.signals import Stopped, signals_raise
 
 
@@ -28,7 +29,9 @@ def run_stage(name: str, main: Callable[..., None], **options: str) -> None:
     start = time.perf_counter()
     try:
         with signals_raise():
-            main(root, load_params(root / "params.yaml"), **arguments)
+            params = load_params(root / "params.yaml")
+            with rows_on(params.launch.rows, root):
+                main(root, params, **arguments)
             label = "-".join([name, *(value for key, value in arguments.items() if value != options[key])])
             write_json(_timing(start), root / "reports/timings" / f"{label}.json")
     except InputError as error:

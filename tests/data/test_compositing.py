@@ -150,8 +150,8 @@ def library(tmp_path, rng):
 
 
 def test_the_stage_writes_the_alpha_it_used(library, tmp_path):
-    rows = write_composites(library, tmp_path / "out", PLAIN, 3)
-    assert read_table(tmp_path / "out/manifest.csv", CompositeRow) == rows
+    write_composites(library, tmp_path / "out", PLAIN, 3)
+    rows = read_table(tmp_path / "out/manifest.csv", CompositeRow)
     assert [row.split for row in rows] == ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
     assert len({row.sample_id for row in rows}) == len({row.seed for row in rows}) == len(rows)
     for row in rows:

@@ -19,6 +19,7 @@ WALKS = "tests/documents/test_walkthroughs.py"
 RUN_WHOLE = {  # the documents whose every shell block a test runs
     "docs/guides/ablation.md": "tests/experiments/test_ablation.py",
     "docs/guides/benchmarks.md": "tests/experiments/test_presets.py",
+    "docs/guides/cluster.md": "tests/pipeline/test_cluster.py",
     "docs/guides/engineer.md": WALKS,
     "docs/guides/own-data.md": WALKS,
     "docs/guides/photographer.md": "tests/documents/test_light_install.py",

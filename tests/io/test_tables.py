@@ -1,5 +1,8 @@
 """Tables of samples."""
 
+from dataclasses import asdict, replace
+
+import pandas as pd
 import pytest
 
 from erkd.io.files import InputError, write_hash
@@ -39,3 +42,21 @@ def test_kinds_take_turns():
     assert take_turns(rows, lambda row: row[0], 4) == ["a1", "a2", "b1", "c1"]
     assert take_turns(rows, lambda row: row[0], 99) == sorted(rows)
     assert take_turns([], str, 3) == []
+
+
+def test_a_table_has_the_bytes_that_pandas_writes(tmp_path):
+    rows = [replace(ROWS[0], sample_id='a "quoted", name', unknown_fraction=1e-06), replace(ROWS[1], trimap="")]
+    write_table(iter(rows), tmp_path / "t.csv")
+    frame = pd.DataFrame([asdict(row) for row in rows])
+    assert (tmp_path / "t.csv").read_text() == frame.to_csv(index=False, lineterminator="\n")
+    assert read_table(tmp_path / "t.csv", TrimapRow) == rows
+
+
+@pytest.mark.parametrize("line", ["a,b,c,1,2", "a,b,c,1,2,0.5,7,8", f"a,b,c,1,2,0.5,{2**63}", 'a,"b,c,1,2,0.5,7'])
+def test_lines_of_another_shape_are_refused(tmp_path, line):
+    write_table(ROWS, tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open("a") as stream:
+        stream.write(f"{line}\n")
+    write_hash(tmp_path / "t.csv")
+    with pytest.raises(InputError, match=r"t\.csv: not a readable table"):
+        read_table(tmp_path / "t.csv", TrimapRow)

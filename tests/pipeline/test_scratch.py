@@ -124,7 +124,7 @@ def test_the_key_ignores_other_sections_and_where_the_project_lies(project, tmp_
 
 def test_the_key_follows_packages(project, monkeypatch):
     key = stage_key(project, "composite")
-    monkeypatch.setattr(module, "version", lambda name: "9.9")
+    monkeypatch.setattr(module, "package_version", lambda name: "9.9")
     assert stage_key(project, "composite") != key
 
 

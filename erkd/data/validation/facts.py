@@ -6,11 +6,11 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from joblib import parallel_config
 from PIL import Image
 
 from erkd.io.files import InputError, sha256
@@ -71,22 +71,20 @@ def add_facts(
     import pandas as pd
 
     library, composites, trimaps = (frames[name].copy() for name in ROW_TYPES)
-    for frame, path, columns in (
-        (library, paths["library"], ("image", "alpha")),
-        (composites, paths["composites"], ("image", "alpha")),
-        (trimaps, paths["trimaps"], ("trimap",)),
+    for name, frame, columns in (
+        ("library", library, ("image", "alpha")),
+        ("composites", composites, ("image", "alpha")),
+        ("trimaps", trimaps, ("trimap",)),
     ):
         for column in columns:
-            looks = [_look(path, name) for name in frame[column]]
+            looks = map_rows(partial(_look, paths[name]), [*frame[column]], f"headers of {name}", threads=True)
             frame[f"{column}_state"] = [state for state, _ in looks]
             frame[f"{column}_size"] = [size for _, size in looks]
     for frame in (library, composites):
         frame["size"] = frame.width + " x " + frame.height
 
-    library["content"] = [
-        sha256(resolve(paths["library"], name)) if state == FOUND else f"line {line}"
-        for name, state, line in zip(library.image, library.image_state, library.line, strict=True)
-    ]
+    found = [*zip(library.image, library.image_state, library.line, strict=True)]
+    library["content"] = map_rows(partial(_content, paths["library"]), found, "contents of library", threads=True)
     library["content_splits"] = _splits_of(library.content, library.split)
     foregrounds, backgrounds = (library[library.kind == kind].copy() for kind in ("foreground", "background"))
     for kind, layers in (("foreground", foregrounds), ("background", backgrounds)):
@@ -98,12 +96,11 @@ def add_facts(
     trimap_counts = Counter(trimaps.sample_id)
     composites["trimap_rows"] = [trimap_counts[sample] for sample in composites.sample_id]
     by_sample = {row.sample_id: row for row in composites.itertuples()}
-    found = [by_sample.get(sample) for sample in trimaps.sample_id]
-    trimaps["composite_split"] = [row.split if row else "no composite of this id" for row in found]
-    trimaps["composite_size"] = [row.image_size if row else "no composite of this id" for row in found]
-    with parallel_config(backend="threading"):  # decoding releases the interpreter's lock
-        files = [(paths["trimaps"], name) for name in trimaps.trimap]
-        values = map_rows(_trimap_values, files, "trimaps")
+    samples = [by_sample.get(sample) for sample in trimaps.sample_id]
+    trimaps["composite_split"] = [row.split if row else "no composite of this id" for row in samples]
+    trimaps["composite_size"] = [row.image_size if row else "no composite of this id" for row in samples]
+    # decoding releases the interpreter's lock
+    values = map_rows(partial(_trimap_values, paths["trimaps"]), [*trimaps.trimap], "trimaps", threads=True)
     trimaps["other_values"] = [text for text, _ in values]
     trimaps["unknown_found"] = [unknown for _, unknown in values]
     shares = pd.to_numeric(trimaps.unknown_fraction, errors="coerce")
@@ -130,12 +127,17 @@ def _look(table: Path, relative: str) -> tuple[str, str]:
     return state, state
 
 
-def _trimap_values(named: tuple[Path, str]) -> tuple[str, float]:
+def _content(table: Path, found: tuple[str, str, int]) -> str:
+    """The hash of an image that is there, by its name, state and line in the table; else something of its own."""
+    name, state, line = found
+    return sha256(resolve(table, name)) if state == FOUND else f"line {line}"
+
+
+def _trimap_values(table: Path, relative: str) -> tuple[str, float]:
     """The values that a trimap file should not hold ("none" if all is well), and its share of unknown pixels.
 
     The share is NaN where the file cannot be read.
     """
-    table, relative = named
     try:
         with Image.open(resolve(table, relative), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
