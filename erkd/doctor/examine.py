@@ -14,7 +14,7 @@ from erkd.doctor.pipeline_state import describe_stages, find_scratch, stage_stat
 from erkd.inference.find_student import open_engine
 from erkd.io.files import InputError
 from erkd.runtime.project import project_root
-from erkd.tracking.store import connect, reason, store_uri
+from erkd.tracking.store import EXPERIMENT, artifacts_folder, connect, is_at, reason, store_uri
 
 BASE = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "typer")
 EXTRAS = {"torch": ("torch", "timm", "safetensors"), "pipeline": ("dvc", "mlflow", "great_expectations", "onnx")}
@@ -95,13 +95,17 @@ def check_store(start: Path) -> Check:
         return Check("MLflow store", f"{uri}: not there yet", mend)
     anew = "move mlflow.db away, and `make mlflow-sync` logs the last training run anew"
     try:
-        client, experiment = connect(start)
+        client, _ = connect(start)
+        first = client.get_experiment_by_name(EXPERIMENT)
     except Exception as error:  # of MLflow, SQLAlchemy, Alembic, the file system
         return Check("MLflow store", f"{uri}: {reason(error)}", anew, bad=True)
-    artifacts = Path(client.get_experiment(experiment).artifact_location.removeprefix("file://"))
-    now = project_root(start) / "mlartifacts"
-    if artifacts == now or artifacts.exists():
+    now = artifacts_folder(start)
+    if first is None or is_at(first.artifact_location, now):
         return Check("MLflow store", uri)
-    says = f"{uri} looks for artifacts in {artifacts}, which is gone: the project was moved"
-    link = f"mkdir -p {artifacts.parent} && ln -s {now} {artifacts}"
+    former = Path(first.artifact_location.removeprefix("file://"))
+    if former.exists():
+        says = f"{uri}: what was logged before the project was copied lies in {former}, what is logged now in {now}"
+        return Check("MLflow store", says, f"nothing needs mending while {former} is there; else {anew}")
+    says = f"{uri} looks for artifacts in {former}, which is gone: the project was moved"
+    link = f"mkdir -p {former.parent} && ln -s {now} {former}"
     return Check("MLflow store", says, f"`{link}` mends it; or {anew}")

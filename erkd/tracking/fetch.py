@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from erkd.io.files import InputError, check_hash
-from erkd.tracking.store import reason, store_uri
+from erkd.tracking.store import reason, store_uri, use_store
 
 ONNX_HASH = "onnx_sha256"  # the key of the file's hash in a registered model's settings
 
@@ -21,7 +21,9 @@ def fetch(address: str, start: Path) -> Path:
     except ImportError:
         raise InputError(f"{address}: MLflow is not installed; pip install 'erkd[pipeline]'") from None
     uri = store_uri(start)
-    mlflow.set_tracking_uri(uri)  # a version's source is looked up there, whatever a call says
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():  # MLflow would make one
+        raise InputError(f"{address}: no MLflow store here ({uri}); run in the project, or set MLFLOW_TRACKING_URI")
+    use_store(start)  # a version's source is looked up there, whatever a call says
     try:
         folder = Path(mlflow.artifacts.download_artifacts(address, tracking_uri=uri, registry_uri=uri))
     except Exception as error:  # whatever the store's client raises

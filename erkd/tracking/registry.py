@@ -9,17 +9,24 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from erkd.io.files import InputError, sha256
+from erkd.params import in_words
 from erkd.tracking.candidate import Candidate
 from erkd.tracking.fetch import ONNX_HASH
 from erkd.tracking.model_card import model_card
-from erkd.tracking.runs import as_text, find_runs, log_evaluation
-from erkd.tracking.store import connect, locked, reason, store_uri
+from erkd.tracking.runs import find_runs, log_evaluation
+from erkd.tracking.store import connect, locked, reason, store_uri, use_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 # of `served_model`
 PACKAGES = ("mlflow", "numpy", "onnxruntime", "opencv-python-headless", "pandas", "pillow")
+DESCRIPTION = """Alpha mattes from a photograph and its trimap: students that the pipeline of erkd trained.
+
+A version's description is its card: data and licences, scores, limits. All its settings are parameters of the run
+that it came from. `champion` validated best on its data; `candidate` is the last one of an experiment. To use it:
+`erkd matte photo.jpg --trimap trimap.png -o alpha.png --model models:/{name}@champion`
+"""
 ERKD = Path(__file__).parents[1]
 CODE = ("__init__.py", "telemetry.py", "io/*.py", "runtime/*.py", "students/__init__.py", "inference/*.py")
 
@@ -41,7 +48,7 @@ def register(start: Path, name: str, candidate: Candidate, experiment: bool, riv
                 why = "an experiment" if experiment else "this data source"
                 verdict = f"it is the candidate ({why} never makes the champion)"
             else:
-                verdict = _contend(client, name, version, candidate)
+                verdict = _contend(client, start, name, version, candidate)
             card = model_card(name, candidate.record, candidate.metrics, candidate.licences)
             client.update_model_version(name, version, card)
             for run in find_runs(client, experiment_id, candidate.student_sha256):
@@ -56,14 +63,17 @@ def register(start: Path, name: str, candidate: Candidate, experiment: bool, riv
     return f"{name} version {version}{'' if is_new else ' has these weights already'}: {verdict}"
 
 
-def _contend(client: "MlflowClient", name: str, version: str, candidate: Candidate) -> str:
-    """Compare with the champion and move the alias if the candidate wins."""
+def _contend(client: "MlflowClient", start: Path, name: str, version: str, candidate: Candidate) -> str:
+    """Compare with the champion and move the alias if the candidate wins, or the champion's files are lost."""
     champion = _champion(client, name)
     if champion is None:
         client.set_registered_model_alias(name, "champion", version)
         return f"it is the first champion (validation SAD {candidate.sad:.3f})"
     if str(champion.version) == version:
         return f"it stays the champion (validation SAD {candidate.sad:.3f})"
+    if not _has_files(start, champion):
+        client.set_registered_model_alias(name, "champion", version)
+        return f"it is the champion now: the files of version {champion.version} are lost"
     if champion.tags.get("data_sha256") != candidate.data_sha256:
         return (
             f"version {champion.version} stays the champion: it was measured on other data, so the two "
@@ -88,12 +98,27 @@ def _champion(client: "MlflowClient", name: str) -> Any:
         raise
 
 
+def _has_files(start: Path, version: Any) -> bool:
+    """Whether the ONNX file of a version is where the store says."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    use_store(start)
+    try:
+        files = mlflow.artifacts.list_artifacts(f"models:/{version.name}/{version.version}/artifacts")
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":  # its model was deleted
+            return False
+        raise
+    return any(file.path.endswith(".onnx") for file in files)
+
+
 def _find_or_create(
     client: "MlflowClient", start: Path, name: str, candidate: Candidate, experiment_id: str
 ) -> tuple[str, bool]:
     """The version with these weights, and whether it is new. Its tags come with it: none is half made."""
     for version in client.search_model_versions(f"name = '{name}'"):
-        if version.tags.get("student_sha256") == candidate.student_sha256:
+        if version.tags.get("student_sha256") == candidate.student_sha256 and _has_files(start, version):
             return str(version.version), False
     runs = find_runs(client, experiment_id, candidate.student_sha256)
     run_id = runs[0].info.run_id if runs else None
@@ -102,7 +127,7 @@ def _find_or_create(
         warnings.simplefilter("ignore")  # MLflow warns of its own type annotations
         import mlflow
 
-        mlflow.set_tracking_uri(store_uri(start))
+        use_store(start)
         code = stack.enter_context(TemporaryDirectory())
         mlflow.pyfunc.log_model(
             name=name,
@@ -114,8 +139,11 @@ def _find_or_create(
             signature=_signature(),
             pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in PACKAGES],
         )
-    if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name)
+    found = client.search_registered_models(f"name = '{name}'")
+    if not found:
+        client.create_registered_model(name, description=DESCRIPTION.format(name=name))
+    elif not found[0].description:
+        client.update_registered_model(name, DESCRIPTION.format(name=name))
     made = client.create_model_version(
         name, f"models:/{logged.model_id}", run_id, _tags(candidate), model_id=logged.model_id
     )
@@ -142,19 +170,20 @@ def _signature() -> Any:
 
 
 def _tags(candidate: Candidate) -> dict[str, str]:
-    """What a version is found and compared by, as text."""
-    metrics = {
-        f"{group}_{metric}": f"{value:.6g}"
-        for group in ("validation", "test")
-        for metric, value in candidate.metrics.get(group, {}).get("student", {}).items()
-        if metric in ("sad", "mse", "grad", "conn")
+    """What a version is found, compared and told apart by; its settings are on its card and in its run."""
+    training = candidate.record["training"]
+    scores = {
+        f"{group}_{metric}": candidate.metrics.get(group, {}).get("student", {}).get(metric)
+        for group, metric in (("validation", "sad"), ("test", "sad"), ("test", "mse"))
     }
-    settings = as_text({"kd": candidate.record["training"]["kd"]})
     return {
         "student_sha256": candidate.student_sha256,
         "data_sha256": candidate.data_sha256,
         "onnx_sha256": sha256(candidate.onnx),
         "data_licences": "; ".join(candidate.licences),
-        **metrics,
-        **settings,
+        "data_source": training["data"]["source"],
+        "student_size": training["student"]["size"],
+        "student_parameters": str(candidate.record["parameters"]),
+        "kd_methods": in_words(training["kd"]["methods"]),
+        **{name: f"{value:.6g}" for name, value in scores.items() if value is not None},
     }

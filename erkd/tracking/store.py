@@ -40,7 +40,8 @@ def connect(start: Path) -> tuple["MlflowClient", str]:
     """A client of the store and the id of the experiment `erkd`; both are made where they are missing.
 
     A SQLite store is made under a lock, since two processes that migrate it at once break it. Artifacts lie
-    in `mlartifacts` beside it, as an absolute address. Raises whatever MLflow does when it cannot be reached.
+    in `mlartifacts` beside it, as an absolute address; a copied or moved project, whose `erkd` has the address of
+    the old place, gets an experiment of its own. Raises whatever MLflow does when it cannot be reached.
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # small files, in no time
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a dead server must not hold anybody up
@@ -56,11 +57,39 @@ def connect(start: Path) -> tuple["MlflowClient", str]:
     own = not os.environ.get("MLFLOW_TRACKING_URI")
     with locked(start, "store") if own else contextlib.nullcontext():
         client = MlflowClient(tracking_uri=uri, registry_uri=os.environ.get("MLFLOW_REGISTRY_URI", uri))
-        experiment = client.get_experiment_by_name(EXPERIMENT)
+        artifacts = artifacts_folder(start) if own else None
+        name = EXPERIMENT
+        experiment = client.get_experiment_by_name(name)
+        if experiment and artifacts and not is_at(experiment.artifact_location, artifacts):
+            name = f"{EXPERIMENT} in {project_root(start)}"
+            experiment = client.get_experiment_by_name(name)
         if experiment is not None:
             return client, experiment.experiment_id
-        artifacts = str(project_root(start) / "mlartifacts") if own else None
-        return client, client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+        return client, client.create_experiment(name, str(artifacts) if artifacts else None)
+
+
+def use_store(start: Path) -> str:
+    """Let MLflow's functions, which take no client, speak to the store too; returns its address.
+
+    MLflow would leave the address in the environment, where it would count as the user's.
+    """
+    import mlflow
+
+    uri, given = store_uri(start), os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    if given is None:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    return uri
+
+
+def artifacts_folder(start: Path) -> Path:
+    """The project's own folder of artifacts."""
+    return project_root(start) / "mlartifacts"
+
+
+def is_at(location: str, folder: Path) -> bool:
+    """Whether MLflow's address of an experiment's artifacts is this folder, by whatever link."""
+    return Path(location.removeprefix("file://")).resolve() == folder.resolve()
 
 
 def reason(error: Exception) -> str:

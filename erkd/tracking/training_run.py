@@ -17,9 +17,8 @@ from typing import Any
 
 from erkd.io.files import InputError, read_json, sha256
 from erkd.params import Params, load_params
-from erkd.runtime.project import project_root
 from erkd.tracking.runs import create_run, find_runs, log_metrics, log_outputs, read_history
-from erkd.tracking.store import EXPERIMENT, connect, reason, store_uri
+from erkd.tracking.store import EXPERIMENT, artifacts_folder, connect, reason, store_uri
 
 Log = Callable[[int, Mapping[str, float]], None]
 FLUSH_SECONDS = 10
@@ -115,7 +114,7 @@ class _TrainingRun:
 
 
 def sync(root: Path, params: Params) -> str:
-    """Log the finished training run under `root` unless a finished run holds these weights already.
+    """Log the finished training run under `root` unless a finished run holds these weights already, files and all.
 
     Returns a sentence that says what was done. Raises InputError where nothing was trained.
     """
@@ -125,6 +124,7 @@ def sync(root: Path, params: Params) -> str:
     history = read_history(root / "reports/history.csv")
     client, experiment = connect(root)
     found = find_runs(client, experiment, sha256(weights))
+    found = [run for run in found if client.list_artifacts(run.info.run_id, "student")]
     if found:
         return f"nothing to do: the run {found[0].info.run_name!r} holds these weights"
     end = weights.stat().st_mtime
@@ -155,7 +155,7 @@ def serve(root: Path, port_text: str) -> None:
             raise InputError(f"port {port} is taken; choose another: PORT={port + 1} make ui")
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # nothing here needs its job workers
     print(f"MLflow: http://127.0.0.1:{port} (experiment {EXPERIMENT}; ctrl-c ends it)", flush=True)
-    artifacts = str(project_root(root) / "mlartifacts")
+    artifacts = str(artifacts_folder(root))
     command = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--default-artifact-root", artifacts]
     os.execv(sys.executable, [sys.executable, *command, "--host", "127.0.0.1", "--port", str(port)])
 

@@ -199,6 +199,8 @@ def test_a_moved_store_says_how_it_finds_its_artifacts_again(project: Path) -> N
     run_id = client.create_run(experiment).info.run_id
     client.log_artifact(run_id, str(project / "weights"), "student")
     assert not check_store(project).mend
+    copied = check_store(Path(shutil.copytree(project, project.with_name("copied"))))
+    assert f"before the project was copied lies in {project / 'mlartifacts'}, what is logged now in" in copied.found
     moved = project.rename(project.with_name("moved"))
     check = check_store(moved)
     assert f"looks for artifacts in {project / 'mlartifacts'}, which is gone" in check.found

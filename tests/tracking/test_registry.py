@@ -1,6 +1,7 @@
 """One version per weights; only better validation moves the champion; the model loads and predicts."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from erkd.io.files import InputError, read_json, sha256, write_hash, write_json
 from erkd.io.tables import CompositeRow, TrimapRow, write_table
 from erkd.params import RegisterParams, load_params
 from erkd.tracking.candidate import Candidate, read_candidate, validation_digest
+from erkd.tracking.fetch import fetch
 from erkd.tracking.registry import register
 from erkd.tracking.runs import find_runs
 from erkd.tracking.store import connect
@@ -82,8 +84,10 @@ def test_the_champion_moves_on_better_validation_alone(project: Path, candidate:
     assert version.run_id == run.info.run_id
     assert version.description.startswith(f"# {NAME}\n")
     hashes = {"student_sha256": "a" * 64, "data_sha256": "d" * 64, "onnx_sha256": sha256(candidate.onnx)}
-    figures = {"validation_sad": "5", "test_sad": "7.25", "kd.weight": "1.0", "kd.erkd.edge": "0.5"}
-    assert {**hashes, **figures, "data_licences": "CC0-1.0; MIT"}.items() <= version.tags.items()
+    figures = {"validation_sad": "5", "test_sad": "7.25", "test_mse": "0.02", "student_parameters": "1250000"}
+    settings = {"data_source": "procedural", "student_size": "small", "kd_methods": "erkd"}
+    assert version.tags == {**hashes, **figures, **settings, "data_licences": "CC0-1.0; MIT"}
+    assert f"models:/{NAME}@champion" in client.get_registered_model(NAME).description
 
     (run,) = find_runs(client, experiment, candidate.student_sha256)
     assert run.data.metrics["test/closed_form/sad"] == 8
@@ -103,6 +107,34 @@ def test_the_champion_loads_without_pickle_and_predicts(project: Path, candidate
     alpha = read_png_text(answer.alpha[0])
     assert alpha.shape == TRIMAP.shape
     assert (alpha[TRIMAP != 128] == TRIMAP[TRIMAP != 128]).all()
+
+
+def test_a_version_whose_files_are_lost_is_registered_anew(project: Path, candidate: Candidate) -> None:
+    client, _ = connect(project)
+    assert "version 1: it is the first" in register(project, "lost", candidate, experiment=False, rival=True)
+    folder = Path(client.get_model_version_download_uri("lost", "1"))
+    shutil.rmtree(folder)
+    said = register(project, "lost", candidate, experiment=False, rival=True)
+    assert said == "lost version 2: it is the champion now: the files of version 1 are lost"
+    found = fetch("models:/lost@champion", project)
+    assert found.read_bytes() == candidate.onnx.read_bytes()
+    assert "version 2 has these weights already" in register(project, "lost", candidate, experiment=False, rival=True)
+
+
+def test_a_copied_project_writes_into_artifacts_of_its_own(
+    project: Path, candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(project, "original", candidate, experiment=False, rival=True)
+    before = sorted(project.rglob("*.onnx"))
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    monkeypatch.setenv("DVC_ROOT", str(copy))
+    register(copy, "original", _better(candidate, "b", 1.0), experiment=False, rival=True)
+    assert fetch("models:/original@champion", copy).is_relative_to(copy / "mlartifacts")
+    assert sorted(project.rglob("*.onnx")) == before
+    client, experiment = connect(copy)
+    assert client.get_experiment(experiment).name == f"erkd in {copy}"
+    assert connect(copy)[1] == experiment  # once and for all
 
 
 def test_requests_in_every_form_of_mlflow_s_protocol(project: Path, candidate: Candidate) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from erkd.io.files import InputError
 from erkd.runtime.project import project_root
+from erkd.tracking.fetch import fetch
 from erkd.tracking.store import connect, reason, store_uri
 from tests.support import ROOT
 
@@ -22,6 +24,18 @@ def test_store_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert project_root(tmp_path / "project/ablation") == tmp_path / "original"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere:5000")
     assert store_uri(tmp_path) == "http://elsewhere:5000"
+
+
+def test_a_model_s_address_outside_a_project_makes_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    for given in (None, f"sqlite:///{tmp_path}/typo.db"):
+        if given:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+        else:
+            monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with pytest.raises(InputError, match=r"^models:/erkd-student@champion: no MLflow store here \(sqlite"):
+            fetch("models:/erkd-student@champion", tmp_path)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_the_line_that_says_most() -> None:
