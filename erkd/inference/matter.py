@@ -69,22 +69,27 @@ def check_image(image: NDArray[Any]) -> NDArray[Any]:
     """Return `image` if it is H x W x 3, uint8 or floating in [0, 1]; else raise InputError."""
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise InputError(f"image: H x W x 3 is expected; found {_shape(image)}")
-    return _check_range(image, "image")
+    return check_range(image, "image")
 
 
 def check_trimap(trimap: NDArray[Any], image_shape: tuple[int, ...], name: object = "trimap") -> Bytes:
-    """Return `trimap` as uint8 of 0, 128 and 255 if its values and size are right; else raise InputError."""
-    if not isinstance(trimap, np.ndarray) or trimap.shape != image_shape[:2]:
-        size = " x ".join(map(str, image_shape[:2]))
-        raise InputError(f"{name}: the image's {size} (height x width) is expected; found {_shape(trimap)}")
-    kinds = snap_trimap(to_bytes(_check_range(trimap, name)), name)
+    """Return `trimap_kinds` if some are unknown; else raise InputError. Warns of missing kinds."""
+    kinds = trimap_kinds(trimap, image_shape, name)
     if not (kinds == UNKNOWN).any():
         raise InputError(f"{name}: no pixel is unknown (128), so there is nothing to estimate")
     warn_of_missing(kinds, name)
     return kinds
 
 
-def _check_range(array: NDArray[Any], name: object) -> NDArray[Any]:
+def trimap_kinds(trimap: NDArray[Any], image_shape: tuple[int, ...], name: object = "trimap") -> Bytes:
+    """Return `trimap` as uint8 of 0, 128 and 255 if its values and size are right; else raise InputError."""
+    if not isinstance(trimap, np.ndarray) or trimap.shape != image_shape[:2]:
+        size = " x ".join(map(str, image_shape[:2]))
+        raise InputError(f"{name}: the image's {size} (height x width) is expected; found {_shape(trimap)}")
+    return snap_trimap(to_bytes(check_range(trimap, name)), name)
+
+
+def check_range(array: NDArray[Any], name: object) -> NDArray[Any]:
     """Return `array` if it is uint8 or floating in [0, 1]; else raise InputError."""
     if array.dtype == np.uint8:
         return array

@@ -15,7 +15,7 @@ from PIL import Image
 
 from erkd.io.files import InputError, atomic
 from erkd.io.image_files import open_image, open_pair
-from erkd.io.trimap_values import BACKGROUND, FOREGROUND, NEAR, UNKNOWN, Bytes, snap_trimap  # noqa: F401 - others take them here
+from erkd.io.trimap_values import BACKGROUND, FOREGROUND, NEAR, UNKNOWN, Bytes, levels, snap_trimap  # noqa: F401 - others take them here
 
 Array = NDArray[np.float32]
 MAX_SAMPLES = 200_000_000  # as floats: pixels times channels
