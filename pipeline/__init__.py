@@ -4,8 +4,10 @@ import contextlib
 import ctypes
 import os
 import signal
+from pathlib import Path
 
-import erkd  # noqa: F401 - before torch: it sets variables of the environment that tools read when they are imported
+# before torch and numba: importing erkd sets variables of the environment that tools read when they are imported
+from erkd.runtime.numba_cache import keep_kernels
 
 PR_SET_PDEATHSIG = 1  # of Linux' prctl
 
@@ -13,3 +15,5 @@ PR_SET_PDEATHSIG = 1  # of Linux' prctl
 if "DVC_STAGE" in os.environ:
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+keep_kernels(Path.cwd())

@@ -41,7 +41,8 @@ START = r"(?:-m|\$\{launch\.\w+\})"
 NO_BYTES = [  # what a stage imports and dvc.yaml leaves out, since it cannot change a byte of an output
     "erkd/__init__.py", "erkd/params.py", "erkd/telemetry.py", "erkd/tracking",
     "erkd/runtime/__init__.py", "erkd/runtime/cluster.py", "erkd/runtime/cluster_worker.py",
-    "erkd/runtime/openmp.py", "erkd/runtime/parallel.py", "erkd/runtime/project.py", "erkd/runtime/signals.py",
+    "erkd/runtime/numba_cache.py", "erkd/runtime/openmp.py",
+    "erkd/runtime/parallel.py", "erkd/runtime/project.py", "erkd/runtime/signals.py",
     "erkd/data/__init__.py", "erkd/data/sources/__init__.py", "erkd/evaluation/__init__.py",
     "erkd/inference/__init__.py", "erkd/report/__init__.py",
     "pipeline/__init__.py", "pipeline/ablation/__init__.py",
