@@ -1,5 +1,6 @@
 """The encoder: any timm backbone on image, trimap and the prior's cues."""
 
+from difflib import get_close_matches
 from typing import Any
 
 import timm
@@ -36,8 +37,7 @@ class Encoder(nn.Module):
         }
         if backbone.startswith("tf_"):
             options["pad_type"] = ""  # TensorFlow's padding depends on the size: more nodes in the ONNX graph
-        trunk: Any = timm.create_model(backbone, **options)
-        self.trunk = trunk
+        self.trunk = trunk = _create_trunk(backbone, options)
         self.channels: list[int] = trunk.feature_info.channels()
         self.strides: list[int] = trunk.feature_info.reduction()
         if self.strides[0] != 2 or any(
@@ -88,6 +88,21 @@ def trim_last_stage(trunk: Any, backbone: str, stride: int, in_channels: int) ->
         f"student.size nano: student.backbone {backbone} has no stage to spare at stride {stride}; "
         "use an EfficientNet, or another size"
     )
+
+
+def _create_trunk(backbone: str, options: dict[str, Any]) -> Any:
+    """A timm feature network. Raises InputError for a name that timm does not know and one without such features."""
+    hub = backbone.partition(":")[0] in ("hf-hub", "hf_hub", "local-dir")  # a model's address
+    if not hub and not timm.is_model(backbone):
+        near = ", ".join(get_close_matches(backbone, timm.list_models())) or "none"
+        raise InputError(f"student.backbone {backbone}: timm {timm.__version__} has no such model; near it: {near}")
+    try:
+        return timm.create_model(backbone, **options)
+    except Exception as error:  # of many classes, from every architecture of timm
+        raise InputError(
+            f"student.backbone {backbone}: timm makes no pyramid of {len(options['out_indices'])} levels of it "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        ) from None
 
 
 def load_imagenet(encoder: Encoder, backbone: str) -> None:

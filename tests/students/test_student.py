@@ -132,6 +132,19 @@ def test_controls_cost_the_same_parameters_and_change_the_result(changes):
     assert not torch.equal(full(image, trimap).alpha, control(image, trimap).alpha)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "told"),
+    [
+        ("tf_eficientnet_lite0", r"has no such model; near it: tf_efficientnet_lite0,"),
+        ("local-dir:/nowhere", r"makes no pyramid of 4 levels of it \(.*nowhere"),
+    ],
+)
+def test_a_backbone_that_timm_does_not_have_is_one_line(backbone, told):
+    with pytest.raises(InputError, match=rf"^student\.backbone {backbone}: timm .*{told}") as caught:
+        small_student(backbone=backbone)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_backbone_of_other_strides_is_refused_by_name():
     with pytest.raises(InputError, match=r"student\.backbone convnext_atto: strides \[4, 8, 16, 32\]"):
         small_student(backbone="convnext_atto")
