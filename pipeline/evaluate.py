@@ -7,8 +7,7 @@ from pathlib import Path
 from erkd.evaluation.bootstrap import write_scores
 from erkd.evaluation.costs import clock_of, typical, write_costs
 from erkd.evaluation.scores import STUDENT, predict_samples, score_set
-from erkd.evaluation.student import student_loader
-from erkd.inference.matter import Matter
+from erkd.evaluation.student import open_student, student_loader
 from erkd.params import Params
 from pipeline.common.sets import list_methods, list_set, reports_of, resumable_set
 from pipeline.common.stage import run_stage
@@ -16,8 +15,8 @@ from pipeline.common.stage import run_stage
 
 def main(root: Path, params: Params, set: str) -> None:
     """ONNX Runtime runs the student on the CPU, PyTorch on CUDA: what `erkd matte` does."""
-    matter, rows = Matter.load(root / "models/student", params.device), []
-    device, load = matter.engine.device, student_loader(root, params.device)
+    matter, rows = open_student(root, params), []
+    device, load = matter.engine.device, student_loader(root, params)
     with ExitStack() as unfinished:
         for name in ("test", "validation") if set == "test" else (set,):
             samples, out_dir = list_set(root, params, name), root / "data/predictions" / name

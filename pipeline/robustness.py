@@ -4,8 +4,7 @@ evaluate read and wrote of the test set; writes reports/robustness.json and data
 from pathlib import Path
 
 from erkd.evaluation.robustness import score_given, score_variants, summarise_variants
-from erkd.evaluation.student import student_loader
-from erkd.inference.matter import Matter
+from erkd.evaluation.student import open_student, student_loader
 from erkd.io.files import write_json
 from erkd.params import Params
 from pipeline.common.resume import resumable
@@ -15,10 +14,9 @@ from pipeline.common.stage import run_stage
 
 def main(root: Path, params: Params) -> None:
     """The trimaps as drawn, on the same images, come first."""
-    matter = Matter.load(root / "models/student", params.device)
+    matter, load = open_student(root, params), student_loader(root, params)
     samples, data = list_set(root, params, "test"), root / "data"
     wrong = data / "wrong_trimaps"
-    load = student_loader(root, params.device)
     out_dir, device = data / "predictions/wrong_trimaps", matter.engine.device
     with resumable(root, "robustness", out_dir, device) as (made, done):
         varied = score_variants(matter, samples, wrong, made, done, load)

@@ -1,4 +1,4 @@
-"""The student that is scored, loaded by each worker of a cluster for itself."""
+"""The student that is scored, as users run it: here, or loaded by each worker of a cluster for itself."""
 
 from functools import lru_cache, partial
 from pathlib import Path
@@ -7,19 +7,34 @@ from erkd.evaluation.costs import Clock, clock_of
 from erkd.evaluation.scores import Loader, Predictor
 from erkd.inference.matter import Matter
 from erkd.io.files import sha256
+from erkd.params import Params
 
 
-def student_loader(root: Path, device: str) -> Loader:
-    """Loads the student of `models/student` below `root` on the device that is found where it is called.
+def open_student(root: Path, params: Params) -> Matter:
+    """Open the student of `models/student` below `root`: by ONNX Runtime on the CPU, by PyTorch on CUDA."""
+    return _open(root / "models/student", params.device, params.threads, params.deterministic)
 
-    A worker keeps it until the files of the student or its export are others.
+
+def student_loader(root: Path, params: Params) -> Loader:
+    """As `open_student`, where it is called and on the device found there.
+
+    A worker keeps the student until the files of it or of its export are others.
     """
     folders = root / "models/student", root / "models/onnx"
     state = " ".join(sha256(folder) for folder in folders if folder.is_dir())
-    return partial(_load, folders[0], device, state)
+    return partial(_load, folders[0], params.device, params.threads, params.deterministic, state)
 
 
 @lru_cache(maxsize=1)
-def _load(folder: Path, device: str, _: str) -> tuple[Predictor, Clock]:
-    matter = Matter.load(folder, device)
+def _load(folder: Path, device: str, threads: int, deterministic: bool, _: str) -> tuple[Predictor, Clock]:
+    matter = _open(folder, device, threads, deterministic)
     return matter, clock_of(matter.engine.device)
+
+
+def _open(folder: Path, device: str, threads: int, deterministic: bool) -> Matter:
+    matter = Matter.load(folder, device)
+    if matter.engine.device == "cuda":  # the CPU's ONNX Runtime has no use for torch
+        from erkd.runtime.device import prepare_torch
+
+        prepare_torch(threads, deterministic)
+    return matter
