@@ -25,6 +25,6 @@ def test_threads_and_determinism_reach_torch_on_cuda_alone(
     student = SimpleNamespace(engine=SimpleNamespace(device=where))
     monkeypatch.setattr(Matter, "load", lambda *given: student)
     params = load_params(ROOT / "params.yaml").model_copy(update={"threads": 3, "deterministic": False})
-    with pytest.raises(InputError, match=r"manifest\.csv"):  # the folder is empty
+    with pytest.raises(InputError, match=r"trimaps\.csv: no such table"):  # the folder is empty
         STAGES[stage](tmp_path, params)
     assert told == ([(3, False)] if where == "cuda" else [])
