@@ -115,6 +115,7 @@ def peak(model: str | None, megapixels: int) -> float:
 
 def measure(model: str | None, folder: Path) -> float:
     """Matte photo.png with trimap.png; peak resident memory meanwhile above that before, MiB (Linux)."""
+    from erkd.inference.hints import TrimapFile
     from erkd.inference.matte_files import Job, alpha_only, write_matte
     from erkd.inference.matter import Matter
 
@@ -122,7 +123,7 @@ def measure(model: str | None, folder: Path) -> float:
     matter(*drawn(64, 64, 0.25))
     Path("/proc/self/clear_refs").write_text("5")
     before = resident("VmRSS")
-    job = Job(folder / "photo.png", folder / "trimap.png", folder / "alpha.png")
+    job = Job(folder / "photo.png", TrimapFile(folder / "trimap.png"), folder / "alpha.png")
     write_matte(matter, job, alpha_only)
     return resident("VmHWM") - before
 

@@ -12,29 +12,33 @@ from erkd.io.files import InputError, sha256, write_json
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
+BAND = "Pixels that are unknown to either side of the mask's edge; without it the mask and the photo tell."
+MASK = "Mask of the thing: any grey file, white where the thing is, or the alpha of an RGBA; or a folder, as above."
+BOX = "LEFT,TOP,RIGHT,BOTTOM around the thing, pixels of the upright photo; GrabCut makes the mask."
+MODEL = (
+    "A student's folder, an ONNX file, or models:/erkd-student@champion. Without it: the "
+    "package's own student, else that of the last `dvc repro`."
+)
 EXIT_CODES = "Exit codes: 0 done; 2 something that you gave is wrong, said in one line; 1 a mistake of erkd's."
 
 
 @app.callback(epilog=EXIT_CODES)
 def erkd() -> None:
-    """Image matting: an alpha from a photograph and its trimap."""
+    """Image matting: an alpha from a photograph and a trimap, a mask or a box."""
 
 
-@app.command(epilog="Example: erkd matte photo.jpg --trimap trimap.png -o alpha.png")
+@app.command(epilog="Example: erkd matte photo.jpg --mask mask.png -o alpha.png")
 def matte(
     images: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="IMAGE|DIR...")],
-    trimap: Annotated[
-        Path,
-        typer.Option(help="Trimap (0 background, 128 unknown, 255 foreground), or a folder of them, paired by name."),
-    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, or a folder for NAME.png.")],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="A student's folder, an ONNX file, or models:/erkd-student@champion. Without it: the "
-            "package's own student, else that of the last `dvc repro`."
-        ),
+    trimap: Annotated[
+        Path | None,
+        typer.Option(help="Trimap (0 background, 128 unknown, 255 foreground), or a folder of them, paired by name."),
     ] = None,
+    mask: Annotated[Path | None, typer.Option(help=MASK)] = None,
+    box: Annotated[str | None, typer.Option(help=BOX, metavar="L,T,R,B")] = None,
+    band: Annotated[int | None, typer.Option(help=BAND, min=1)] = None,
+    model: Annotated[str | None, typer.Option(help=MODEL)] = None,
     cutout: Annotated[
         bool, typer.Option("--cutout", help="Write RGBA with estimated foreground colours instead of alpha.")
     ] = False,
@@ -47,16 +51,17 @@ def matte(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
 ) -> None:
-    """Estimate the alpha of photos from their trimaps.
+    """Estimate the alpha of photos from one of three: their trimaps, masks of the thing, or a box around it.
 
     An output has its photo's size, upright as EXIF says. Files are written whole or not at all; with several
     photos, a bad one is named and the others are done.
     """
     from erkd.inference import matte_files
+    from erkd.inference.hints import choose_hint
     from erkd.inference.matter import Matter
     from erkd.runtime.parallel import progress
 
-    jobs = matte_files.find_jobs(images, trimap, output, force)
+    jobs = matte_files.find_jobs(images, choose_hint(trimap, mask, box, band), output, force)
     finish = matte_files.choose_finish(cutout, background, [job.output for job in jobs])
     matter = Matter.load(model, device, tile)
     if len(jobs) == 1:
@@ -64,6 +69,27 @@ def matte(
     errors = list(matte_files.write_mattes(matter, progress(jobs, "Matting"), finish))
     if errors:
         raise InputError("\n".join(errors))
+
+
+@app.command(epilog="Example: erkd trimap photo.jpg --mask mask.png -o trimap.png")
+def trimap(
+    images: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="IMAGE|DIR...")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, or a folder for NAME.png.")],
+    mask: Annotated[Path | None, typer.Option(help=MASK)] = None,
+    box: Annotated[str | None, typer.Option(help=BOX, metavar="L,T,R,B")] = None,
+    band: Annotated[int | None, typer.Option(help=BAND, min=1)] = None,
+    model: Annotated[str | None, typer.Option(help=MODEL)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+) -> None:
+    """Write the trimap that `erkd matte` would use with a mask or a box, to look at and to paint on."""
+    from erkd.inference import matte_files
+    from erkd.inference.hints import choose_hint
+    from erkd.inference.matter import Matter
+
+    jobs = matte_files.find_jobs(images, choose_hint(None, mask, box, band), output, force)
+    matter = Matter.load(model)
+    for job in jobs:
+        matte_files.write_trimap(matter, job)
 
 
 @app.command(epilog="Example: erkd export models/student -o models/onnx")

@@ -1,7 +1,7 @@
 """Matting of image files: pair photos with trimaps and outputs, and write the results."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from erkd.inference.cutouts import cutout, place
+from erkd.inference.hints import Hint
 from erkd.inference.matter import Matter
 from erkd.io.files import InputError
-from erkd.io.image_files import SUFFIXES, images_by_name, open_pair
-from erkd.io.images import Bytes, image_bytes, load_image, save_image, trimap_bytes
+from erkd.io.image_files import SUFFIXES, images_by_name
+from erkd.io.images import Bytes, image_bytes, load_image, save_image
 from erkd.io.tables import shorten
 
 Finish = Callable[[Bytes, Bytes], NDArray[Any]]  # (image, alpha) -> output image
@@ -22,41 +23,33 @@ OPAQUE = (".jpg", ".jpeg", ".bmp")  # formats without an alpha channel
 
 @dataclass(frozen=True)
 class Job:
-    """One photo, its trimap, and the file to write."""
+    """One photo, what its trimap comes from, and the file to write."""
 
     image: Path
-    trimap: Path
+    hint: Hint
     output: Path
 
 
-def find_jobs(images: Sequence[Path], trimap: Path, output: Path, force: bool) -> list[Job]:
-    """Pair photos with trimaps by file name without suffix.
+def find_jobs(images: Sequence[Path], hint: Hint, output: Path, force: bool) -> list[Job]:
+    """Pair photos with trimaps or masks by file name without suffix.
 
     Args:
         images: Photos, or folders of photos.
-        trimap: A folder, or a file if there is one photo.
+        hint: Trimaps or masks in a folder, or, if there is one photo, in a file; or a box for that.
         output: A file if there is one photo and it has an image's suffix, else a folder that gets NAME.png.
         force: Whether existing outputs may be overwritten.
 
     Raises:
-        InputError: For photos without a trimap or of equal names, existing outputs, and outputs that are inputs.
+        InputError: For photos without a hint or of equal names, existing outputs, and outputs that are inputs.
     """
     photos = _photos(images)
     single = len(photos) == 1
-    if trimap.is_dir():
-        trimaps = images_by_name(trimap)
-        missing = [path.name for stem, path in photos.items() if stem not in trimaps]
-        if missing:
-            raise InputError(f"{trimap}: no trimap of the same name for {shorten(missing, SHOWN)}")
-    elif single:
-        trimaps = dict.fromkeys(photos, trimap)
-    else:
-        raise InputError(f"{trimap}: a folder of trimaps is expected, since there are {len(photos)} photos")
+    hints = _pair(photos, hint)
     to_file = single and output.suffix.lower() in SUFFIXES and not output.is_dir()
     if not to_file and output.is_file():
         raise InputError(f"{output}: a folder is expected here, and a file is in its place")
-    jobs = [Job(path, trimaps[stem], output if to_file else output / f"{stem}.png") for stem, path in photos.items()]
-    inputs = {path.resolve() for job in jobs for path in (job.image, job.trimap)}
+    jobs = [Job(path, hints[stem], output if to_file else output / f"{stem}.png") for stem, path in photos.items()]
+    inputs = {path.resolve() for job in jobs for path in (job.image, job.hint.path) if path}
     for job in jobs:
         if job.output.resolve() in inputs:
             raise InputError(f"{job.output}: this is an input; write to another name or folder")
@@ -64,6 +57,20 @@ def find_jobs(images: Sequence[Path], trimap: Path, output: Path, force: bool) -
     if existing and not force:
         raise InputError(f"{shorten(existing, SHOWN)} exists already; --force overwrites")
     return jobs
+
+
+def _pair(photos: Mapping[str, Path], hint: Hint) -> dict[str, Hint]:
+    """Each photo's own hint, by the photo's name."""
+    if hint.path is None or not hint.path.is_dir():
+        if len(photos) > 1:
+            name = hint.path or "--box"
+            raise InputError(f"{name}: a folder of {hint.kind}s is expected, since there are {len(photos)} photos")
+        return dict.fromkeys(photos, hint)
+    files = images_by_name(hint.path)
+    missing = [path.name for stem, path in photos.items() if stem not in files]
+    if missing:
+        raise InputError(f"{hint.path}: no {hint.kind} of the same name for {shorten(missing, SHOWN)}")
+    return {stem: replace(hint, path=files[stem]) for stem in photos}
 
 
 def _photos(images: Iterable[Path]) -> dict[str, Path]:
@@ -89,17 +96,23 @@ def write_mattes(matter: Matter, jobs: Iterable[Job], finish: Finish) -> Iterato
 
 
 def write_matte(matter: Matter, job: Job, finish: Finish) -> None:
-    """Read a photo and its trimap, estimate alpha and write `finish(image, alpha)`."""
-    photo, drawn = open_pair(job.image, job.trimap)
+    """Read a photo and its hint, estimate alpha and write `finish(image, alpha)`."""
+    photo, make_trimap = job.hint.open(job.image)
     profile = photo.info.get("icc_profile")
-    trimap = trimap_bytes(drawn, job.trimap)
-    del drawn  # hold a large photo's pixels only once
     image = image_bytes(photo)
-    del photo
+    del photo  # hold a large photo's pixels only once
+    trimap = make_trimap(matter, image)
+    del make_trimap
     alpha = np.empty(trimap.shape, np.uint8)
-    matter.write(image, trimap, alpha, job.trimap)
+    matter.write(image, trimap, alpha, job.hint.path or job.image)
     result = finish(image, alpha)
     save_image(result, job.output, profile if result.ndim == 3 else None)
+
+
+def write_trimap(matter: Matter, job: Job) -> None:
+    """Read a photo and its hint, and write the trimap that `write_matte` would use."""
+    photo, make_trimap = job.hint.open(job.image)
+    save_image(make_trimap(matter, image_bytes(photo)), job.output)
 
 
 def alpha_only(image: Bytes, alpha: Bytes) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from erkd.io.trimap_values import BACKGROUND, FOREGROUND, NEAR, UNKNOWN, Bytes, 
 
 Array = NDArray[np.float32]
 MAX_SAMPLES = 200_000_000  # as floats: pixels times channels
+GREYISH = 32  # between the channels of a grey picture that was saved as a colour JPEG
 STRIP = 256  # rows that are decoded at a time
 
 
@@ -121,6 +122,24 @@ def trimap_bytes(image: Image.Image, path: Path | str) -> Bytes:
     """An open trimap as H x W of exactly 0, 128 and 255; `path` is what messages call it. Raises InputError."""
     plain = image.mode == "L" and not _has_alpha(image)
     return snap_trimap(np.asarray(image) if plain else to_bytes(_one_channel(image, path, NEAR / 255)), path)
+
+
+def mask_bytes(image: Image.Image, path: Path | str) -> Bytes:
+    """An open mask as H x W, uint8: its alpha channel if something is transparent, else its grey values.
+
+    Raises InputError that calls it `path` for a picture in colours.
+    """
+    if _has_alpha(image):
+        alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+        if alpha.min() < 255:
+            return alpha
+    if image.mode.startswith(("I", "F")):
+        return to_bytes(_grey(image))
+    if image.mode not in ("1", "L", "LA"):
+        channels = np.asarray(image.convert("RGB"))
+        if (channels.max(axis=2) - channels.min(axis=2)).max() > GREYISH:
+            raise InputError(f"{path}: a mask is one grey channel, or the alpha of an RGBA; found opaque colours")
+    return np.asarray(image.convert("L"))
 
 
 def trimap_unit(values: Bytes) -> Array:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from erkd import Matter
+from erkd.inference.hints import TrimapFile
 from erkd.inference.matte_files import choose_finish, find_jobs
 from erkd.io.files import InputError
 from erkd.io.image_files import open_image
@@ -44,6 +45,120 @@ def test_an_alpha_is_what_matter_says(files):
     expected = Matter.load(files / "student.onnx", "cpu")(image, trimap)
     assert open_image(files / "out.png").mode == "L"
     np.testing.assert_array_equal(load_alpha(files / "out.png") * 255, np.rint(expected * 255))
+
+
+# ---- from a mask or a box
+
+
+@pytest.fixture
+def drawn(files):
+    """scene.png, on which the student sees a disc; mask.png, that disc; its box."""
+    rows, columns = np.ogrid[:70, :100]
+    disc = np.hypot(rows - 35, columns - 50) < 20
+    noise = np.random.default_rng(0).integers(0, 9, (70, 100, 3), np.uint8)
+    save_image(
+        np.where(disc[:, :, None], np.uint8([0, 60, 90]), np.uint8([240, 180, 160])) + noise, files / "scene.png"
+    )
+    save_image(np.uint8(255) * disc, files / "mask.png")
+    return files
+
+
+def erkd_on(files, command, *arguments):
+    return erkd(command, files / "scene.png", "-o", files / "out.png", "--model", files / "student.onnx", *arguments)
+
+
+@pytest.mark.parametrize(
+    "given", [("--mask", "mask.png"), ("--box", "25,10,75,60"), ("--mask", "mask.png", "--band", "4")]
+)
+def test_a_mask_or_a_box_gives_the_alpha_of_the_trimap_that_erkd_trimap_writes(drawn, given):
+    words = [drawn / word if word.endswith(".png") else word for word in given]
+    assert erkd_on(drawn, "trimap", *words).returncode == 0
+    trimap = (drawn / "out.png").rename(drawn / "from.png")
+    values = np.asarray(Image.open(trimap))
+    assert np.unique(values).tolist() == [0, 128, 255]
+    assert (values[35, 50], values[3, 3], values[35, 70]) == (255, 0, 128)
+    run = erkd_on(drawn, "matte", *words)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    alpha = (drawn / "out.png").rename(drawn / "alpha.png").read_bytes()
+    assert erkd_on(drawn, "matte", "--trimap", trimap).returncode == 0
+    assert (drawn / "out.png").read_bytes() == alpha
+
+
+def test_masks_as_programs_write_them_give_one_trimap(drawn):
+    values = np.asarray(Image.open(drawn / "mask.png"))
+    kinds = {
+        "bits": Image.fromarray(values).convert("1"),
+        "deep": Image.fromarray(values.astype(np.uint16) * 257),
+        "colour": Image.fromarray(values).convert("RGB"),
+        "cutout": Image.merge("RGBA", [*Image.open(drawn / "scene.png").split(), Image.fromarray(values)]),
+        "flags": Image.fromarray(values // 255),
+    }
+    assert erkd_on(drawn, "trimap", "--mask", drawn / "mask.png").returncode == 0
+    expected = (drawn / "out.png").read_bytes()
+    for name, image in kinds.items():
+        image.save(drawn / f"{name}_mask.png")
+        run = erkd_on(drawn, "trimap", "--force", "--mask", drawn / f"{name}_mask.png")
+        assert run.returncode == 0, run.stderr
+        assert (drawn / "out.png").read_bytes() == expected, name
+
+
+def test_a_mask_drawn_on_the_stored_pixels_of_a_rotated_photo_is_rotated_with_it(drawn):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    scene, mask = (Image.open(drawn / name) for name in ("scene.png", "mask.png"))
+    scene.transpose(Image.Transpose.ROTATE_90).save(drawn / "turned.png", exif=exif)
+    for name, drawing in (("upright", mask), ("stored", mask.transpose(Image.Transpose.ROTATE_90))):
+        drawing.save(drawn / f"{name}_mask.png")
+        run = erkd("trimap", drawn / "turned.png", "--mask", drawn / f"{name}_mask.png", "-o", drawn / f"{name}.png",
+                   "--model", drawn / "student.onnx")  # fmt: skip
+        assert run.returncode == 0, run.stderr
+    assert (drawn / "upright.png").read_bytes() == (drawn / "stored.png").read_bytes()
+
+
+def test_masks_in_a_folder_pair_by_name(drawn):
+    for name in ("one", "two", "three"):
+        Image.open(drawn / "scene.png").save(drawn / f"photos/{name}.jpg")
+        Image.open(drawn / "mask.png").save(drawn / f"trimaps/{name}.png")
+    for command in ("matte", "trimap"):
+        run = erkd(command, drawn / "photos", "--mask", drawn / "trimaps", "-o", drawn / command,
+                   "--model", drawn / "student.onnx")  # fmt: skip
+        assert run.returncode == 0, run.stderr
+        assert sorted(path.name for path in (drawn / command).iterdir()) == ["one.png", "three.png", "two.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "none is given: --trimap FILE (drawn), --mask FILE"),
+        (("--mask", "mask.png", "--box", "1,2,3,4"), "more than one is given"),
+        (("--trimap", "mask.png", "--band", "3"), "--band is for a mask or a box"),
+        (("--mask", "none.png"), "none.png: no such file"),
+        (
+            ("--mask", "scene.png"),
+            "scene.png: a mask is one grey channel, or the alpha of an RGBA; found opaque colours",
+        ),
+        (("--mask", "photo.png"), "photo.png: 80 x 62 pixels, but"),
+        (("--mask", "given.png"), "given.png: a trimap, no mask"),
+        (("--box", "1,2,3"), "box 1,2,3: four numbers LEFT,TOP,RIGHT,BOTTOM"),
+        (("--box", "2,2,9,9"), "scene.png: nothing in box 2,2,9,9 can be told from what is outside"),
+        (("--box", "10,10,101,60"), "scene.png: box 10,10,101,60 does not lie within the photo's 100 x 70"),
+    ],
+)
+def test_a_wrong_mask_or_box_is_one_line_and_exit_code_2(drawn, arguments, message):
+    save_image(photo(70, 100)[1], drawn / "given.png")
+    run = erkd_on(drawn, "matte", *(drawn / word if word.endswith(".png") else word for word in arguments))
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1), run.stderr
+    assert message in run.stderr
+    assert not (drawn / "out.png").exists()
+
+
+def test_a_box_is_of_one_photo(drawn):
+    run = erkd("matte", drawn / "photos", "--box", "1,1,9,9", "-o", drawn / "out")
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+    assert "--box: a folder of masks is expected, since there are 3 photos" in run.stderr
+
+
+# ---- files
 
 
 def test_nothing_is_overwritten_without_force(files):
@@ -147,6 +262,6 @@ def test_files_that_cannot_be_paired(files):
         ([files / "photo.png"], files / "trimap.png", files / "student.onnx", "a folder is expected here"),
     ):
         with pytest.raises(InputError, match=message):
-            find_jobs(images, trimap, output, force=True)
+            find_jobs(images, TrimapFile(trimap), output, force=True)
     with pytest.raises(InputError, match="holds no alpha"):
         choose_finish(True, None, [files / "out.jpg"])
