@@ -48,7 +48,7 @@ def cut_out(photo: bytes, alpha: bytes) -> bytes:
     image, grey = _open(photo, "photo"), _open(alpha, "alpha")
     _check_size(grey, image, "alpha")
     rgba = cutout(image_bytes(image), image_bytes(grey)[:, :, 0])
-    return _png(to_bytes(rgba), image.info.get("icc_profile"))
+    return _png(rgba, image.info.get("icc_profile"))
 
 
 def _open(file: bytes, name: str) -> Image.Image:
