@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from erkd.io.files import InputError, sha256, write_json
+from erkd.io.files import InputError, InputWarning, check_writable, one_line, sha256, write_json
 
+# Paths are not `readable` to Typer, whose word for one that is not takes four lines: their readers name them in one.
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
@@ -22,12 +23,19 @@ def erkd() -> None:
 
 @app.command(epilog="Example: erkd matte photo.jpg --trimap trimap.png -o alpha.png")
 def matte(
-    images: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="IMAGE|DIR...")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="IMAGE|DIR...", readable=False)
+    ],
     trimap: Annotated[
         Path,
-        typer.Option(help="Trimap (0 background, 128 unknown, 255 foreground), or a folder of them, paired by name."),
+        typer.Option(
+            help="Trimap (0 background, 128 unknown, 255 foreground), or a folder of them, paired by name.",
+            readable=False,
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, or a folder for NAME.png.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write, a folder for NAME.png, or - for a PNG to pipe.")
+    ],
     model: Annotated[
         str | None,
         typer.Option(
@@ -46,24 +54,31 @@ def matte(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out photos whose output exists: go on with a batch.")
+    ] = False,
 ) -> None:
     """Estimate the alpha of photos from their trimaps.
 
-    An output has its photo's size, upright as EXIF says. Files are written whole or not at all; with several
-    photos, a bad one is named and the others are done.
+    An output has its photo's size, upright as EXIF says, and its colour profile. Files are written whole or not at
+    all; with several photos, a bad one is named and the others are done. Sub-folders are gone along.
     """
     from erkd.inference import matte_files
     from erkd.inference.matter import Matter
     from erkd.runtime.parallel import progress
 
-    jobs = matte_files.find_jobs(images, trimap, output, force)
-    finish = matte_files.choose_finish(cutout, background, [job.output for job in jobs])
+    if output == matte_files.STANDARD_OUTPUT and sys.stdout.isatty():
+        raise InputError("-: standard output is a terminal; send the PNG to a file or a pipe")
+    jobs = matte_files.find_jobs(images, trimap, output, force, skip_existing)
+    finish = matte_files.choose_finish(cutout, background, jobs)
+    if not jobs:
+        return None
     matter = Matter.load(model, device, tile)
     if len(jobs) == 1:
         return matte_files.write_matte(matter, jobs[0], finish)
     errors = list(matte_files.write_mattes(matter, progress(jobs, "Matting"), finish))
     if errors:
-        raise InputError("\n".join(errors))
+        raise InputError(*errors)
 
 
 @app.command(epilog="Example: erkd export models/student -o models/onnx")
@@ -118,9 +133,11 @@ def doctor(
 
 @app.command(epilog="Example: erkd evaluate --pred predictions --alpha alphas --trimap trimaps --json scores.json")
 def evaluate(
-    pred: Annotated[Path, typer.Option(help="Folder of the predictions to score, 8-bit images.")],
-    alpha: Annotated[Path, typer.Option(help="Folder of the true alphas, with the same file names.")],
-    trimap: Annotated[Path, typer.Option(help="Folder of the trimaps (0, 128, 255), with the same file names.")],
+    pred: Annotated[Path, typer.Option(help="Folder of the predictions to score, 8-bit images.", readable=False)],
+    alpha: Annotated[Path, typer.Option(help="Folder of the true alphas, with the same file names.", readable=False)],
+    trimap: Annotated[
+        Path, typer.Option(help="Folder of the trimaps (0, 128, 255), with the same file names.", readable=False)
+    ],
     baseline_dir: Annotated[
         list[str] | None,
         typer.Option(
@@ -143,6 +160,8 @@ def evaluate(
 
     from erkd.evaluation import folders
 
+    for path in filter(None, (json, csv)):
+        check_writable(path)
     matches = folders.match_all(pred, folders.parse_folders(baseline_dir or []), alpha, trimap)
     unmatched = "; ".join(dict.fromkeys(words for found in matches.values() for words in found.unmatched))
     if unmatched and not allow_missing:
@@ -189,17 +208,28 @@ def demo(
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(one_line(f"warning: {message}"), file=sys.stderr)
 
 
 def main() -> None:
     """Run the command; what the user can mend is one line on standard error and exit code 2, a warning another."""
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what libraries say is not for users
+            warnings.simplefilter("always", InputWarning)
             warnings.showwarning = _warn
             app()
     except InputError as error:
-        print(error, file=sys.stderr)
+        for line in error.args:
+            print(one_line(line), file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # what the operating system refuses
+        if error.filename is None:
+            raise
+        print(one_line(f"{error.filename}: {error.strerror}"), file=sys.stderr)
+        sys.exit(2)
+    except MemoryError:
+        print("there is not enough memory for this", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:  # the light install
         if (error.name or "erkd").split(".")[0] == "erkd":
