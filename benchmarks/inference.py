@@ -116,7 +116,8 @@ def peak(model: str | None, megapixels: int) -> float:
 def measure(model: str | None, folder: Path) -> float:
     """Matte photo.png with trimap.png; peak resident memory meanwhile above that before, MiB (Linux)."""
     from erkd.inference.hints import TrimapFile
-    from erkd.inference.matte_files import Job, alpha_only, write_matte
+    from erkd.inference.jobs import Job
+    from erkd.inference.matte_files import alpha_only, write_matte
     from erkd.inference.matter import Matter
 
     matter = Matter.load(model, "cpu")

@@ -2,23 +2,60 @@
 
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from erkd.io.files import InputError, sha256, write_json
+from erkd.io.files import InputError, InputWarning, check_writable, one_line, sha256, write_json
+
+# Paths are not `readable` to Typer, whose word for one that is not takes four lines: their readers name them in one.
+if TYPE_CHECKING:
+    from erkd.inference.jobs import Job
 
 app = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-BAND = "Pixels that are unknown to either side of the mask's edge; without it the mask and the photo tell."
-MASK = "Mask of the thing: any grey file, white where the thing is, or the alpha of an RGBA; or a folder, as above."
-BOX = "LEFT,TOP,RIGHT,BOTTOM around the thing, pixels of the upright photo; GrabCut makes the mask."
-MODEL = (
-    "A student's folder, an ONNX file, or models:/erkd-student@champion. Without it: the "
-    "package's own student, else that of the last `dvc repro`."
-)
+# what several commands take
+PHOTOS = Annotated[
+    list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="IMAGE|DIR...", readable=False)
+]
+OUTPUT = Annotated[
+    Path, typer.Option("--output", "-o", help="File to write, a folder for NAME.png, or - for a PNG to pipe.")
+]
+MASK = Annotated[
+    Path | None,
+    typer.Option(
+        help="Mask of the thing: grey, white where the thing is, or the alpha of an RGBA; or a folder, as above.",
+        readable=False,
+    ),
+]
+BOX = Annotated[
+    str | None,
+    typer.Option(
+        help="LEFT,TOP,RIGHT,BOTTOM around the thing, pixels of the upright photo; GrabCut makes the mask.",
+        metavar="L,T,R,B",
+    ),
+]
+BAND = Annotated[
+    int | None,
+    typer.Option(
+        help="Pixels that are unknown to either side of the mask's edge; without it the mask and the photo tell.",
+        min=1,
+    ),
+]
+MODEL = Annotated[
+    str | None,
+    typer.Option(
+        help="A student's folder, an ONNX file, or models:/erkd-student@champion. Without it: the "
+        "package's own student, else that of the last `dvc repro`."
+    ),
+]
+FORCE = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+SKIP_EXISTING = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave out photos whose output exists: go on with a batch.")
+]
 EXIT_CODES = "Exit codes: 0 done; 2 something that you gave is wrong, said in one line; 1 a mistake of erkd's."
 
 
@@ -29,16 +66,19 @@ def erkd() -> None:
 
 @app.command(epilog="Example: erkd matte photo.jpg --mask mask.png -o alpha.png")
 def matte(
-    images: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="IMAGE|DIR...")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, or a folder for NAME.png.")],
+    images: PHOTOS,
+    output: OUTPUT,
     trimap: Annotated[
         Path | None,
-        typer.Option(help="Trimap (0 background, 128 unknown, 255 foreground), or a folder of them, paired by name."),
+        typer.Option(
+            help="Trimap (0 background, 128 unknown, 255 foreground), or a folder of them, paired by name.",
+            readable=False,
+        ),
     ] = None,
-    mask: Annotated[Path | None, typer.Option(help=MASK)] = None,
-    box: Annotated[str | None, typer.Option(help=BOX, metavar="L,T,R,B")] = None,
-    band: Annotated[int | None, typer.Option(help=BAND, min=1)] = None,
-    model: Annotated[str | None, typer.Option(help=MODEL)] = None,
+    mask: MASK = None,
+    box: BOX = None,
+    band: BAND = None,
+    model: MODEL = None,
     cutout: Annotated[
         bool, typer.Option("--cutout", help="Write RGBA with estimated foreground colours instead of alpha.")
     ] = False,
@@ -49,47 +89,60 @@ def matte(
         int | None, typer.Option(help="Side of the tiles, pixels; smaller takes less memory and more time.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+    force: FORCE = False,
+    skip_existing: SKIP_EXISTING = False,
 ) -> None:
     """Estimate the alpha of photos from one of three: their trimaps, masks of the thing, or a box around it.
 
-    An output has its photo's size, upright as EXIF says. Files are written whole or not at all; with several
-    photos, a bad one is named and the others are done.
+    An output has its photo's size, upright as EXIF says, and its colour profile. Files are written whole or not at
+    all; with several photos, a bad one is named and the others are done. Sub-folders are gone along.
     """
-    from erkd.inference import matte_files
     from erkd.inference.hints import choose_hint
+    from erkd.inference.jobs import find_jobs
+    from erkd.inference.matte_files import choose_finish, write_matte
     from erkd.inference.matter import Matter
-    from erkd.runtime.parallel import progress
 
-    jobs = matte_files.find_jobs(images, choose_hint(trimap, mask, box, band), output, force)
-    finish = matte_files.choose_finish(cutout, background, [job.output for job in jobs])
-    matter = Matter.load(model, device, tile)
-    if len(jobs) == 1:
-        return matte_files.write_matte(matter, jobs[0], finish)
-    errors = list(matte_files.write_mattes(matter, progress(jobs, "Matting"), finish))
-    if errors:
-        raise InputError("\n".join(errors))
+    jobs = find_jobs(images, choose_hint(trimap, mask, box, band), output, force, skip_existing)
+    finish = choose_finish(cutout, background, jobs)
+    if jobs:
+        matter = Matter.load(model, device, tile)
+        _run(lambda job: write_matte(matter, job, finish), jobs, "Matting")
 
 
 @app.command(epilog="Example: erkd trimap photo.jpg --mask mask.png -o trimap.png")
 def trimap(
-    images: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="IMAGE|DIR...")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, or a folder for NAME.png.")],
-    mask: Annotated[Path | None, typer.Option(help=MASK)] = None,
-    box: Annotated[str | None, typer.Option(help=BOX, metavar="L,T,R,B")] = None,
-    band: Annotated[int | None, typer.Option(help=BAND, min=1)] = None,
-    model: Annotated[str | None, typer.Option(help=MODEL)] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+    images: PHOTOS,
+    output: OUTPUT,
+    mask: MASK = None,
+    box: BOX = None,
+    band: BAND = None,
+    model: MODEL = None,
+    force: FORCE = False,
+    skip_existing: SKIP_EXISTING = False,
 ) -> None:
     """Write the trimap that `erkd matte` would use with a mask or a box, to look at and to paint on."""
-    from erkd.inference import matte_files
     from erkd.inference.hints import choose_hint
+    from erkd.inference.jobs import find_jobs
+    from erkd.inference.matte_files import choose_finish, write_trimap
     from erkd.inference.matter import Matter
 
-    jobs = matte_files.find_jobs(images, choose_hint(None, mask, box, band), output, force)
-    matter = Matter.load(model)
-    for job in jobs:
-        matte_files.write_trimap(matter, job)
+    jobs = find_jobs(images, choose_hint(None, mask, box, band), output, force, skip_existing)
+    choose_finish(False, None, jobs)
+    if jobs:
+        matter = Matter.load(model)
+        _run(lambda job: write_trimap(matter, job), jobs, "Trimaps")
+
+
+def _run(write: Callable[["Job"], None], jobs: list["Job"], description: str) -> None:
+    """Write a job's output, or each job's behind a progress bar; those that failed are named at the end."""
+    if len(jobs) == 1:
+        return write(jobs[0])
+    from erkd.inference.matte_files import attempt_each
+    from erkd.runtime.parallel import progress
+
+    errors = list(attempt_each(write, progress(jobs, description)))
+    if errors:
+        raise InputError(*errors)
 
 
 @app.command(epilog="Example: erkd export models/student -o models/onnx")
@@ -144,9 +197,11 @@ def doctor(
 
 @app.command(epilog="Example: erkd evaluate --pred predictions --alpha alphas --trimap trimaps --json scores.json")
 def evaluate(
-    pred: Annotated[Path, typer.Option(help="Folder of the predictions to score, 8-bit images.")],
-    alpha: Annotated[Path, typer.Option(help="Folder of the true alphas, with the same file names.")],
-    trimap: Annotated[Path, typer.Option(help="Folder of the trimaps (0, 128, 255), with the same file names.")],
+    pred: Annotated[Path, typer.Option(help="Folder of the predictions to score, 8-bit images.", readable=False)],
+    alpha: Annotated[Path, typer.Option(help="Folder of the true alphas, with the same file names.", readable=False)],
+    trimap: Annotated[
+        Path, typer.Option(help="Folder of the trimaps (0, 128, 255), with the same file names.", readable=False)
+    ],
     baseline_dir: Annotated[
         list[str] | None,
         typer.Option(
@@ -169,6 +224,8 @@ def evaluate(
 
     from erkd.evaluation import folders
 
+    for path in filter(None, (json, csv)):
+        check_writable(path)
     matches = folders.match_all(pred, folders.parse_folders(baseline_dir or []), alpha, trimap)
     unmatched = "; ".join(dict.fromkeys(words for found in matches.values() for words in found.unmatched))
     if unmatched and not allow_missing:
@@ -215,17 +272,28 @@ def demo(
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(one_line(f"warning: {message}"), file=sys.stderr)
 
 
 def main() -> None:
     """Run the command; what the user can mend is one line on standard error and exit code 2, a warning another."""
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what libraries say is not for users
+            warnings.simplefilter("always", InputWarning)
             warnings.showwarning = _warn
             app()
     except InputError as error:
-        print(error, file=sys.stderr)
+        for line in error.args:
+            print(one_line(line), file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # what the operating system refuses
+        if error.filename is None:
+            raise
+        print(one_line(f"{error.filename}: {error.strerror}"), file=sys.stderr)
+        sys.exit(2)
+    except MemoryError:
+        print("there is not enough memory for this", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:  # the light install
         if (error.name or "erkd").split(".")[0] == "erkd":

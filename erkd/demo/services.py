@@ -8,6 +8,7 @@ from PIL import Image
 
 from erkd.inference.cutouts import cutout
 from erkd.inference.matter import Matter
+from erkd.io.colours import read_colours
 from erkd.io.files import InputError
 from erkd.io.image_files import read_image, turn_with
 from erkd.io.images import Bytes, image_bytes, to_bytes, trimap_bytes
@@ -28,7 +29,7 @@ def services(matter: Matter) -> dict[str, tuple[Callable[..., bytes], tuple[str,
 def matte(matter: Matter, photo: bytes, trimap: bytes) -> bytes:
     """The alpha, grey, of a photo and its trimap."""
     image, drawn = _open_pair(photo, trimap)
-    return _png(to_bytes(matter(image_bytes(image), trimap_bytes(drawn, "trimap"))))
+    return _png(to_bytes(matter(image_bytes(image, read_colours(image, "photo")), trimap_bytes(drawn, "trimap"))))
 
 
 def read_trimap(photo: bytes, trimap: bytes) -> bytes:
@@ -47,8 +48,8 @@ def cut_out(photo: bytes, alpha: bytes) -> bytes:
     """RGBA of a photo and its alpha, with the foreground's own colours, in the photo's colour space."""
     image, grey = _open(photo, "photo"), _open(alpha, "alpha")
     _check_size(grey, image, "alpha")
-    rgba = cutout(image_bytes(image), image_bytes(grey)[:, :, 0])
-    return _png(to_bytes(rgba), image.info.get("icc_profile"))
+    colours = read_colours(image, "photo")
+    return _png(cutout(image_bytes(image, colours), image_bytes(grey)[:, :, 0]), colours.profile)
 
 
 def _open(file: bytes, name: str) -> Image.Image:

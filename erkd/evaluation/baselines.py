@@ -177,7 +177,7 @@ def take_in(source: Path, name: str, sets: Iterable[str], folder: Path) -> None:
         raise InputError(f"baselines.folders.{name}: {source}: no such folder")
     folders = {set: source / set for set in sets if (source / set).is_dir()} or {"test": source}
     for set, inside in folders.items():
-        images = images_by_name(inside)
+        images = images_by_name(inside, below=False)
         if not images:
             raise InputError(f"baselines.folders.{name}: {inside}: no images; one per sample is expected")
         map_rows(partial(_copy, folder / set), [*images.values()], f"take in {name}")

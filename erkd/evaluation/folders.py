@@ -1,5 +1,6 @@
 """Score any program's predictions: folders of files with the same names, several programs beside one another."""
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from erkd.evaluation.bootstrap import mean_scores, summarise
 from erkd.evaluation.metrics.official import Scores
 from erkd.evaluation.printing import METRICS, OFFICIAL, UNKNOWN, WHOLE
 from erkd.evaluation.scores import STUDENT, ScoreRow, score_file
-from erkd.io.files import InputError, atomic
+from erkd.io.files import ESCAPED, InputError, atomic
 from erkd.io.image_files import images_by_name
 from erkd.io.tables import shorten
 from erkd.runtime.parallel import map_rows
@@ -128,16 +129,16 @@ def results(scores: Mapping[str, ByImage]) -> dict[str, Any]:
 
 def write_csv(scores: Mapping[str, ByImage], path: Path) -> None:
     """Write one line per image: its name and every score, unrounded; with the method where there are several."""
-    import pandas as pd
-
     rows = [
         {"image": image, "method": method, **asdict(row)}
         for method, images in scores.items()
         for image, row in images.items()
     ]
-    frame = pd.DataFrame(rows).drop(columns=[] if len(scores) > 1 else ["method"])
-    with atomic(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
+    columns = [name for name in rows[0] if name != "method" or len(scores) > 1]
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", errors=ESCAPED, newline="") as stream:
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def grids(content: Mapping[str, Any]) -> Iterator[Grid]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from erkd.evaluation.costs import Clock, Cost, measured
 from erkd.evaluation.metrics.official import Scores, score
-from erkd.io.files import InputError, atomic
+from erkd.io.files import ESCAPED, InputError, atomic
 from erkd.io.images import Bytes, load_alpha, load_pair, load_trimap, save_image
 from erkd.io.tables import Sample, shorten
 from erkd.runtime.parallel import Once, map_rows, on_cluster, progress
@@ -129,7 +129,7 @@ def significant(value: float) -> float:
 
 def write_rows(rows: Sequence[ScoreRow], path: Path) -> None:
     """Write one line per row: group, sample_id, method, material and every score, to 6 significant digits."""
-    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", errors=ESCAPED, newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["group", "sample_id", "method", "material", *NAMES])
         for row in rows:

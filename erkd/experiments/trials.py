@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, YAMLError
 
 from erkd.evaluation.bootstrap import mean_scores
 from erkd.evaluation.costs import read_costs, typical, write_costs
@@ -55,6 +55,8 @@ def read_trials(root: Path) -> Any:
         raise InputError(
             f"{path}: no such file; a folder with trials is needed, --root ablation or release"
         ) from None
+    except (YAMLError, OSError, ValueError) as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from None
 
 
 @dataclass(frozen=True)

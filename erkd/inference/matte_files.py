@@ -1,153 +1,157 @@
-"""Matting of image files: pair photos with trimaps and outputs, and write the results."""
+"""Matting of image files: from the photo and what its trimap comes from to the file that is written."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageColor
 
 from erkd.inference.cutouts import cutout, place
-from erkd.inference.hints import Hint
+from erkd.inference.jobs import STANDARD_OUTPUT, Job
 from erkd.inference.matter import Matter
+from erkd.io.colours import in_space, read_colours
 from erkd.io.files import InputError
-from erkd.io.image_files import SUFFIXES, images_by_name
-from erkd.io.images import Bytes, image_bytes, load_image, save_image
-from erkd.io.tables import shorten
+from erkd.io.image_files import NO_MEMORY, kept, open_image
+from erkd.io.images import Bytes, encode, image_bytes, save_image
 
-Finish = Callable[[Bytes, Bytes], NDArray[Any]]  # (image, alpha) -> output image
-SHOWN = 5  # file names in a message
+Finish = Callable[[Bytes, Bytes, bytes | None], NDArray[Any]]  # image, alpha, profile of the image -> output image
 OPAQUE = (".jpg", ".jpeg", ".bmp")  # formats without an alpha channel
+LOSSY = (".jpg", ".jpeg")
+LARGEST = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}  # longest side that a format can hold, pixels
+OUT_OF_MEMORY = re.compile(r"bad_alloc|[Ii]nsufficient memory|allocat|out of memory")
 
 
-@dataclass(frozen=True)
-class Job:
-    """One photo, what its trimap comes from, and the file to write."""
-
-    image: Path
-    hint: Hint
-    output: Path
-
-
-def find_jobs(images: Sequence[Path], hint: Hint, output: Path, force: bool) -> list[Job]:
-    """Pair photos with trimaps or masks by file name without suffix.
-
-    Args:
-        images: Photos, or folders of photos.
-        hint: Trimaps or masks in a folder, or, if there is one photo, in a file; or a box for that.
-        output: A file if there is one photo and it has an image's suffix, else a folder that gets NAME.png.
-        force: Whether existing outputs may be overwritten.
-
-    Raises:
-        InputError: For photos without a hint or of equal names, existing outputs, and outputs that are inputs.
-    """
-    photos = _photos(images)
-    single = len(photos) == 1
-    hints = _pair(photos, hint)
-    to_file = single and output.suffix.lower() in SUFFIXES and not output.is_dir()
-    if not to_file and output.is_file():
-        raise InputError(f"{output}: a folder is expected here, and a file is in its place")
-    jobs = [Job(path, hints[stem], output if to_file else output / f"{stem}.png") for stem, path in photos.items()]
-    inputs = {path.resolve() for job in jobs for path in (job.image, job.hint.path) if path}
-    for job in jobs:
-        if job.output.resolve() in inputs:
-            raise InputError(f"{job.output}: this is an input; write to another name or folder")
-    existing = [str(job.output) for job in jobs if job.output.exists()]
-    if existing and not force:
-        raise InputError(f"{shorten(existing, SHOWN)} exists already; --force overwrites")
-    return jobs
-
-
-def _pair(photos: Mapping[str, Path], hint: Hint) -> dict[str, Hint]:
-    """Each photo's own hint, by the photo's name."""
-    if hint.path is None or not hint.path.is_dir():
-        if len(photos) > 1:
-            name = hint.path or "--box"
-            raise InputError(f"{name}: a folder of {hint.kind}s is expected, since there are {len(photos)} photos")
-        return dict.fromkeys(photos, hint)
-    files = images_by_name(hint.path)
-    missing = [path.name for stem, path in photos.items() if stem not in files]
-    if missing:
-        raise InputError(f"{hint.path}: no {hint.kind} of the same name for {shorten(missing, SHOWN)}")
-    return {stem: replace(hint, path=files[stem]) for stem in photos}
-
-
-def _photos(images: Iterable[Path]) -> dict[str, Path]:
-    photos: dict[str, Path] = {}
-    for path in images:
-        found = images_by_name(path) if path.is_dir() else {path.stem: path}
-        if not found:
-            raise InputError(f"{path}: no image in this folder ({', '.join(SUFFIXES)})")
-        for stem, photo in found.items():
-            if stem in photos:
-                raise InputError(f"{photos[stem]} and {photo} have one name; matte them one at a time")
-            photos[stem] = photo
-    return photos
-
-
-def write_mattes(matter: Matter, jobs: Iterable[Job], finish: Finish) -> Iterator[str]:
-    """Run the jobs one by one; yield one line for each that fails on its input, and go on."""
+def attempt_each(write: Callable[[Job], None], jobs: Iterable[Job]) -> Iterator[str]:
+    """`write` the jobs one by one; yield one line for each that fails on its input, and go on."""
     for job in jobs:
         try:
-            write_matte(matter, job, finish)
+            write(job)
         except InputError as error:
             yield str(error)
 
 
 def write_matte(matter: Matter, job: Job, finish: Finish) -> None:
-    """Read a photo and its hint, estimate alpha and write `finish(image, alpha)`."""
-    photo, make_trimap = job.hint.open(job.image)
-    profile = photo.info.get("icc_profile")
-    image = image_bytes(photo)
-    del photo  # hold a large photo's pixels only once
-    trimap = make_trimap(matter, image)
-    del make_trimap
-    alpha = np.empty(trimap.shape, np.uint8)
-    matter.write(image, trimap, alpha, job.hint.path or job.image)
-    result = finish(image, alpha)
-    save_image(result, job.output, profile if result.ndim == 3 else None)
+    """Read a photo and its hint, estimate alpha and write `finish(image, alpha, profile)`."""
+    with _memory_told(job.image):
+        photo, make_trimap = job.hint.open(job.image)
+        _check_size(job, max(photo.size))
+        colours, options = read_colours(photo, job.image), kept(photo)
+        image = image_bytes(photo, colours)
+        del photo  # hold a large photo's pixels only once
+        trimap = make_trimap(matter, image)
+        del make_trimap
+        alpha = np.empty(trimap.shape, np.uint8)
+        matter.write(image, trimap, alpha, job.hint.path or job.image)
+        del trimap
+        result = finish(image, alpha, colours.profile)
+        if result.ndim == 2:
+            options.pop("exif", None)
+        elif colours.profile:
+            options["icc_profile"] = colours.profile
+        _write(result, job, options)
 
 
 def write_trimap(matter: Matter, job: Job) -> None:
     """Read a photo and its hint, and write the trimap that `write_matte` would use."""
-    photo, make_trimap = job.hint.open(job.image)
-    save_image(make_trimap(matter, image_bytes(photo)), job.output)
+    with _memory_told(job.image):
+        photo, make_trimap = job.hint.open(job.image)
+        _check_size(job, max(photo.size))
+        trimap = make_trimap(matter, image_bytes(photo, read_colours(photo, job.image)))
+        _write(trimap, job, {})
 
 
-def alpha_only(image: Bytes, alpha: Bytes) -> NDArray[Any]:
-    """The `Finish` that writes alpha itself."""
-    return alpha
+def _check_size(job: Job, side: int) -> None:
+    most = side if job.streamed else LARGEST.get(job.output.suffix.lower(), side)
+    if side > most:
+        raise InputError(f"{job.output}: this type of file holds {most} pixels a side; write {side} as PNG")
 
 
-def choose_finish(cut_out: bool, background: str | None, outputs: Iterable[Path]) -> Finish:
+@contextlib.contextmanager
+def _memory_told(name: Path) -> Iterator[None]:
+    """Whatever library says that memory is short: InputError that names the photo."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+            raise InputError(f"{name}: {NO_MEMORY}; a smaller --tile takes less") from None
+        raise
+
+
+def _write(result: NDArray[Any], job: Job, options: dict[str, Any]) -> None:
+    """Write a file, or a PNG to standard output or to a device, as one piece."""
+    if not job.streamed:
+        return save_image(result, job.output, **options)
+    png = io.BytesIO()
+    encode(result, png, ".png", **options)
+    try:
+        if job.output != STANDARD_OUTPUT:
+            job.output.write_bytes(png.getbuffer())
+            return None
+        unbuffered, rest = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), png.getbuffer()
+        while rest:  # what a buffer held after an error, Python would try to write again at its end
+            rest = rest[unbuffered.write(rest) :]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(f"{job.output}: cannot be written ({error.strerror})") from None
+
+
+def choose_finish(cut_out: bool, background: str | None, jobs: Iterable[Job]) -> Finish:
     """Choose what is written: alpha, a cut-out (RGBA), or a composite over `background`, an image file or a colour.
 
-    Raises InputError for a background that is neither, for both options at once, and for `outputs` of a format that
-    cannot hold a cut-out.
+    Raises InputError for a background that is neither, for both options at once, and for `jobs` whose type of output
+    cannot hold an alpha exactly.
     """
     if cut_out and background is not None:
         raise InputError("--cutout and --background: one of them, since there is one output")
     if background is not None:
-        behind = read_background(background)
-        return lambda image, alpha: place(image, alpha, behind)
-    if not cut_out:
-        return alpha_only
-    for path in outputs:
-        if path.suffix.lower() in OPAQUE:
-            raise InputError(f"{path}: this type of file holds no alpha; write a cut-out as PNG")
-    return cutout
+        return over(background)
+    for job in jobs:
+        suffix = "" if job.streamed else job.output.suffix.lower()
+        if cut_out and suffix in OPAQUE:
+            raise InputError(f"{job.output}: this type of file holds no alpha; write a cut-out as PNG")
+        if suffix in LOSSY:
+            raise InputError(f"{job.output}: JPEG changes an alpha's values; write it as PNG")
+    return _cut_out if cut_out else alpha_only
 
 
-def read_background(background: str) -> NDArray[Any]:
-    """Read an image file, H x W x 3, or a colour that Pillow knows (a name, "#rrggbb"), 3; in [0, 1]. InputError."""
-    from PIL import ImageColor
+def alpha_only(image: Bytes, alpha: Bytes, profile: bytes | None) -> NDArray[Any]:
+    """The `Finish` that writes alpha itself."""
+    return alpha
 
+
+def _cut_out(image: Bytes, alpha: Bytes, profile: bytes | None) -> NDArray[Any]:
+    return cutout(image, alpha)
+
+
+def over(background: str) -> Finish:
+    """The `Finish` that composites over an image file, or a colour that Pillow knows (a name, "#rrggbb").
+
+    It looks the same whatever the photo's profile is. Raises InputError for a background that is neither.
+    """
     path = Path(background)
-    if path.is_file():
-        return load_image(path)
-    try:
-        colour = ImageColor.getrgb(background)
-    except ValueError:
-        raise InputError(f"{background}: neither an image file nor a colour (a name or #rrggbb)") from None
-    return np.array(colour[:3], np.float32) / 255
+    if os.path.isfile(path):
+        opened = open_image(path)
+        colours = read_colours(opened, path)
+        pixels, own = image_bytes(opened, colours), colours.profile
+    else:
+        try:
+            pixels, own = np.array([[ImageColor.getrgb(background)[:3]]], np.uint8), None
+        except ValueError:
+            raise InputError(f"{background}: neither an image file nor a colour (a name or #rrggbb)") from None
+
+    @lru_cache(maxsize=1)
+    def behind(profile: bytes | None) -> Bytes:
+        return in_space(pixels, own, profile)
+
+    return lambda image, alpha, profile: place(image, alpha, behind(profile))

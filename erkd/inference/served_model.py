@@ -19,6 +19,7 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from PIL import Image
 
 from erkd.inference.matter import Matter
+from erkd.io.colours import read_colours
 from erkd.io.files import InputError, check_hash
 from erkd.io.image_files import read_image, turn_with
 from erkd.io.images import image_bytes, trimap_bytes
@@ -70,7 +71,8 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
     def _answer(self, row: str, image_text: str, trimap_text: str) -> tuple[str, str | None]:
         photo, drawn = decode(image_text, f"{row}image"), decode(trimap_text, f"{row}trimap")
         turn_with(drawn, photo)
-        image, trimap = image_bytes(photo), trimap_bytes(drawn, f"{row}trimap")
+        image = image_bytes(photo, read_colours(photo, f"{row}image"))
+        trimap = trimap_bytes(drawn, f"{row}trimap")
         alpha = np.empty(trimap.shape, np.uint8)
         with self.turn, warnings.catch_warnings():
             warnings.simplefilter("ignore", TrimapWarning)  # it is part of the answer

@@ -6,13 +6,14 @@ arrays these are exactly 0, 0.5 and 1. Layout H x W x C, channels RGB.
 
 import zlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from erkd.io.colours import Colours, read_colours
 from erkd.io.files import InputError, atomic
 from erkd.io.image_files import open_image, open_pair
 from erkd.io.trimap_values import BACKGROUND, FOREGROUND, NEAR, UNKNOWN, Bytes, levels, snap_trimap  # noqa: F401 - others take them here
@@ -21,10 +22,11 @@ Array = NDArray[np.float32]
 MAX_SAMPLES = 200_000_000  # as floats: pixels times channels
 GREYISH = 32  # between the channels of a grey picture that was saved as a colour JPEG
 STRIP = 256  # rows that are decoded at a time
+PLAIN = Colours()
 
 
-def _samples(image: Image.Image, path: Path | str, mode: str) -> Array:
-    """An opened image's samples as "RGB" or "RGBA", H x W x 3 or 4 in [0, 1].
+def _samples(image: Image.Image, path: Path | str, mode: str, colours: Colours = PLAIN) -> Array:
+    """An opened image's samples as "RGB" or "RGBA", H x W x 3 or 4 in [0, 1]; `colours` are read by their profile.
 
     Those of 16 bits are divided by 65535, floating ones taken as they are. Raises InputError where they would not
     fit into memory.
@@ -34,15 +36,16 @@ def _samples(image: Image.Image, path: Path | str, mode: str) -> Array:
             f"{path}: {image.width} x {image.height} pixels; at most {MAX_SAMPLES // len(mode):,} fit into "
             "memory here"
         )
-    if image.mode.startswith(("I", "F")):
+    if image.mode.startswith(("I", "F")) and colours.transform is None:
         grey = _grey(image)
         return np.stack([grey, grey, grey, np.ones_like(grey)][: len(mode)], axis=2)
-    if image.info["deep"]:
+    if image.info["deep"] and colours.transform is None:
         stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
         if stored is not None and stored.dtype == np.uint16 and stored.shape[2] >= len(mode):
             order = (2, 1, 0, 3)[: len(mode)]
             return np.ascontiguousarray(stored[:, :, order], np.float32) / np.float32(65535)
-    return _unit_bytes(image.convert(mode))
+    samples = _unit_bytes(colours.rgb(image))
+    return samples if mode == "RGB" else np.dstack([samples, _unit_bytes(image.convert("RGBA").getchannel("A"))])
 
 
 def _unit_bytes(image: Image.Image) -> Array:
@@ -54,12 +57,11 @@ def _unit_bytes(image: Image.Image) -> Array:
 
 def _grey(image: Image.Image) -> Array:
     """An image of one deep channel in [0, 1]."""
-    scale = 1 if image.mode == "F" else 65535
-    return np.clip(np.asarray(image, np.float32) / np.float32(scale), 0, 1)
+    return np.clip(np.asarray(image, np.float32) / np.float32(1 if image.mode == "F" else 65535), 0, 1)
 
 
 def _has_alpha(image: Image.Image) -> bool:
-    return "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+    return image.mode[-1] in "Aa" or "transparency" in image.info
 
 
 def unit(array: NDArray[Any]) -> Array:
@@ -69,35 +71,39 @@ def unit(array: NDArray[Any]) -> Array:
     return np.asarray(array, np.float32)
 
 
-def image_bytes(image: Image.Image) -> Bytes:
-    """An open image as RGB, H x W x 3, uint8; strip by strip, so that a large one is in memory once."""
+def image_bytes(image: Image.Image, colours: Colours = PLAIN) -> Bytes:
+    """An open image as RGB, H x W x 3, uint8; strip by strip, so that a large one is in memory once.
+
+    `colours` says how it becomes RGB (`read_colours`); without it numbers are taken as they are.
+    """
     result = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, STRIP):
         strip = image.crop((0, top, image.width, min(top + STRIP, image.height)))
-        if strip.mode.startswith(("I", "F")):
+        if strip.mode.startswith(("I", "F")) and colours.transform is None:
             result[top : top + STRIP] = to_bytes(_grey(strip))[:, :, None]
         else:
-            result[top : top + STRIP] = np.asarray(strip.convert("RGB"))
+            result[top : top + STRIP] = np.asarray(colours.rgb(strip))
     return result
 
 
 def load_image(path: Path, upright: bool = True) -> Array:
-    """Read any image file as RGB, H x W x 3, float32 in [0, 1]; transparency is left away.
+    """Read any image file as sRGB, H x W x 3, float32 in [0, 1]; transparency is left away.
 
-    `upright` False takes the stored pixels, whatever EXIF says. Raises InputError that names the file.
+    `upright` False takes the stored pixels, whatever EXIF or a profile says. Raises InputError that names the file.
     """
-    return _samples(open_image(path, upright), path, "RGB")
+    image = open_image(path, upright)
+    return _samples(image, path, "RGB", read_colours(image, path, keep=False) if upright else PLAIN)
 
 
 def load_cutout(path: Path) -> tuple[Array, Array]:
-    """Read colours (H x W x 3) and alpha (H x W) of a file with transparency, in [0, 1].
+    """Read colours (sRGB, H x W x 3) and alpha (H x W) of a file with transparency, in [0, 1].
 
     Raises InputError that names the file when it cannot be read or has no alpha channel.
     """
     image = open_image(path)
     if not _has_alpha(image):
         raise InputError(f"{path}: no alpha channel; give RGBA cut-outs, or folders foreground/ and alpha/")
-    samples = _samples(image, path, "RGBA")
+    samples = _samples(image, path, "RGBA", read_colours(image, path, keep=False))
     return np.ascontiguousarray(samples[:, :, :3]), np.ascontiguousarray(samples[:, :, 3])
 
 
@@ -174,16 +180,36 @@ def load_bytes(path: Path, mode: Literal["RGB", "L"]) -> Bytes:
     return np.asarray(open_image(path).convert(mode))
 
 
-def save_image(array: NDArray[Any], path: Path, profile: bytes | None = None) -> None:
+def save_image(array: NDArray[Any], path: Path, **options: Any) -> None:
     """Write H x W x 3, H x W x 4 or H x W in [0, 1] (or bytes) as an 8-bit file, atomically.
 
-    `profile` is the ICC profile that the colours are meant in. PNGs of photographs pack best by Huffman codes
-    alone and alphas by run lengths: as small as by zlib's usual search, and five times as fast.
+    `options` are those of Pillow's writers (`icc_profile`, `dpi`, `exif`). Raises InputError for what the format or
+    the operating system refuses.
+    """
+    with atomic(path) as temporary:
+        try:
+            encode(array, temporary, path.suffix.lower(), **options)
+        except (OSError, ValueError, KeyError) as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            raise InputError(f"{path}: cannot be written ({error})") from None
+
+
+def encode(array: NDArray[Any], file: Path | IO[bytes], suffix: str, **options: Any) -> None:
+    """Write an image as `save_image` does to a file of any name, or an open one, in the format that `suffix` names.
+
+    PNGs of photographs pack best by Huffman codes alone and alphas by run lengths: as small as by zlib's usual
+    search, and five times as fast. WebP loses nothing, JPEG little.
     """
     strategy = zlib.Z_HUFFMAN_ONLY if array.ndim == 3 and array.shape[2] == 3 else zlib.Z_RLE
-    packing = {"compress_level": 1, "compress_type": strategy} if path.suffix.lower() == ".png" else {}
-    with atomic(path) as temporary:
-        Image.fromarray(to_bytes(array)).save(temporary, icc_profile=profile, **packing)  # type: ignore[arg-type]
+    how: dict[str, dict[str, Any]] = {
+        ".png": {"compress_level": 1, "compress_type": strategy},
+        ".webp": {"lossless": True, "exact": True},
+        ".jpg": {"quality": 95, "subsampling": 0},
+    }
+    packing = how.get(".jpg" if suffix == ".jpeg" else suffix, {})
+    kind = Image.registered_extensions()[suffix]
+    Image.fromarray(to_bytes(array)).save(file, kind, **packing, **options)
 
 
 def save_trimap(trimap: Array, path: Path) -> None:
@@ -196,7 +222,7 @@ def save_trimap(trimap: Array, path: Path) -> None:
 def load_pair(image: Path, trimap: Path) -> tuple[Bytes, Bytes]:
     """A photo H x W x 3 and its trimap H x W of 0, 128 and 255, both upright. Raises InputError (`open_pair`)."""
     photo, drawn = open_pair(image, trimap)
-    return image_bytes(photo), trimap_bytes(drawn, trimap)
+    return image_bytes(photo, read_colours(photo, image)), trimap_bytes(drawn, trimap)
 
 
 def resize_area(array: Array, height: int, width: int) -> Array:

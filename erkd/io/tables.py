@@ -5,6 +5,7 @@ its hash, without which and against which no row is read. Tables of results, whi
 """
 
 import csv
+import io
 import re
 import sys
 import zlib
@@ -16,7 +17,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from erkd.io.files import InputError, atomic, check_written_hash, write_hash
+from erkd.io.files import ESCAPED, InputError, atomic, check_written_hash, read_text, write_hash
 
 SPLITS = ("train", "validation", "test")
 FILE_NAME = r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*"  # it leads to no other folder
@@ -171,7 +172,7 @@ def take_turns(rows: Sequence[Item], kind: Callable[[Item], str], count: int) ->
 
 def write_results(rows: Sequence[Any], path: Path) -> None:
     """Write one line per row, all of one dataclass of text and numbers."""
-    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", errors=ESCAPED, newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([field.name for field in fields(rows[0])])
         writer.writerows(asdict(row).values() for row in rows)
@@ -180,12 +181,9 @@ def write_results(rows: Sequence[Any], path: Path) -> None:
 def read_results(path: Path, row_type: type[Result], what: str) -> list[Result]:
     """The rows that `write_results` wrote. Raises InputError for any file that is no table of `what`."""
     types: Any = {field.name: field.type for field in fields(cast(Any, row_type))}
+    lines = csv.DictReader(io.StringIO(read_text(path)))
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return [
-                row_type(**{name: types[name](cell) for name, cell in line.items()})
-                for line in csv.DictReader(stream)
-            ]
+        return [row_type(**{name: types[name](cell) for name, cell in line.items()}) for line in lines]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a table of {what} ({error!r}); make it anew") from None
 

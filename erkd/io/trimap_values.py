@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from erkd.io.files import InputError
+from erkd.io.files import InputError, InputWarning
 
 Bytes = NDArray[np.uint8]
 TRIMAP_FILE_VALUES = BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
@@ -22,7 +22,7 @@ LEAST_MIDDLE = (
 KINDS = np.array([0] * (NEAR + 1) + [UNKNOWN] * (FOREGROUND - 2 * NEAR - 1) + [FOREGROUND] * (NEAR + 1), np.uint8)
 
 
-class TrimapWarning(UserWarning):
+class TrimapWarning(InputWarning):
     """A trimap leaves so much open that alpha is a guess."""
 
 

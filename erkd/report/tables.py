@@ -1,6 +1,7 @@
 """Tables: CSV files of numbers read, and rows of cells for the page, the header first."""
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from erkd.evaluation.printing import Metric
-from erkd.io.files import InputError
+from erkd.io.files import InputError, read_text
 
 Rows = list[list[str]]
 NOTHING = "\N{EN DASH}"
@@ -20,8 +21,7 @@ def read_numbers(path: Path, needed: Sequence[str], text: Sequence[str] = ()) ->
     Raises InputError that names the file and what is wrong with it.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            header, *rows = csv.reader(stream)
+        header, *rows = csv.reader(io.StringIO(read_text(path)))
         missing = [name for name in needed if name not in header]
         if missing:
             raise ValueError(f"the column(s) {', '.join(missing)} are missing; found {', '.join(header)}")

@@ -265,7 +265,7 @@ def test_a_bad_file_gives_a_message_on_the_page_and_it_goes_on(site, open_page, 
     page.set_input_files("#photo", tmp_path / "photo.avif")
     expect(page.locator("#marks")).to_have_js_property("width", 100)
     page.set_input_files("#trimap", tmp_path / "small.png")
-    expect(said).to_have_text("photo: not a readable image")
+    expect(said).to_contain_text("photo: not a readable image; taken are PNG, JPEG")
     expect(page.locator("#progress")).to_be_hidden()
 
     page.click("button[title=fur]")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-import pipeline.evaluate
+import erkd.evaluation.student
 from erkd.io.files import InputError, sha256
 from erkd.io.images import save_image, save_trimap
 from erkd.params import EvaluationSet, load_params
@@ -38,7 +38,7 @@ def params(tmp_path):
 def student(monkeypatch):
     """A student that answers with the trimap, and the folder it is read from."""
     answering = Answering(lambda image, trimap: trimap)
-    monkeypatch.setattr(pipeline.evaluate, "Matter", answering)
+    monkeypatch.setattr(erkd.evaluation.student, "Matter", answering)
     return answering.folders
 
 

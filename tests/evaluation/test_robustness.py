@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-import pipeline.evaluate
-import pipeline.robustness
+import erkd.evaluation.student
 from erkd.data.wrong_trimaps import VARIANTS
 from erkd.evaluation.robustness import GIVEN
 from erkd.params import load_params
@@ -18,8 +17,7 @@ from tests.support.small_set import Answering, write_small_set
 @pytest.fixture
 def params(tmp_path, monkeypatch):
     write_small_set(tmp_path)
-    for stage in (pipeline.evaluate, pipeline.robustness):
-        monkeypatch.setattr(stage, "Matter", Answering(lambda image, trimap: np.sqrt(trimap / 255)))
+    monkeypatch.setattr(erkd.evaluation.student, "Matter", Answering(lambda image, trimap: np.sqrt(trimap / 255)))
     loaded = load_params(ROOT / "params.yaml")
     methods = loaded.baselines.model_copy(update={"methods": ["interpolation", "closed_form"]})
     tried = loaded.wrong_trimaps.model_copy(update={"images": 2, "methods": ["interpolation"]})

@@ -8,7 +8,7 @@ from PIL import Image
 
 from erkd import Matter
 from erkd.inference.hints import TrimapFile
-from erkd.inference.matte_files import choose_finish, find_jobs
+from erkd.inference.jobs import find_jobs
 from erkd.io.files import InputError
 from erkd.io.image_files import open_image
 from erkd.io.images import load_alpha, load_image, save_image
@@ -218,6 +218,7 @@ BAD_FILES = [
     ("photo.png", PHOTO[: len(PHOTO) // 2], "photo.png: not a readable image ("),
     ("photo.png", promising(60000, 60000), "photo.png: not a readable image (Image size"),
     ("photo.png", encoded(NAN, "TIFF"), "photo.png: not a readable image (NaN or infinite"),
+    ("photo.png", encoded(np.full((62, 80), 130, np.float32), "TIFF"), "photo.png: floating samples of 130 to 130"),
     ("trimap.png", b"", "trimap.png: not a readable image"),
     ("trimap.png", png(photo(60, 80)[1]), "trimap.png: 80 x 60 pixels, but"),
     ("trimap.png", PHOTO, "trimap.png: one grey channel is expected"),
@@ -263,5 +264,3 @@ def test_files_that_cannot_be_paired(files):
     ):
         with pytest.raises(InputError, match=message):
             find_jobs(images, TrimapFile(trimap), output, force=True)
-    with pytest.raises(InputError, match="holds no alpha"):
-        choose_finish(True, None, [files / "out.jpg"])

@@ -134,7 +134,7 @@ BAD = {
     "image: base64 text is expected; found dict": ({"b64": ""}, png_text(TRIMAP)),
     "image: not a readable image": (base64.b64encode(b"junk").decode(), png_text(TRIMAP)),
     "trimap: not a readable image": (png_text(IMAGE), png_text(TRIMAP)[:60]),
-    "image: not a readable image$": (png_text(IMAGE, "TIFF"), png_text(TRIMAP)),
+    "image: not a readable image; taken are PNG, JPEG, WEBP": (png_text(IMAGE, "TIFF"), png_text(TRIMAP)),
     "image: 9000 x 9000 pixels; at most": (huge_header(), png_text(TRIMAP)),
     "the image's 50 x 70 .height x width. is expected; found 49 x 70": (png_text(IMAGE), png_text(TRIMAP[:49])),
     "trimap: a mask, an alpha or a photo": (png_text(IMAGE), png_text(IMAGE[:, :, 0])),

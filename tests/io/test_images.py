@@ -1,11 +1,13 @@
 """Reading and writing images, alphas and trimaps."""
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
-from erkd.io.files import InputError
+from erkd.io.files import InputError, InputWarning
 from erkd.io.image_files import is_plain_jpeg, open_image, open_pair
 from erkd.io.images import (
     image_bytes,
@@ -103,16 +105,79 @@ def test_an_alpha_with_transparency_of_its_own_is_refused(tmp_path):
     assert load_alpha(tmp_path / "b.png")[0, 0] == np.float32(90) / np.float32(255)
 
 
-def test_samples_of_more_than_sixteen_bits_are_refused(tmp_path):
-    Image.fromarray(np.full((3, 3), 1 << 20, np.int32)).save(tmp_path / "i.tif")
-    with pytest.raises(InputError, match=r"i.tif: samples of more than 16 bits"):
-        load_image(tmp_path / "i.tif")
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.full((3, 3), 1 << 20, np.int32), "samples of more than 16 bits"),
+        (np.full((3, 3), 130, np.int32), "samples of more than 16 bits"),  # black, as one of 2 ** 31
+        (np.full((3, 3), 130, np.float32), "floating samples of 130 to 130, not 0 to 1"),
+        (np.full((3, 3), -0.1, np.float32), "floating samples of -0.1 to -0.1, not 0 to 1"),
+    ],
+)
+def test_samples_whose_white_nobody_knows_are_refused(tmp_path, samples, message):
+    Image.fromarray(samples).save(tmp_path / "i.tif")
+    for read in (load_image, load_alpha, load_trimap):
+        with pytest.raises(InputError, match=rf"i.tif: {message}"):
+            read(tmp_path / "i.tif")
 
 
 def test_floating_samples_are_taken_as_they_are(tmp_path):
-    Image.fromarray(np.full((3, 3), 0.3, np.float32)).save(tmp_path / "f.tif")
-    np.testing.assert_allclose(load_image(tmp_path / "f.tif"), 0.3)
-    np.testing.assert_allclose(load_alpha(tmp_path / "f.tif"), 0.3)
+    Image.fromarray(np.array([[0.3, 1.0005]], np.float32)).save(tmp_path / "f.tif")
+    np.testing.assert_allclose(load_image(tmp_path / "f.tif")[0, :, 1], [0.3, 1])
+    np.testing.assert_allclose(load_alpha(tmp_path / "f.tif"), [[0.3, 1]])
+
+
+@pytest.mark.parametrize(
+    ("bits", "photometric", "data", "expected"),
+    [
+        (12, 1, b"\xff\xf8\x00", [1, 2048 / 4095]),
+        (16, 1, b"\xff\xff\x00\x80", [1, 32768 / 65535]),
+        (16, 0, b"\xff\xff\x00\x80", [0, 32767 / 65535]),  # white is zero
+        (8, 0, b"\xff\x33", [0, 0.8]),
+    ],
+)
+def test_grey_tiffs_have_their_own_white(tmp_path, bits, photometric, data, expected):
+    tags = {256: 2, 257: 1, 258: bits, 259: 1, 262: photometric, 273: 122, 277: 1, 278: 1, 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    (tmp_path / "a.tif").write_bytes(struct.pack("<2sHIH", b"II", 42, 8, 9) + entries + bytes(4) + data)
+    np.testing.assert_allclose(load_image(tmp_path / "a.tif")[0, :, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(image_bytes(open_image(tmp_path / "a.tif"))[0, :, 0] / 255, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize(("suffix", "word"), [("tif", "3 pages"), ("gif", "3 frames"), ("webp", "3 frames")])
+def test_of_several_pages_or_frames_the_first_is_taken_and_told(tmp_path, suffix, word):
+    pages = [Image.new("L", (4, 4), value) for value in (255, 0, 128)]
+    pages[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=pages[1:])
+    with pytest.warns(InputWarning, match=rf"a\.{suffix}: {word}; the first one is taken"):
+        assert load_image(tmp_path / f"a.{suffix}").min() == 1
+
+
+def test_a_palette_with_shades_of_transparency_keeps_its_colours(tmp_path):
+    Image.new("RGB", (4, 4), (200, 40, 90)).convert("P").save(tmp_path / "p.png", transparency=bytes([0, 99] * 90))
+    with Image.open(tmp_path / "p.png") as image:
+        expected = np.asarray(image.convert("RGBA").convert("RGB"))
+    np.testing.assert_array_equal(image_bytes(open_image(tmp_path / "p.png")), expected)
+
+
+def test_what_is_written_is_read_again_as_it_was(tmp_path, rng):
+    alpha, image = rng.integers(0, 256, (9, 8), np.uint8), rng.integers(0, 256, (9, 8, 3), np.uint8)
+    for suffix in ("png", "PNG", "webp", "bmp", "tif", "tiff"):
+        save_image(alpha, tmp_path / f"alpha.{suffix}")
+        np.testing.assert_array_equal(np.rint(load_alpha(tmp_path / f"alpha.{suffix}") * 255), alpha)
+        save_image(image, tmp_path / f"image.{suffix}")
+        np.testing.assert_array_equal(np.rint(load_image(tmp_path / f"image.{suffix}") * 255), image)
+    rgba = np.dstack([image, alpha])
+    for suffix in ("png", "webp", "tif"):
+        save_image(rgba, tmp_path / f"cut.{suffix}")
+        colours, found = load_cutout(tmp_path / f"cut.{suffix}")
+        np.testing.assert_array_equal(np.rint(np.dstack([colours, found]) * 255), rgba)
+
+
+def test_what_a_format_cannot_hold_is_refused_in_one_line(tmp_path):
+    for name in ("wide.webp", "wide.xyz"):
+        with pytest.raises(InputError, match=rf"{name}: cannot be written \("):
+            save_image(np.zeros((1, 20000), np.uint8), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_images_stand_upright_or_as_stored_on_request(tmp_path):
@@ -207,9 +272,3 @@ def test_sixteen_bits_of_a_turned_tiff_are_read_upright(tmp_path, rng):
     content[at], content[at + 8] = 0x12, 6
     path.write_bytes(content)
     np.testing.assert_allclose(load_image(path), np.rot90(stored, -1) / 65535, atol=1 / 255)
-
-
-def test_a_colour_profile_stays_with_the_colours(tmp_path):
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    save_image(np.zeros((4, 4, 3), np.float32), tmp_path / "a.png", profile)
-    assert open_image(tmp_path / "a.png").info["icc_profile"] == profile

@@ -38,12 +38,12 @@ class Targets:
 
     def image(self, folder: Path) -> str:
         from erkd.demo.services import cut_out, matte
-        from erkd.inference import matte_files
+        from erkd.inference import jobs, matte_files
         from erkd.inference.hints import TrimapFile
         from erkd.io import images
 
         damaged, trimap = folder / "damaged", folder / "trimap.png"
-        job = matte_files.Job(damaged, TrimapFile(trimap), folder / "out.png")
+        job = jobs.Job(damaged, TrimapFile(trimap), folder / "out.png")
         content = damaged.read_bytes()
         return attempt(
             lambda: images.load_image(damaged),
@@ -57,12 +57,12 @@ class Targets:
     def trimap(self, folder: Path) -> str:
         from erkd.demo.services import matte
         from erkd.evaluation.scores import score_file
-        from erkd.inference import matte_files
+        from erkd.inference import jobs, matte_files
         from erkd.inference.hints import TrimapFile
         from erkd.io import images
 
         damaged, photo = folder / "damaged", folder / "photo.png"
-        job = matte_files.Job(photo, TrimapFile(damaged), folder / "out.png")
+        job = jobs.Job(photo, TrimapFile(damaged), folder / "out.png")
         return attempt(
             lambda: images.load_trimap(damaged),
             lambda: matte_files.write_matte(self.matter, job, matte_files.alpha_only),

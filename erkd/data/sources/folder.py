@@ -16,20 +16,25 @@ from erkd.data.sources.layers import (
     list_pictures,
     split_layers,
 )
-from erkd.io.files import InputError
+from erkd.io.files import InputError, composed
 from erkd.io.images import load_alpha, load_cutout, load_image
 from erkd.params import DataParams
 
 
-def _by_name(folder: Path) -> dict[Path, Path]:
-    """Image files by relative path without suffix. Raises InputError for two of one name."""
-    files: dict[Path, Path] = {}
+def _by_name(folder: Path) -> dict[str, Path]:
+    """Image files by relative path without suffix, in Unicode's composed form. Raises InputError for two of one."""
+    files: dict[str, Path] = {}
     for file in list_pictures(folder):
-        name = file.relative_to(folder).with_suffix("")
+        name = composed(file.relative_to(folder).with_suffix("").as_posix())
         if name in files:
             raise InputError(f"{file}: {files[name].name} has the same name; which of the two is meant?")
         files[name] = file
     return files
+
+
+def _caption(file: Path) -> str:
+    """A file's name as words; what of it is no UTF-8 as question marks."""
+    return file.stem.replace("_", " ").replace("-", " ").encode(errors="replace").decode()
 
 
 def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
@@ -52,7 +57,7 @@ def list_foregrounds(data: DataParams, seed: int) -> list[Layer]:
             licence="unknown",
             material="unknown",
             seed=index,
-            caption=file.stem.replace("_", " ").replace("-", " "),
+            caption=_caption(file),
             image=file,
             alpha=alpha,
         )

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from erkd.io.files import InputError
-from erkd.io.image_files import SUFFIXES
+from erkd.io.image_files import SUFFIXES, list_images
 from erkd.io.images import Array
 from erkd.io.tables import SPLITS
 from erkd.params import DataParams
@@ -62,12 +62,10 @@ def check_size(alpha: Path | str, found: tuple[int, ...], image: str, expected: 
 
 
 def list_pictures(root: Path) -> list[Path]:
-    """List the image files below a folder, sorted by name. Raises InputError when there are none."""
+    """List the image files below a folder, sorted by name; others are warned of. Raises InputError without any."""
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; a folder of photographs is needed")
-    files = sorted(
-        file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-    )
+    files = sorted(list_images(root))
     if not files:
         raise InputError(f"{root}: no pictures ({', '.join(SUFFIXES)}) in it")
     return files

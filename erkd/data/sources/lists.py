@@ -3,21 +3,17 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from erkd.io.files import InputError
+from erkd.io.files import InputError, composed, read_text
 from erkd.io.image_files import SUFFIXES
 from erkd.io.tables import shorten
 
 
 def read_lines(path: Path, where: str) -> list[str]:
     """Read the names in a list. Raises InputError, ending with the hint `where`, when it is missing or empty."""
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except FileNotFoundError:
+    if not path.is_file():
         beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
-        raise InputError(f"{path}: no such list; found {shorten(beside, 8) or 'no such folder'}; {where}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a list of names; {where}") from None
-    names = [line for line in lines if line]
+        raise InputError(f"{path}: no such list; found {shorten(beside, 8) or 'no such folder'}; {where}")
+    names = [line.strip() for line in read_text(path).split("\n") if line.strip()]
     if not names:
         raise InputError(f"{path}: no names in it; {where}")
     return names
@@ -28,13 +24,14 @@ def find_files(
 ) -> list[Path]:
     """Find the file of each name in the first of `folders` that has it; InputError lists missing ones.
 
-    Names match when `by` maps them to equal keys, e.g. `stem` where suffixes differ; `where` ends the message.
+    Names match when `by` maps them to equal keys, e.g. `stem` where suffixes differ, and however Unicode spells them;
+    `where` ends the message.
     """
     known: dict[str, Path] = {}
     for folder in reversed(folders):
         files = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-        known |= {by(file.name): file for file in files if not file.name.startswith(".")}
-    wanted = [by(name) for name in names]
+        known |= {composed(by(file.name)): file for file in files if not file.name.startswith(".")}
+    wanted = [composed(by(name)) for name in names]
     absent = [name for name in wanted if name not in known]
     if absent:
         raise InputError(

@@ -1,5 +1,7 @@
 """Sources: what they list and split, how they read layers, and what they say when something is missing."""
 
+import os
+import unicodedata
 from collections import Counter
 
 import numpy as np
@@ -10,7 +12,7 @@ from erkd.data.library import list_layers, source_files, write_library
 from erkd.data.sources import alphamatting, folder, procedural
 from erkd.data.sources.photographs import Photograph, read_photographs
 from erkd.data.synth.materials import MATERIALS
-from erkd.io.files import InputError, sha256
+from erkd.io.files import InputError, InputWarning, sha256
 from erkd.io.images import load_alpha, load_image, save_image, save_trimap
 from erkd.io.tables import LayerRow, read_table, write_results
 from erkd.params import DataParams, Splits
@@ -104,13 +106,21 @@ def test_photographs_lend_backgrounds_and_textures_each_to_its_split(photographs
         (lambda folder: edit(folder, "texture", "picture"), r"3\.jpg: expected a split.*'picture background'"),
         (lambda folder: edit(folder, "Author 2", ""), r"2\.jpg: what it shows, its author and its licence"),
         (lambda folder: edit(folder, "\n0.jpg", "\n../0.jpg"), r"0\.jpg: no such file, but a row"),
-        (lambda folder: (folder / "photographs.csv").write_bytes(b"\xff"), r"not a table of photographs"),
+        (lambda folder: (folder / "photographs.csv").write_bytes(b"\xff"), r"photographs\.csv: not a text in UTF-8"),
     ],
 )  # fmt: skip
 def test_photographs_that_do_not_fit_their_table_are_named(photographs, damage, message):
     damage(photographs)
     with pytest.raises(InputError, match=message):
         list_layers(data("procedural", photographs=str(photographs)), 0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_table_of_photographs_may_come_from_any_editor(photographs, encoding):
+    before = list_layers(data("procedural", photographs=str(photographs)), 0)
+    table = photographs / "photographs.csv"
+    table.write_bytes(table.read_text(encoding="utf-8").replace("\n", "\r\n").encode(encoding))
+    assert list_layers(data("procedural", photographs=str(photographs)), 0) == before
 
 
 def edit(folder, old, new):
@@ -176,6 +186,20 @@ def test_folder_of_foregrounds_and_alphas(tmp_path, rng, photos):
     save_image(rng.random((16, 12, 3), dtype=np.float32), tmp_path / "own/foreground/1.png")
     with pytest.raises(InputError, match=r"1\.png: 1\.jpg has the same name"):
         folder.list_foregrounds(params, 0)
+
+
+def test_names_of_other_systems_and_files_of_other_types(tmp_path, photos):
+    names = [os.fsdecode(b"gr\xfcn"), "größe", "c"]
+    for name in names:
+        save_image(np.ones((4, 4, 3), np.float32), tmp_path / f"own/foreground/{name}.jpg")
+        save_image(np.ones((4, 4), np.float32), tmp_path / f"own/alpha/{unicodedata.normalize('NFD', name)}.png")
+    for name in ("d.heic", ".DS_Store", ".cache/e.jpg"):
+        (tmp_path / "own/foreground" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "own/foreground" / name).touch()
+    with pytest.warns(InputWarning, match=r"foreground: left out d\.heic; taken are"):
+        layers = folder.list_foregrounds(data("folder", tmp_path / "own", photos), 0)
+    assert {layer.caption for layer in layers} == {"gr?n", "größe", "c"}
+    assert all(layer.alpha for layer in layers)
 
 
 def test_a_folder_of_all_kinds_of_pictures(tmp_path, rng):
