@@ -44,7 +44,7 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
         expected = (context.model_config or {}).get("onnx_sha256")  # missing in older models
         try:
             if expected is not None:
-                check_hash(path, expected, "register it anew: `dvc repro register`")
+                check_hash(path, expected, "`dvc repro -sf register` registers the last student anew")
             self.matter = Matter.load(path, "cpu")
         except InputError as error:
             raise MlflowException(str(error)) from None

@@ -3,7 +3,6 @@
 import inspect
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -93,7 +92,6 @@ def test_import_erkd_imports_next_to_nothing() -> None:
     assert done.stdout == "\n"
 
 
-@pytest.mark.skipif(find_spec("erkd.inference.masks") is None, reason="masks are another change")
 def test_the_guide_from_rembg_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a segmenter that finds the disc, roughly."""
     rembg = ModuleType("rembg")
