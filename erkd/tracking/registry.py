@@ -158,7 +158,8 @@ def _signature() -> Any:
     from mlflow.types.schema import ColSpec, DataType, Schema
 
     text = DataType.string
-    inputs = Schema([ColSpec(text, "image"), ColSpec(text, "trimap")])
+    hints = [ColSpec(text, name, required=False) for name in ("trimap", "mask")]  # one of the two in each row
+    inputs = Schema([ColSpec(text, "image"), *hints])
     outputs = Schema([ColSpec(text, "alpha"), ColSpec(text, "warning", required=False)])
     return ModelSignature(inputs, outputs)
 

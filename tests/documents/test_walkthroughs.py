@@ -61,7 +61,8 @@ def bad_requests() -> dict[str, bytes]:
     """Request bodies by a part of what has to be said about them."""
     image, trimap = png_text(IMAGE), png_text(TRIMAP)
     return {
-        "missing inputs ['trimap']": records(image=image),
+        "a trimap or a mask is expected": records(image=image),
+        "missing inputs ['image']": records(trimap=trimap),
         "not base64 text": records(image="%%%", trimap=trimap),
         "image: not a readable image": records(image=base64.b64encode(b"junk").decode(), trimap=trimap),
         "9000 x 9000 pixels; at most": records(image=huge_header(), trimap=trimap),

@@ -165,8 +165,9 @@ def test_requests_in_every_form_of_mlflow_s_protocol(project: Path, candidate: C
     assert alphas(inputs=row) == alphas(inputs=[row]) == alphas(instances=[row]) == [alpha]
     assert alphas(inputs={name: [text] * 2 for name, text in row.items()}) == [alpha] * 2
     bad = {
-        "trimap": {"dataframe_records": [{"image": row["image"]}]},
-        "base64 text is expected; found nothing": {"dataframe_records": [row | {"trimap": None}]},
+        "a trimap or a mask is expected; neither": {"dataframe_records": [{"image": row["image"]}]},
+        "or a mask is expected; neither is given": {"dataframe_records": [row | {"trimap": None}]},
+        "missing inputs": {"dataframe_records": [{"trimap": row["trimap"]}]},
         "row 1, image: not base64 text": {"dataframe_records": [row, row | {"image": "?"}]},
         "expected; found int": {"dataframe_records": [row | {"image": 5}]},
     }
