@@ -14,6 +14,7 @@ from erkd.doctor.pipeline_state import describe_stages, find_scratch, stage_stat
 from erkd.inference.find_student import open_engine
 from erkd.io.files import InputError
 from erkd.runtime.project import project_root
+from erkd.tracking.fetch import fetch
 from erkd.tracking.store import EXPERIMENT, artifacts_folder, connect, is_at, reason, store_uri
 
 BASE = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "typer")
@@ -31,6 +32,7 @@ def examine(start: Path) -> Iterator[Check]:
     yield _device()
     yield _student()
     yield check_store(start)
+    yield from check_registry(start)
     root = project_root(start)
     if (root / "dvc.yaml").is_file():
         yield from _project(root)
@@ -81,6 +83,25 @@ def _student() -> Check:
         return Check("student", open_engine(None, "cpu").name)
     except InputError as error:
         return Check("student", "none that can be used", str(error), bad=True)
+
+
+def check_registry(start: Path) -> Iterator[Check]:
+    """The file of every registered student that has an alias."""
+    if not _version("mlflow") or not Path(store_uri(start).removeprefix("sqlite:///")).is_file():
+        return
+    try:
+        client, _ = connect(start)
+        models = client.search_registered_models()
+    except Exception:  # `check_store` says it
+        return
+    for address in (f"models:/{model.name}@{alias}" for model in models for alias in model.aliases):
+        try:
+            fetch(address, start)
+        except InputError as error:
+            found, _, mend = str(error).removeprefix(f"{address}: ").rpartition("; ")
+            yield Check("registered", f"{address}: {found}", mend, bad=True)
+        else:
+            yield Check("registered", address)
 
 
 def check_store(start: Path) -> Check:

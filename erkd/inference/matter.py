@@ -76,7 +76,9 @@ def check_trimap(trimap: NDArray[Any], image_shape: tuple[int, ...], name: objec
     """Return `trimap_kinds` if some are unknown; else raise InputError. Warns of missing kinds."""
     kinds = trimap_kinds(trimap, image_shape, name)
     if not (kinds == UNKNOWN).any():
-        raise InputError(f"{name}: no pixel is unknown (128), so there is nothing to estimate")
+        raise InputError(
+            f"{name}: no pixel is unknown (128), so there is nothing to estimate; a mask is given as the mask"
+        )
     warn_of_missing(kinds, name)
     return kinds
 

@@ -1,4 +1,4 @@
-"""The model that MLflow serves: images and trimaps in base64 in, PNGs of alpha in base64 out.
+"""The model that MLflow serves: images and their trimaps or masks in base64 in, PNGs of alpha in base64 out.
 
 MLflow stores this file as the model's code, with the part of `erkd` that it needs (`registry.copy_code`), so that it
 runs where `erkd` is not installed.
@@ -18,11 +18,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from PIL import Image
 
+from erkd.inference.masks import trimap_from_mask
 from erkd.inference.matter import Matter
 from erkd.io.colours import read_colours
 from erkd.io.files import InputError, check_hash
 from erkd.io.image_files import read_image, turn_with
-from erkd.io.images import image_bytes, trimap_bytes
+from erkd.io.images import image_bytes, mask_bytes, trimap_bytes
 from erkd.io.trimap_values import TrimapWarning, missing_kinds
 
 with warnings.catch_warnings():
@@ -31,7 +32,7 @@ with warnings.catch_warnings():
 
 MAX_PIXELS = 12_500_000  # above a phone's 4032 x 3024
 FORMATS = ("PNG", "JPEG", "WEBP")
-INPUTS = ("image", "trimap")
+INPUTS = ("image", "trimap", "mask")
 DATA_URL = re.compile(r"\s*data:[^,]*,")
 URL_ALPHABET = str.maketrans("-_", "+/")
 
@@ -45,22 +46,24 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
         expected = (context.model_config or {}).get("onnx_sha256")  # missing in older models
         try:
             if expected is not None:
-                check_hash(path, expected, "register it anew: `dvc repro register`")
+                check_hash(path, expected, "`dvc repro -sf register` registers the last student anew")
             self.matter = Matter.load(path, "cpu")
         except InputError as error:
             raise MlflowException(str(error)) from None
         self.turn = threading.Lock()  # one large image in memory at a time
 
     def predict(self, context: object, model_input: pd.DataFrame, params: object = None) -> pd.DataFrame:
-        """Return columns `alpha` and `warning` (None where there is none) for the columns `image` and `trimap`."""
+        """Return columns `alpha` and `warning` (None where there is none), a row for each of `model_input`.
+
+        That has a column `image` and, in each row, a `trimap` or a `mask`.
+        """
         try:
-            lacking = [name for name in INPUTS if name not in model_input]
-            if lacking:
-                raise InputError(
-                    f"a column {lacking[0]} is expected; found {', '.join(map(str, model_input)) or 'none'}"
-                )
-            rows = [*zip(*(model_input[name] for name in INPUTS), strict=True)]
-            answers = [self._answer(f"row {at}, " if len(rows) > 1 else "", *row) for at, row in enumerate(rows)]
+            if "image" not in model_input:
+                raise InputError(f"a column image is expected; found {', '.join(map(str, model_input)) or 'none'}")
+            count = len(model_input)
+            columns = (model_input[name] if name in model_input else [None] * count for name in INPUTS)
+            rows = enumerate(zip(*columns, strict=True))
+            answers = [self._answer(f"row {at}, " if count > 1 else "", *row) for at, row in rows]
         except InputError as error:  # not chained, which would send the server's paths
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from None
         except Exception:  # else the server would send the stack trace
@@ -68,19 +71,31 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
             raise MlflowException("the model failed; the server's log says why", INTERNAL_ERROR) from None
         return pd.DataFrame(answers, columns=["alpha", "warning"])
 
-    def _answer(self, row: str, image_text: str, trimap_text: str) -> tuple[str, str | None]:
-        photo, drawn = decode(image_text, f"{row}image"), decode(trimap_text, f"{row}trimap")
+    def _answer(self, row: str, image: object, trimap: object, mask: object) -> tuple[str, str | None]:
+        """Alpha of one row and what has to be said about its trimap; `row` is how errors begin."""
+        if _is_null(trimap) == _is_null(mask):
+            found = "neither is given" if _is_null(mask) else "both are given"
+            raise InputError(f"{row}a trimap or a mask is expected; {found}")
+        photo, name = decode(image, f"{row}image"), f"{row}{'mask' if _is_null(trimap) else 'trimap'}"
+        drawn = decode(mask if _is_null(trimap) else trimap, name)
         turn_with(drawn, photo)
-        image = image_bytes(photo, read_colours(photo, f"{row}image"))
-        trimap = trimap_bytes(drawn, f"{row}trimap")
-        alpha = np.empty(trimap.shape, np.uint8)
+        pixels = image_bytes(photo, read_colours(photo, f"{row}image"))
         with self.turn, warnings.catch_warnings():
             warnings.simplefilter("ignore", TrimapWarning)  # it is part of the answer
-            self.matter.write(image, trimap, alpha, f"{row}trimap")
+            if _is_null(trimap):
+                kinds = trimap_from_mask(self.matter, pixels, mask_bytes(drawn, name), name=name)
+            else:
+                kinds = trimap_bytes(drawn, name)
+            alpha = np.empty(kinds.shape, np.uint8)
+            self.matter.write(pixels, kinds, alpha, name)
         stream = io.BytesIO()
         Image.fromarray(alpha).save(stream, "PNG")
-        lacking = missing_kinds(trimap)
-        return base64.b64encode(stream.getvalue()).decode(), f"{row}trimap: {lacking}" if lacking else None
+        lacking = missing_kinds(kinds)
+        return base64.b64encode(stream.getvalue()).decode(), f"{name}: {lacking}" if lacking else None
+
+
+def _is_null(value: object) -> bool:
+    return value is None or isinstance(value, float)  # null is NaN in pandas
 
 
 def decode(text: object, name: str) -> Image.Image:
@@ -89,7 +104,7 @@ def decode(text: object, name: str) -> Image.Image:
     Any of base64's forms: a data URL, with line breaks, with the alphabet of URLs, without padding.
     """
     if not isinstance(text, str):
-        found = "nothing" if text is None or isinstance(text, float) else type(text).__name__  # null is NaN in pandas
+        found = "nothing" if _is_null(text) else type(text).__name__
         raise InputError(f"{name}: base64 text is expected; found {found}")
     packed = "".join(DATA_URL.sub("", text, count=1).split()).translate(URL_ALPHABET).rstrip("=")
     try:

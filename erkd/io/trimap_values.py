@@ -34,11 +34,17 @@ def levels(values: Bytes) -> NDArray[np.intp]:
 def snap_trimap(values: Bytes, name: object) -> Bytes:
     """H x W greys as exactly 0, 128 and 255, by the rule above.
 
-    Raises InputError, which calls the trimap `name`, where most greys between are far from 128: so look masks, alphas
-    and photographs.
+    Raises InputError, which calls the trimap `name`, for one that is as good as black, and where most greys between
+    are far from 128: so look masks, alphas and photographs.
     """
-    if np.isin(levels(values), TRIMAP_FILE_VALUES).all():
+    found = levels(values)
+    if np.isin(found, TRIMAP_FILE_VALUES).all():
         return values
+    if found[-1] <= NEAR:  # labels 0, 1, 2, or 8 bits in a file of 16
+        raise InputError(
+            f"{name}: its values go up to {found[-1]} of 255; a trimap holds 0 (background), 128 (unknown) and 255 "
+            "(foreground)"
+        )
     counts = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel()
     between = counts[NEAR + 1 : FOREGROUND - NEAR].sum()
     middle = counts[UNKNOWN - MIDDLE : UNKNOWN + MIDDLE + 1].sum()

@@ -7,6 +7,7 @@ from erkd.io.files import InputError, check_hash
 from erkd.tracking.store import reason, store_uri, use_store
 
 ONNX_HASH = "onnx_sha256"  # the key of the file's hash in a registered model's settings
+ANEW = "`dvc repro -sf register` registers the last student anew"
 
 
 def fetch(address: str, start: Path) -> Path:
@@ -27,6 +28,8 @@ def fetch(address: str, start: Path) -> Path:
     try:
         folder = Path(mlflow.artifacts.download_artifacts(address, tracking_uri=uri, registry_uri=uri))
     except Exception as error:  # whatever the store's client raises
+        if "No such artifact" in str(error):
+            raise InputError(f"{address}: {uri} knows it, and its files are gone; {ANEW}") from None
         raise InputError(f"{address}: not to be had from {uri} ({reason(error)})") from None
     found = sorted(folder.rglob("*.onnx"))
     if not found:
@@ -37,5 +40,5 @@ def fetch(address: str, start: Path) -> Path:
     except Exception as error:
         raise InputError(f"{folder / 'MLmodel'}: not a model's description ({reason(error)})") from None
     if ONNX_HASH in settings:
-        check_hash(file, settings[ONNX_HASH], "register it anew: `dvc repro register`")
+        check_hash(file, settings[ONNX_HASH], ANEW)
     return file

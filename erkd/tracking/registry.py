@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from erkd.io.files import InputError, sha256
 from erkd.params import in_words
 from erkd.tracking.candidate import Candidate
-from erkd.tracking.fetch import ONNX_HASH
+from erkd.tracking.fetch import ONNX_HASH, fetch
 from erkd.tracking.model_card import model_card
 from erkd.tracking.runs import find_runs, log_evaluation
 from erkd.tracking.store import connect, locked, reason, store_uri, use_store
@@ -64,16 +64,16 @@ def register(start: Path, name: str, candidate: Candidate, experiment: bool, riv
 
 
 def _contend(client: "MlflowClient", start: Path, name: str, version: str, candidate: Candidate) -> str:
-    """Compare with the champion and move the alias if the candidate wins, or the champion's files are lost."""
+    """Compare with the champion and move the alias if the candidate wins, or the champion's file is not whole."""
     champion = _champion(client, name)
     if champion is None:
         client.set_registered_model_alias(name, "champion", version)
         return f"it is the first champion (validation SAD {candidate.sad:.3f})"
     if str(champion.version) == version:
         return f"it stays the champion (validation SAD {candidate.sad:.3f})"
-    if not _has_files(start, champion):
+    if not _is_whole(start, champion):
         client.set_registered_model_alias(name, "champion", version)
-        return f"it is the champion now: the files of version {champion.version} are lost"
+        return f"it is the champion now: the file of version {champion.version} is lost or damaged"
     if champion.tags.get("data_sha256") != candidate.data_sha256:
         return (
             f"version {champion.version} stays the champion: it was measured on other data, so the two "
@@ -98,19 +98,13 @@ def _champion(client: "MlflowClient", name: str) -> Any:
         raise
 
 
-def _has_files(start: Path, version: Any) -> bool:
-    """Whether the ONNX file of a version is where the store says."""
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    use_store(start)
+def _is_whole(start: Path, version: Any) -> bool:
+    """Whether the ONNX file of a version is where the store says, as it was registered."""
     try:
-        files = mlflow.artifacts.list_artifacts(f"models:/{version.name}/{version.version}/artifacts")
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":  # its model was deleted
-            return False
-        raise
-    return any(file.path.endswith(".onnx") for file in files)
+        fetch(f"models:/{version.name}/{version.version}", start)
+    except InputError:
+        return False
+    return True
 
 
 def _find_or_create(
@@ -118,7 +112,7 @@ def _find_or_create(
 ) -> tuple[str, bool]:
     """The version with these weights, and whether it is new. Its tags come with it: none is half made."""
     for version in client.search_model_versions(f"name = '{name}'"):
-        if version.tags.get("student_sha256") == candidate.student_sha256 and _has_files(start, version):
+        if version.tags.get("student_sha256") == candidate.student_sha256 and _is_whole(start, version):
             return str(version.version), False
     runs = find_runs(client, experiment_id, candidate.student_sha256)
     run_id = runs[0].info.run_id if runs else None
@@ -164,7 +158,8 @@ def _signature() -> Any:
     from mlflow.types.schema import ColSpec, DataType, Schema
 
     text = DataType.string
-    inputs = Schema([ColSpec(text, "image"), ColSpec(text, "trimap")])
+    hints = [ColSpec(text, name, required=False) for name in ("trimap", "mask")]  # one of the two in each row
+    inputs = Schema([ColSpec(text, "image"), *hints])
     outputs = Schema([ColSpec(text, "alpha"), ColSpec(text, "warning", required=False)])
     return ModelSignature(inputs, outputs)
 

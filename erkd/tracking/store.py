@@ -22,7 +22,11 @@ EXPERIMENT = "erkd"
 
 def store_uri(start: Path) -> str:
     """The tracking address: `MLFLOW_TRACKING_URI` when set, else `mlflow.db` in the project's folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root(start) / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own_uri(start)
+
+
+def _own_uri(start: Path) -> str:
+    return f"sqlite:///{project_root(start) / 'mlflow.db'}"
 
 
 @contextmanager
@@ -54,7 +58,7 @@ def connect(start: Path) -> tuple["MlflowClient", str]:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails is raised; no traces beside it
     uri = store_uri(start)
-    own = not os.environ.get("MLFLOW_TRACKING_URI")
+    own = uri == _own_uri(start)
     with locked(start, "store") if own else contextlib.nullcontext():
         client = MlflowClient(tracking_uri=uri, registry_uri=os.environ.get("MLFLOW_REGISTRY_URI", uri))
         artifacts = artifacts_folder(start) if own else None

@@ -61,11 +61,12 @@ def bad_requests() -> dict[str, bytes]:
     """Request bodies by a part of what has to be said about them."""
     image, trimap = png_text(IMAGE), png_text(TRIMAP)
     return {
-        "missing inputs ['trimap']": records(image=image),
+        "a trimap or a mask is expected": records(image=image),
+        "missing inputs ['image']": records(trimap=trimap),
         "not base64 text": records(image="%%%", trimap=trimap),
-        "not a readable PNG": records(image=base64.b64encode(b"junk").decode(), trimap=trimap),
+        "image: not a readable image": records(image=base64.b64encode(b"junk").decode(), trimap=trimap),
         "9000 x 9000 pixels; at most": records(image=huge_header(), trimap=trimap),
-        "must have one size": records(image=image, trimap=png_text(TRIMAP[:40])),
+        "50 x 70 (height x width) is expected; found 40 x 70": records(image=image, trimap=png_text(TRIMAP[:40])),
         "valid JSON": b"{hello",
         "JSON dictionary": b"[1]",
         "exactly one of the input fields": b"{}",

@@ -3,12 +3,10 @@
 import inspect
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pymatting
 import pytest
 from PIL import Image
 
@@ -22,19 +20,27 @@ ALPHA = np.clip((34 - np.hypot(X - 64, Y - 48)) / 6 + 0.5, 0, 1)
 COLOURS = np.array([0.9, 0.4, 0.1]), np.array([0.1, 0.3, 0.8])
 IMAGE = ALPHA[..., None] * COLOURS[0] + (1 - ALPHA[..., None]) * COLOURS[1]
 TRIMAP = np.select([np.hypot(X - 64, Y - 48) < 28, np.hypot(X - 64, Y - 48) > 40], [1.0, 0.0], 0.5)
-ROLES = {"estimate_alpha": pymatting.estimate_alpha_cf, "estimate_foreground": pymatting.estimate_foreground_ml}
 
 
-@pytest.mark.parametrize("name", ROLES)
-def test_arguments_are_pymatting_s(name: str) -> None:
-    ours, theirs = (inspect.signature(function).parameters for function in (getattr(erkd, name), ROLES[name]))
-    assert list(ours) == list(theirs)
-    for argument, parameter in theirs.items():
-        assert ours[argument].kind == parameter.kind
-        assert (ours[argument].default or None) == (parameter.default or None), argument
+@pytest.mark.slow
+def test_arguments_are_pymatting_s() -> None:
+    import pymatting
+
+    pairs = (
+        (erkd.estimate_alpha, pymatting.estimate_alpha_cf),
+        (erkd.estimate_foreground, pymatting.estimate_foreground_ml),
+    )
+    for ours, theirs in ([inspect.signature(function).parameters for function in pair] for pair in pairs):
+        assert list(ours) == list(theirs)
+        for argument, parameter in theirs.items():
+            assert ours[argument].kind == parameter.kind
+            assert (ours[argument].default or None) == (parameter.default or None), argument
 
 
+@pytest.mark.slow
 def test_a_program_for_pymatting_gets_the_same_kinds_of_arrays() -> None:
+    import pymatting
+
     ours, theirs = (estimate(IMAGE, TRIMAP) for estimate in (erkd.estimate_alpha, pymatting.estimate_alpha_cf))
     assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape) == (np.float64, (96, 128))
     assert 0 <= ours.min() <= ours.max() <= 1
@@ -93,7 +99,7 @@ def test_import_erkd_imports_next_to_nothing() -> None:
     assert done.stdout == "\n"
 
 
-@pytest.mark.skipif(find_spec("erkd.inference.masks") is None, reason="masks are another change")
+@pytest.mark.slow
 def test_the_guide_from_rembg_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a segmenter that finds the disc, roughly."""
     rembg = ModuleType("rembg")

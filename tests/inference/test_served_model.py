@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from erkd.inference.masks import trimap_from_mask
 from erkd.inference.served_model import decode
 from erkd.io.files import InputError
 from erkd.io.images import load_trimap, trimap_bytes
@@ -116,9 +117,27 @@ def test_a_row_is_named_where_there_are_several(model: "MattingModel") -> None:
     assert both.alpha[0] == both.alpha[1]
     with pytest.raises(MlflowException, match="row 1, trimap: not base64 text"):
         model.predict(None, pd.DataFrame({"image": [image, image], "trimap": [trimap, "%"]}))
-    with pytest.raises(MlflowException, match="a column trimap is expected; found image, mat"):
-        model.predict(None, pd.DataFrame({"image": [image], "mat": [trimap]}))
+    with pytest.raises(MlflowException, match="a column image is expected; found img, trimap"):
+        model.predict(None, pd.DataFrame({"img": [image], "trimap": [trimap]}))
     assert model.predict(None, pd.DataFrame({"image": [], "trimap": []})).empty
+
+
+def test_a_mask_does_as_well_as_a_trimap(model: "MattingModel") -> None:
+    """Rows of either kind in one request; the thing is the lower half."""
+    image, trimap = png_text(IMAGE), png_text(TRIMAP)
+    mask = np.where(TRIMAP > 128, np.uint8(255), np.uint8(0))
+    frame = pd.DataFrame({"image": [image] * 2, "trimap": [trimap, None], "mask": [None, png_text(mask)]})
+    by_trimap, by_mask = (read_png_text(text) for text in model.predict(None, frame).alpha)
+    np.testing.assert_array_equal(by_trimap, _ask(model, image, trimap))
+    drawn = trimap_from_mask(model.matter, IMAGE, mask)
+    assert 0.05 < (drawn == 128).mean() < 0.9
+    np.testing.assert_array_equal(by_mask[drawn != 128], drawn[drawn != 128])
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException, match=r"^row 0, a trimap or a mask is expected; both are given"):
+        model.predict(None, frame.ffill().bfill())
+    with pytest.raises(MlflowException, match=r"^mask: no pixel is above half"):
+        model.predict(None, pd.DataFrame({"image": [image], "mask": [png_text(mask // 4)]}))
 
 
 def test_what_a_trimap_lacks_is_part_of_the_answer(model: "MattingModel") -> None:
@@ -130,7 +149,8 @@ def test_what_a_trimap_lacks_is_part_of_the_answer(model: "MattingModel") -> Non
 
 BAD = {
     "image: not base64 text": ("%%%", png_text(TRIMAP)),
-    "trimap: base64 text is expected; found nothing": (png_text(IMAGE), None),
+    "image: base64 text is expected; found nothing": (None, png_text(TRIMAP)),
+    "a trimap or a mask is expected; neither is given": (png_text(IMAGE), None),
     "image: base64 text is expected; found dict": ({"b64": ""}, png_text(TRIMAP)),
     "image: not a readable image": (base64.b64encode(b"junk").decode(), png_text(TRIMAP)),
     "trimap: not a readable image": (png_text(IMAGE), png_text(TRIMAP)[:60]),

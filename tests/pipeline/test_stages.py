@@ -72,7 +72,7 @@ def test_an_experiment_reruns_distillation_and_below_and_is_no_champion(project)
 
 @slow
 def test_experiments_follow_one_another_in_the_workspace(project):
-    for change in ("distill.laplacian=0.3", "kd.methods=[]", "kd.methods=[bcd]", "kd.methods=[]"):
+    for change in ("distill.laplacian=0.3", "kd.methods=[bcd]", "kd.methods=[]"):
         run(f'dvc exp run -S "{change}" library', project)
     params = load_params(project / "params.yaml")
     restore(project)

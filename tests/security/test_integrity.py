@@ -156,7 +156,7 @@ def test_a_registered_file_that_was_damaged_is_neither_fetched_nor_served(
     content = bytearray(stored.read_bytes())
     content[len(content) // 2] ^= 1
     stored.write_bytes(content)
-    with pytest.raises(InputError, match=r"student\.onnx: truncated or changed .* `dvc repro register`"):
+    with pytest.raises(InputError, match=r"student\.onnx: truncated or changed .* `dvc repro -sf register`"):
         fetch(address, tmp_path)
     with pytest.raises(mlflow.MlflowException, match="truncated or changed since it was written"):
         mlflow.pyfunc.load_model(address)

@@ -30,6 +30,8 @@ TAKEN = {
 }
 REFUSED = {  # and what is said
     "soft mask": (png(np.uint8(SOFT * 255)), "no trimap: of its greys between .*% are far from 128"),
+    "labels": (png(TRIMAP // np.uint8(127)), "its values go up to 2 of 255"),
+    "8 bits in 16": (png(TRIMAP.astype(np.uint16)), "its values go up to 1 of 255"),
     "grey photo": (png(IMAGE[:, :, 0]), "no trimap: of its greys between .*% are far from 128"),
     "photo": (png(IMAGE), "one grey channel is expected; found colour channels"),
     "transparency": (png(np.dstack([TRIMAP] * 4)), "one grey channel is expected; found transparency"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from erkd.doctor.examine import check_registry
 from erkd.io.files import InputError, read_json, sha256, write_hash, write_json
 from erkd.io.tables import CompositeRow, TrimapRow, write_table
 from erkd.params import RegisterParams, load_params
@@ -109,16 +110,22 @@ def test_the_champion_loads_without_pickle_and_predicts(project: Path, candidate
     assert (alpha[TRIMAP != 128] == TRIMAP[TRIMAP != 128]).all()
 
 
-def test_a_version_whose_files_are_lost_is_registered_anew(project: Path, candidate: Candidate) -> None:
+def test_a_version_whose_file_is_lost_or_damaged_is_registered_anew(project: Path, candidate: Candidate) -> None:
     client, _ = connect(project)
     assert "version 1: it is the first" in register(project, "lost", candidate, experiment=False, rival=True)
     folder = Path(client.get_model_version_download_uri("lost", "1"))
     shutil.rmtree(folder)
+    with pytest.raises(InputError, match=r"lost@champion: .* its files are gone; `dvc repro -sf register`"):
+        fetch("models:/lost@champion", project)
     said = register(project, "lost", candidate, experiment=False, rival=True)
-    assert said == "lost version 2: it is the champion now: the files of version 1 are lost"
+    assert said == "lost version 2: it is the champion now: the file of version 1 is lost or damaged"
     found = fetch("models:/lost@champion", project)
     assert found.read_bytes() == candidate.onnx.read_bytes()
     assert "version 2 has these weights already" in register(project, "lost", candidate, experiment=False, rival=True)
+    found.write_bytes(b"damaged")
+    told = next(check for check in check_registry(project) if "models:/lost@champion" in check.found)
+    assert (told.bad, told.mend) == (True, "`dvc repro -sf register` registers the last student anew")
+    assert "version 3: it is the champion now" in register(project, "lost", candidate, experiment=False, rival=True)
 
 
 def test_a_copied_project_writes_into_artifacts_of_its_own(
@@ -158,8 +165,9 @@ def test_requests_in_every_form_of_mlflow_s_protocol(project: Path, candidate: C
     assert alphas(inputs=row) == alphas(inputs=[row]) == alphas(instances=[row]) == [alpha]
     assert alphas(inputs={name: [text] * 2 for name, text in row.items()}) == [alpha] * 2
     bad = {
-        "trimap": {"dataframe_records": [{"image": row["image"]}]},
-        "base64 text is expected; found nothing": {"dataframe_records": [row | {"trimap": None}]},
+        "a trimap or a mask is expected; neither": {"dataframe_records": [{"image": row["image"]}]},
+        "or a mask is expected; neither is given": {"dataframe_records": [row | {"trimap": None}]},
+        "missing inputs": {"dataframe_records": [{"trimap": row["trimap"]}]},
         "row 1, image: not base64 text": {"dataframe_records": [row, row | {"image": "?"}]},
         "expected; found int": {"dataframe_records": [row | {"image": 5}]},
     }
