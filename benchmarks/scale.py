@@ -256,4 +256,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from benchmarks import scale  # by this name the workers find its functions
+
+    scale.main()
