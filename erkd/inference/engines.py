@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
 
 MOST_MARGIN = 2048  # pixels; a larger one in an ONNX file is an error
+LARGE = 1 << 20  # entries of `pooled` (a megapixel and a half at stride 4) from which its memory is given back
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def onnx_engine(path: Path) -> Engine:
     expected = export_hashes(record).get(path.name) if record.is_file() else None
     if expected is not None:
         check_hash(path, expected, "`erkd export` makes it anew, or take both anew from where they came")
-    network = _session(path, path)
+    network = _session(path, path, threads=0)
     anew = "`erkd export` makes the file anew"
     try:
         names = [one.name for one in [*network.get_inputs(), *network.get_overridable_initializers()]]
@@ -68,13 +69,13 @@ def onnx_engine(path: Path) -> Engine:
             raise ValueError(f"{PRIOR_STRIDE} {stride}")
     except ValueError as error:
         raise InputError(f"{path}: damaged metadata ({error}); {anew}") from None
-    propagation, options = _session(model, path), _freeing()
+    propagation, options = _session(model, path, threads=1), _freeing()
 
     def run_network(image: Array, trimap: Array, prior: Array) -> Array:
         return network.run(["alpha"], {"image": image, "trimap": trimap, "prior": prior})[0]
 
     def run_spread(pooled: Array) -> Array:
-        return propagation.run(None, {"pooled": pooled}, options)[0]
+        return propagation.run(None, {"pooled": pooled}, options if pooled.size > LARGE else None)[0]
 
     return Engine(run_network, run_spread, margin, stride, f"ONNX Runtime ({path})")
 
@@ -90,7 +91,7 @@ def export_hashes(record: Path) -> dict[str, str]:
 
 
 def _freeing() -> "RunOptions":
-    """Run options that shrink the memory arena after each run (no arena at all is slower)."""
+    """Run options that shrink the memory arena after a run. No arena at all is slower, and so is shrinking always."""
     import onnxruntime
 
     options = onnxruntime.RunOptions()
@@ -98,10 +99,12 @@ def _freeing() -> "RunOptions":
     return options
 
 
-def _session(model: Path | bytes, path: Path) -> "InferenceSession":
+def _session(model: Path | bytes, path: Path, threads: int) -> "InferenceSession":
+    """A session on so many threads, 0 for one on each core: hundreds of small steps are faster on a single one."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # memory patterns, one per input size, would double a tile's memory
     # else idle threads of one session spin on the cores that the other needs
