@@ -1,6 +1,7 @@
 """Engines that run a student on arrays: ONNX Runtime and PyTorch."""
 
 import base64
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ def onnx_engine(path: Path) -> Engine:
             raise ValueError(f"{PRIOR_STRIDE} {stride}")
     except ValueError as error:
         raise InputError(f"{path}: damaged metadata ({error}); {anew}") from None
-    propagation, options = _session(model, path, threads=1), _freeing()
+    propagation, options = _session(model, path, threads=min(2, os.cpu_count() or 1)), _freeing()
 
     def run_network(image: Array, trimap: Array, prior: Array) -> Array:
         return network.run(["alpha"], {"image": image, "trimap": trimap, "prior": prior})[0]
@@ -100,7 +101,7 @@ def _freeing() -> "RunOptions":
 
 
 def _session(model: Path | bytes, path: Path, threads: int) -> "InferenceSession":
-    """A session on so many threads, 0 for one on each core: hundreds of small steps are faster on a single one."""
+    """A session on so many threads, 0 for one on each core; thousands of small steps lose by many."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
