@@ -54,13 +54,14 @@ def matte(
     """
     from erkd.inference import matte_files
     from erkd.inference.matter import Matter
-    from erkd.runtime.parallel import progress
 
     jobs = matte_files.find_jobs(images, trimap, output, force)
     finish = matte_files.choose_finish(cutout, background, [job.output for job in jobs])
     matter = Matter.load(model, device, tile)
     if len(jobs) == 1:
         return matte_files.write_matte(matter, jobs[0], finish)
+    from erkd.runtime.parallel import progress
+
     errors = list(matte_files.write_mattes(matter, progress(jobs, "Matting"), finish))
     if errors:
         raise InputError("\n".join(errors))

@@ -108,6 +108,7 @@ def _session(model: Path | bytes, path: Path, threads: int) -> "InferenceSession
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # memory patterns, one per input size, would double a tile's memory
+    options.enable_mem_reuse = False  # planning it took three quarters of a session's start, and saved nothing
     # else idle threads of one session spin on the cores that the other needs
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
