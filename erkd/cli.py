@@ -1,5 +1,6 @@
 """The command `erkd`."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -57,9 +58,9 @@ def matte(
 
     jobs = matte_files.find_jobs(images, trimap, output, force)
     finish = matte_files.choose_finish(cutout, background, [job.output for job in jobs])
-    matter = Matter.load(model, device, tile)
     if len(jobs) == 1:
-        return matte_files.write_matte(matter, jobs[0], finish)
+        return matte_files.write_matte(Matter.load(model, device, tile), jobs[0], finish)
+    matter = Matter.load(model, device, tile, threads=max(1, (os.cpu_count() or 1) // matte_files.AT_ONCE))
     from erkd.runtime.parallel import progress
 
     errors = list(matte_files.write_mattes(matter, progress(jobs, "Matting"), finish))

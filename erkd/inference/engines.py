@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
 
 MOST_MARGIN = 2048  # pixels; a larger one in an ONNX file is an error
+MOST_THREADS = 2  # of the prior, whose thousands of small steps lose by more
 LARGE = 1 << 20  # entries of `pooled` (a megapixel and a half at stride 4) from which its memory is given back
 
 
@@ -41,8 +42,8 @@ class Engine:
     device: str = "cpu"
 
 
-def onnx_engine(path: Path) -> Engine:
-    """Load a `student.onnx` into ONNX Runtime.
+def onnx_engine(path: Path, threads: int = 0) -> Engine:
+    """Load a `student.onnx` into ONNX Runtime, to run on so many threads; 0: one on each core.
 
     Raises InputError for an unusable file, and for one whose hash differs from that in an `onnx.json` beside it.
     """
@@ -52,7 +53,7 @@ def onnx_engine(path: Path) -> Engine:
     expected = export_hashes(record).get(path.name) if record.is_file() else None
     if expected is not None:
         check_hash(path, expected, "`erkd export` makes it anew, or take both anew from where they came")
-    network = _session(path, path, threads=0)
+    network = _session(path, path, threads)
     anew = "`erkd export` makes the file anew"
     try:
         names = [one.name for one in [*network.get_inputs(), *network.get_overridable_initializers()]]
@@ -70,7 +71,7 @@ def onnx_engine(path: Path) -> Engine:
             raise ValueError(f"{PRIOR_STRIDE} {stride}")
     except ValueError as error:
         raise InputError(f"{path}: damaged metadata ({error}); {anew}") from None
-    propagation, options = _session(model, path, threads=min(2, os.cpu_count() or 1)), _freeing()
+    propagation, options = _session(model, path, min(MOST_THREADS, threads or os.cpu_count() or 1)), _freeing()
 
     def run_network(image: Array, trimap: Array, prior: Array) -> Array:
         return network.run(["alpha"], {"image": image, "trimap": trimap, "prior": prior})[0]
@@ -101,7 +102,7 @@ def _freeing() -> "RunOptions":
 
 
 def _session(model: Path | bytes, path: Path, threads: int) -> "InferenceSession":
-    """A session on so many threads, 0 for one on each core; thousands of small steps lose by many."""
+    """A session on so many threads, 0 for one on each core."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

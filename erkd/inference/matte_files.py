@@ -14,9 +14,11 @@ from erkd.io.files import InputError
 from erkd.io.image_files import SUFFIXES, images_by_name, open_pair
 from erkd.io.images import Bytes, image_bytes, load_image, save_image, trimap_bytes
 from erkd.io.tables import shorten
+from erkd.runtime.threads import map_threads
 
 Finish = Callable[[Bytes, Bytes], NDArray[Any]]  # (image, alpha) -> output image
 SHOWN = 5  # file names in a message
+AT_ONCE = 2  # photos of a folder: one is read or written while the other is run; each takes memory
 OPAQUE = (".jpg", ".jpeg", ".bmp")  # formats without an alpha channel
 
 
@@ -79,13 +81,17 @@ def _photos(images: Iterable[Path]) -> dict[str, Path]:
     return photos
 
 
-def write_mattes(matter: Matter, jobs: Iterable[Job], finish: Finish) -> Iterator[str]:
-    """Run the jobs one by one; yield one line for each that fails on its input, and go on."""
-    for job in jobs:
+def write_mattes(matter: Matter, jobs: Iterable[Job], finish: Finish, at_once: int = AT_ONCE) -> Iterator[str]:
+    """Run the jobs, so many at once; yield one line for each that fails on its input, in order, and go on."""
+
+    def attempt(job: Job) -> str:
         try:
             write_matte(matter, job, finish)
         except InputError as error:
-            yield str(error)
+            return str(error)
+        return ""
+
+    yield from filter(None, map_threads(attempt, jobs, at_once))
 
 
 def write_matte(matter: Matter, job: Job, finish: Finish) -> None:
