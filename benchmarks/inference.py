@@ -60,7 +60,7 @@ def speed(model: str | None, image: Bytes, trimap: Bytes) -> dict[str, float]:
     numba.set_num_threads(min(THREADS, numba.get_num_threads()))
     matter = Matter.load(model, "cpu")
     floats: tuple[Array, Array] = unit(image), trimap_unit(trimap)
-    few = drawn(*trimap.shape, 0.08)
+    few = drawn(trimap.shape[0], trimap.shape[1], 0.08)
     doubles = tuple(array.astype(np.float64) for array in floats)
     methods: dict[str, Callable[[], object]] = {
         "student": lambda: matter(image, trimap),
