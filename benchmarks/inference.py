@@ -6,7 +6,8 @@ last line is a JSON object: `cf_over_student` and `sm_over_student`, the seconds
 sampling over the student's (ratios: the machine's speed and load cancel); `cold_start_s`, wall-clock seconds of
 `erkd matte` on that photo from the shell, files included, the fastest of several; `peak_mib`, by megapixels, the
 peak memory of matting a file into a file, above that of the same process with the student loaded, each in a
-process of its own (5 % unknown).
+process of its own (5 % unknown); `student_8` among the seconds is the student's with 8 % unknown; and with
+`--folder N`, photos a second of a folder of N such photos (JPEG), one at a time and as `erkd matte` does it.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -59,9 +61,11 @@ def speed(model: str | None, image: Bytes, trimap: Bytes) -> dict[str, float]:
     numba.set_num_threads(min(THREADS, numba.get_num_threads()))
     matter = Matter.load(model, "cpu")
     floats: tuple[Array, Array] = unit(image), trimap_unit(trimap)
+    few = drawn(trimap.shape[0], trimap.shape[1], 0.08)
     doubles = tuple(array.astype(np.float64) for array in floats)
     methods: dict[str, Callable[[], object]] = {
         "student": lambda: matter(image, trimap),
+        "student_8": lambda: matter(*few),
         "closed_form": lambda: estimate_alpha_cf(*doubles),
         "shared_sampling": lambda: estimate_alpha_sm(*floats),
     }
@@ -82,6 +86,32 @@ def typical(method: Callable[[], object]) -> float:
         method()
         times.append(time.perf_counter() - start)
     return float(np.median(times))
+
+
+def folder_speed(model: str | None, count: int, folder: Path) -> dict[str, float]:
+    """Photos a second of a folder, one at a time on all cores, and some at once that share the cores."""
+    from erkd.inference.hints import TrimapFile
+    from erkd.inference.jobs import Job
+    from erkd.inference.matte_files import AT_ONCE, alpha_only, attempt_each, write_matte
+    from erkd.inference.matter import Matter
+
+    jobs = []
+    for i in range(count):
+        photo, drawn_trimap = folder / f"{i}.jpg", folder / f"{i}.png"
+        image, trimap = drawn(600, 800, 0.05 + 0.25 * i / count)
+        save_image(image, photo)
+        save_image(trimap, drawn_trimap)
+        jobs.append(Job(photo, TrimapFile(drawn_trimap), folder / f"alpha/{i}.png"))
+    matters = {at_once: Matter.load(model, "cpu", threads=THREADS // at_once) for at_once in (1, AT_ONCE)}
+    times: dict[int, list[float]] = {}
+    for _ in range(3):  # in turns, as above
+        for at_once, matter in matters.items():
+            start = time.perf_counter()
+            write = partial(write_matte, matter, finish=alpha_only)
+            if errors := list(attempt_each(write, jobs, at_once)):
+                raise SystemExit(errors[0])
+            times.setdefault(at_once, []).append(time.perf_counter() - start)
+    return {f"{at_once}_at_once": round(count / min(values), 1) for at_once, values in times.items()}
 
 
 def cold_start(model: str | None, folder: Path) -> float:
@@ -139,6 +169,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="as of `erkd matte`")
+    parser.add_argument("--folder", type=int, default=0, metavar="N", help="photos of the folder to time; 0: none")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -152,6 +183,8 @@ def main() -> None:
         save_image(image, Path(name) / "photo.png")
         save_image(trimap, Path(name) / "trimap.png")
         result["cold_start_s"] = round(cold_start(arguments.model, Path(name)), 2)
+        if arguments.folder:
+            result["photos_per_second"] = folder_speed(arguments.model, arguments.folder, Path(name))
     result["peak_mib"] = {size: round(peak(arguments.model, size)) for size in MEGAPIXELS}
     seconds = speed(arguments.model, image, trimap)
     result["seconds"] = {method: round(value, 3) for method, value in seconds.items()}

@@ -99,13 +99,13 @@ def matte(
     """
     from erkd.inference.hints import choose_hint
     from erkd.inference.jobs import find_jobs
-    from erkd.inference.matte_files import choose_finish, write_matte
+    from erkd.inference.matte_files import choose_finish, threads_for, write_matte
     from erkd.inference.matter import Matter
 
     jobs = find_jobs(images, choose_hint(trimap, mask, box, band), output, force, skip_existing)
     finish = choose_finish(cutout, background, jobs)
     if jobs:
-        matter = Matter.load(model, device, tile)
+        matter = Matter.load(model, device, tile, threads_for(jobs))
         _run(lambda job: write_matte(matter, job, finish), jobs, "Matting")
 
 
@@ -123,13 +123,13 @@ def trimap(
     """Write the trimap that `erkd matte` would use with a mask or a box, to look at and to paint on."""
     from erkd.inference.hints import choose_hint
     from erkd.inference.jobs import find_jobs
-    from erkd.inference.matte_files import choose_finish, write_trimap
+    from erkd.inference.matte_files import choose_finish, threads_for, write_trimap
     from erkd.inference.matter import Matter
 
     jobs = find_jobs(images, choose_hint(None, mask, box, band), output, force, skip_existing)
     choose_finish(False, None, jobs)
     if jobs:
-        matter = Matter.load(model)
+        matter = Matter.load(model, threads=threads_for(jobs))
         _run(lambda job: write_trimap(matter, job), jobs, "Trimaps")
 
 

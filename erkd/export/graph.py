@@ -32,8 +32,25 @@ def trace(model: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output
     assert program is not None
     network = program.model_proto
     _forget_source(network)
+    merge_concats(network.graph)
     name_sizes(network.graph)
     return network
+
+
+def merge_concats(graph: Any) -> None:
+    """Let what concatenates concatenated maps take their parts, so that nothing is copied twice."""
+    concats = {node.output[0]: node for node in graph.node if node.op_type == "Concat"}
+    for node in concats.values():  # in order, so that the parts are parts of no other
+        parts = [concats[name].input if _same_axis(concats.get(name), node) else [name] for name in node.input]
+        node.input[:] = [name for names in parts for name in names]
+    used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+    for output, node in concats.items():
+        if output not in used:
+            graph.node.remove(node)
+
+
+def _same_axis(inner: Any, outer: Any) -> bool:
+    return inner is not None and inner.attribute[0].i == outer.attribute[0].i
 
 
 def _forget_source(message: Any) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from erkd.export.fused import fuse
 from erkd.export.graph import trace
 from erkd.export.propagation import default_prior, propagation_file
 from erkd.io.files import InputError, atomic, sha256, write_json
@@ -51,7 +52,7 @@ def export_onnx(model: AlphaOnly, path: Path, opset: int) -> None:
     stride = model.prior_stride
     prior = torch.rand(2, 12, 64 // stride, 96 // stride)
     inputs = (torch.rand(2, 3, 64, 96), torch.full((2, 1, 64, 96), 0.5), prior)
-    network = trace(model, inputs, ["image", "trimap", "used_prior"], "alpha", opset)
+    network = trace(fuse(model), inputs, ["image", "trimap", "used_prior"], "alpha", opset)
     propagation = propagation_file(stride, opset)
     default_prior(network, propagation, stride, opset)
     metadata = {

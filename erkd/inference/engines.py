@@ -1,6 +1,7 @@
 """Engines that run a student on arrays: ONNX Runtime and PyTorch."""
 
 import base64
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
 
 MOST_MARGIN = 2048  # pixels; a larger one in an ONNX file is an error
+MOST_THREADS = 2  # of the prior, whose thousands of small steps lose by more
+LARGE = 1 << 20  # entries of `pooled` (a megapixel and a half at stride 4) from which its memory is given back
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Engine:
     device: str = "cpu"
 
 
-def onnx_engine(path: Path) -> Engine:
-    """Load a `student.onnx` into ONNX Runtime.
+def onnx_engine(path: Path, threads: int = 0) -> Engine:
+    """Load a `student.onnx` into ONNX Runtime, to run on so many threads; 0: one on each core.
 
     Raises InputError for an unusable file, and for one whose hash differs from that in an `onnx.json` beside it.
     """
@@ -50,7 +53,7 @@ def onnx_engine(path: Path) -> Engine:
     expected = export_hashes(record).get(path.name) if record.is_file() else None
     if expected is not None:
         check_hash(path, expected, "`erkd export` makes it anew, or take both anew from where they came")
-    network = _session(path, path)
+    network = _session(path, path, threads)
     anew = "`erkd export` makes the file anew"
     try:
         names = [one.name for one in [*network.get_inputs(), *network.get_overridable_initializers()]]
@@ -68,13 +71,13 @@ def onnx_engine(path: Path) -> Engine:
             raise ValueError(f"{PRIOR_STRIDE} {stride}")
     except ValueError as error:
         raise InputError(f"{path}: damaged metadata ({error}); {anew}") from None
-    propagation, options = _session(model, path), _freeing()
+    propagation, options = _session(model, path, min(MOST_THREADS, threads or os.cpu_count() or 1)), _freeing()
 
     def run_network(image: Array, trimap: Array, prior: Array) -> Array:
         return network.run(["alpha"], {"image": image, "trimap": trimap, "prior": prior})[0]
 
     def run_spread(pooled: Array) -> Array:
-        return propagation.run(None, {"pooled": pooled}, options)[0]
+        return propagation.run(None, {"pooled": pooled}, options if pooled.size > LARGE else None)[0]
 
     return Engine(run_network, run_spread, margin, stride, f"ONNX Runtime ({path})")
 
@@ -90,7 +93,7 @@ def export_hashes(record: Path) -> dict[str, str]:
 
 
 def _freeing() -> "RunOptions":
-    """Run options that shrink the memory arena after each run (no arena at all is slower)."""
+    """Run options that shrink the memory arena after a run. No arena at all is slower, and so is shrinking always."""
     import onnxruntime
 
     options = onnxruntime.RunOptions()
@@ -98,12 +101,15 @@ def _freeing() -> "RunOptions":
     return options
 
 
-def _session(model: Path | bytes, path: Path) -> "InferenceSession":
+def _session(model: Path | bytes, path: Path, threads: int) -> "InferenceSession":
+    """A session on so many threads, 0 for one on each core."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # memory patterns, one per input size, would double a tile's memory
+    options.enable_mem_reuse = False  # planning it took three quarters of a session's start, and saved nothing
     # else idle threads of one session spin on the cores that the other needs
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:

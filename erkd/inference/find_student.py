@@ -17,11 +17,12 @@ HOW_TO_GET_ONE = (
 )
 
 
-def open_engine(spec: str | Path | None, device: str = "auto") -> Engine:
+def open_engine(spec: str | Path | None, device: str = "auto", threads: int = 0) -> Engine:
     """Load a student: in PyTorch on CUDA or without an ONNX file, else in ONNX Runtime on the CPU.
 
     `spec` is a folder with `student.onnx` or `student.safetensors`, an ONNX file, an address in MLflow's registry
     such as `models:/erkd-student@champion`, or None for the packaged student, else that of the last `dvc repro`.
+    `threads` are ONNX Runtime's, 0: one on each core.
     Raises InputError when there is none.
     """
     if device not in DEVICES:
@@ -33,7 +34,7 @@ def open_engine(spec: str | Path | None, device: str = "auto") -> Engine:
     if device == "cuda":
         raise InputError(f"{path}: CUDA needs a student's folder ({WEIGHTS}); an ONNX file runs on the CPU")
     if onnx:
-        return onnx_engine(onnx)
+        return onnx_engine(onnx, threads)
     if weights:
         return torch_engine(weights, device)
     raise InputError(f"{path}: neither {ONNX} nor {WEIGHTS} is in this folder")

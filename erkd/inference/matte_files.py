@@ -5,7 +5,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,21 +21,32 @@ from erkd.io.colours import in_space, read_colours
 from erkd.io.files import InputError
 from erkd.io.image_files import NO_MEMORY, kept, open_image
 from erkd.io.images import Bytes, encode, image_bytes, save_image
+from erkd.runtime.threads import map_threads
 
 Finish = Callable[[Bytes, Bytes, bytes | None], NDArray[Any]]  # image, alpha, profile of the image -> output image
+AT_ONCE = 2  # photos of a folder: one is read or written while the other is run; each takes memory
 OPAQUE = (".jpg", ".jpeg", ".bmp")  # formats without an alpha channel
 LOSSY = (".jpg", ".jpeg")
 LARGEST = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}  # longest side that a format can hold, pixels
 OUT_OF_MEMORY = re.compile(r"bad_alloc|[Ii]nsufficient memory|allocat|out of memory")
 
 
-def attempt_each(write: Callable[[Job], None], jobs: Iterable[Job]) -> Iterator[str]:
-    """`write` the jobs one by one; yield one line for each that fails on its input, and go on."""
-    for job in jobs:
+def threads_for(jobs: Sized) -> int:
+    """Threads of ONNX Runtime for each photo: all cores (0) for a single one, else a share of them."""
+    return 0 if len(jobs) == 1 else max(1, (os.cpu_count() or 1) // AT_ONCE)
+
+
+def attempt_each(write: Callable[[Job], None], jobs: Iterable[Job], at_once: int = AT_ONCE) -> Iterator[str]:
+    """`write` the jobs, so many at once; yield one line for each that fails on its input, in order, and go on."""
+
+    def attempt(job: Job) -> str:
         try:
             write(job)
         except InputError as error:
-            yield str(error)
+            return str(error)
+        return ""
+
+    yield from filter(None, map_threads(attempt, jobs, at_once))
 
 
 def write_matte(matter: Matter, job: Job, finish: Finish) -> None:

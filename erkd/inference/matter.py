@@ -29,13 +29,16 @@ class Matter:
     tile: int
 
     @classmethod
-    def load(cls, spec: str | Path | None = None, device: str = "auto", tile: int | None = None) -> "Matter":
+    def load(
+        cls, spec: str | Path | None = None, device: str = "auto", tile: int | None = None, threads: int = 0
+    ) -> "Matter":
         """Load the student that `spec` names (see `find_student.open_engine`) on `device` auto, cpu or cuda.
 
-        Images are run in tiles of at most `tile` x `tile` pixels, margins included, which bounds memory. Raises
-        InputError when there is no such student or the tile is too small.
+        Images are run in tiles of at most `tile` x `tile` pixels, margins included, which bounds memory; on the CPU
+        each on `threads` threads, 0: one on each core. Raises InputError when there is no such student or the tile
+        is too small.
         """
-        engine = open_engine(spec, device)
+        engine = open_engine(spec, device, threads)
         smallest = 2 * engine.margin + MULTIPLE
         if tile is not None and tile < smallest:
             raise InputError(f"tile: {tile} pixels; {smallest} at least, since a tile sees {engine.margin} around it")

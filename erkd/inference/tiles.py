@@ -1,7 +1,8 @@
 """Tiled inference: images of any size in bounded memory, with the result of the whole image.
 
-The prior needs the whole image and is computed once, at stride 4 or more. The rest of the network has a bounded
-receptive field, so tiles that overlap by its radius are exact. Tiles without unknown pixels are skipped.
+Only the surroundings of what is unknown are looked at. Their prior is computed at once, at stride 4 or more. The
+rest of the network has a bounded receptive field, so tiles that overlap by its radius are exact. Tiles without
+unknown pixels are skipped.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ KEPT = 416  # default side of a tile without its margins, pixels; with them it i
 LARGE = 1 << 21  # pixels from which an image's freed memory is returned to the system
 STRIP = 256  # rows that are pooled at a time
 CELLS = 1 << 17  # most cells of a prior: two megapixels at stride 4
+CONTEXT = 64  # pixels around everything unknown that are looked at, where the prior has the engine's stride
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,12 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
         tile: A tile has at most `tile` x `tile` pixels (of any proportions), margins included.
     """
     scale = 255 if alpha.dtype == np.uint8 else 1
+    np.multiply(trimap == FOREGROUND, scale, out=alpha, casting="unsafe")
+    around = surroundings(engine, trimap)
+    image, trimap, alpha = around.of(image), around.of(trimap), around.of(alpha)
     prior, stride = whole_prior(engine, image, trimap)
     if trimap.size > LARGE:
         trim_heap()
-    np.multiply(trimap == FOREGROUND, scale, out=alpha, casting="unsafe")
     for kept, seen in tiles(trimap, tile, engine.margin):
         found = engine.network(
             unit(channels_first(padded(image, seen))),
@@ -71,14 +75,25 @@ def estimate(engine: Engine, image: NDArray[Any], trimap: Bytes, alpha: NDArray[
         target[:] = np.rint(found * 255) if scale == 255 else found
 
 
-def whole_prior(engine: Engine, image: NDArray[Any], trimap: Bytes) -> tuple[Array, int]:
-    """Compute the prior of the whole image, h x w x 12, and its stride.
+def surroundings(engine: Engine, trimap: Bytes) -> Box:
+    """All that is unknown (not nothing) and `CONTEXT` pixels around, more where the prior is coarse."""
+    height, width = trimap.shape
+    unknown = unknown_box(trimap, Box(0, height, 0, width))
+    assert unknown is not None
+    return unknown.grown(CONTEXT * prior_stride(engine, trimap) // engine.prior_stride, height, width)
 
-    The stride is the engine's `prior_stride`, doubled until there are at most `CELLS` cells.
-    """
+
+def prior_stride(engine: Engine, trimap: Bytes) -> int:
+    """The engine's stride of priors, doubled until there are at most `CELLS` cells."""
     stride = engine.prior_stride
     while trimap.size > CELLS * stride**2:
         stride *= 2
+    return stride
+
+
+def whole_prior(engine: Engine, image: NDArray[Any], trimap: Bytes) -> tuple[Array, int]:
+    """Compute the prior of the whole image, h x w x 12, and its stride (`prior_stride`)."""
+    stride = prior_stride(engine, trimap)
     pooled = pool_known(image, trimap, stride, MULTIPLE // engine.prior_stride)
     return engine.spread(pooled)[0].transpose(1, 2, 0), stride
 

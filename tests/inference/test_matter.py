@@ -9,6 +9,7 @@ import pytest
 
 from erkd import Matter
 from erkd.io.files import InputError
+from erkd.io.images import save_image
 from tests.support.onnx_student import write_student
 from tests.support.photo import photo
 
@@ -84,12 +85,20 @@ def test_a_tile_smaller_than_what_it_must_see_is_refused(tmp_path):
     assert Matter.load(path, "cpu", tile=160).tile == 160
 
 
-def test_importing_and_using_it_needs_no_torch(tmp_path):
-    path = write_student(tmp_path / "student.onnx")
+HEAVY = {"torch", "pandas", "scipy", "skimage", "numba", "matplotlib", "mlflow", "joblib", "onnx", "rich.progress"}
+
+
+def test_matting_a_photo_imports_nothing_heavy(tmp_path):
+    """Neither torch nor what would make `erkd matte` start late."""
+    student = write_student(tmp_path / "student.onnx")
+    files = [tmp_path / name for name in ("photo.png", "trimap.png", "alpha.png")]
+    for array, file in zip(photo(40, 40), files, strict=False):
+        save_image(array, file)
+    command = ["matte", files[0], "--trimap", files[1], "-o", files[2], "--model", student, "--device", "cpu"]
     code = (
-        f"import sys; from erkd import Matter; import numpy as np; m = Matter.load({str(path)!r});"
-        "m(np.zeros((40, 40, 3), np.uint8), np.full((40, 40), 128, np.uint8));"
-        "print(*{'torch', 'pandas', 'mlflow', 'joblib', 'pymatting'} & set(sys.modules))"
+        "import sys; from erkd.cli import app; app(sys.argv[1:], standalone_mode=False);"
+        f"print(*{HEAVY} & set(sys.modules))"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", code, *map(str, command)], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
+    assert files[2].is_file()

@@ -141,3 +141,18 @@ def test_tiles_without_unknown_pixels_are_not_run(tmp_path):
     trimap[5:9, 5:9] = trimap[600:604, 630:634] = 128
     run(counting, np.zeros((640, 640, 3), np.uint8), trimap, 128)
     assert seen == [(1, 3, 64, 64), (1, 3, 96, 64)]
+
+
+def test_only_the_surroundings_of_the_unknown_are_looked_at(student):
+    _, engine = student
+    seen = []
+    watched = replace(engine, spread=lambda pooled: seen.append(pooled.shape[2:]) or engine.spread(pooled))
+    image, trimap = smooth_photo(320, 416)[0], np.full((320, 416), 255, np.uint8)
+    trimap[130:150, 260:300], trimap[:, 290:] = 128, 0
+    trimap[130:150, 290:300] = 128
+    alpha = run(watched, image, trimap, 1024)
+    cell = engine.prior_stride
+    assert seen == [(160 // cell, 192 // cell)]  # 32 x 64 pixels, and 64 on each side
+    np.testing.assert_array_equal(alpha[trimap != 128], trimap[trimap != 128] / 255)
+    image[:60], image[300:], image[:, :190], image[:, 390:] = 0, 255, 7, 8
+    np.testing.assert_array_equal(run(engine, image, trimap, 1024), alpha)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate
 
 from erkd.students import EPSILON, MULTIPLE
-from erkd.students.prior.closed_form import STEPS, apply_linear_model, solve
+from erkd.students.prior.closed_form import STEPS, apply_linear_model, solve, sum_channels
 from erkd.students.prior.shared_sampling import sample_pairs
 
 DILATIONS = (1, 2, 4, 8, 16)  # of the 3 x 3 blurs on top of the pyramid, at stride 32: radius 31 cells
@@ -126,10 +126,10 @@ def project_colours(image: Tensor, background: Tensor, difference: Tensor) -> tu
     Returns:
         Alpha in [0, 1], the mean absolute residual of its composite, the squared colour contrast; each B x 1 x H x W.
     """
-    energy = (difference**2).sum(1, keepdim=True)
+    energy = sum_channels(difference * difference)
     offset = image - background
-    alpha = ((offset * difference).sum(1, keepdim=True) / (energy + 1e-3)).clamp(0, 1)
-    residual = (offset - alpha * difference).abs().mean(1, keepdim=True)
+    alpha = (sum_channels(offset * difference) / (energy + 1e-3)).clamp(0, 1)
+    residual = sum_channels((offset - alpha * difference).abs()) / 3
     return alpha, residual, energy
 
 

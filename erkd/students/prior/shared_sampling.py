@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from erkd.students.prior.closed_form import one_hot_kernels
+from erkd.students.prior.closed_form import one_hot_kernels, sum_channels
 
 RAYS = [(0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)]  # (down, right)
 RAYS_PER_CELL = len(RAYS) // 2  # cells take the first and the second half of them in a chequerboard pattern
@@ -109,11 +109,14 @@ def colour_cost(foreground: Tensor, background: Tensor) -> Tensor:
 
     `foreground` and `background` are B x 3 x ..., relative to the image's colour.
     """
-    product = (foreground * background).sum(1)
-    foreground, background = (foreground**2).sum(1), (background**2).sum(1)
-    length = (foreground + background - 2 * product).clamp_min(0)
-    alpha = ((background - product) / (length + 1e-4)).clamp(0, 1)
-    error = alpha**2 * foreground + (1 - alpha) ** 2 * background + 2 * alpha * (1 - alpha) * product
+    product, foreground, background = (
+        sum_channels(one * two).squeeze(1)
+        for one, two in ((foreground, background), (foreground, foreground), (background, background))
+    )
+    offset = background - product
+    length = (foreground + offset - product).clamp_min(0)
+    alpha = (offset / (length + 1e-4)).clamp(0, 1)
+    error = background + alpha * (alpha * length - 2 * offset)  # |alpha F + (1 - alpha) B|^2
     return COLOUR_POWER * (error.clamp_min(0) + ERROR_FLOOR).log()
 
 
