@@ -11,6 +11,7 @@ import re
 import threading
 import warnings
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ with warnings.catch_warnings():
 MAX_PIXELS = 12_500_000  # above a phone's 4032 x 3024
 FORMATS = ("PNG", "JPEG", "WEBP")
 INPUTS = ("image", "trimap", "mask")
-DATA_URL = re.compile(r"\s*data:[^,]*,")
+DATA_URL = re.compile(r"\s*data:[^,]*,", re.IGNORECASE)
 URL_ALPHABET = str.maketrans("-_", "+/")
 
 
@@ -101,12 +102,12 @@ def _is_null(value: object) -> bool:
 def decode(text: object, name: str) -> Image.Image:
     """Decode a base64 image, upright as its EXIF data says. Raises InputError.
 
-    Any of base64's forms: a data URL, with line breaks, with the alphabet of URLs, without padding.
+    Any of base64's forms: a data URL, with line breaks, with the alphabet of URLs or escaped for them, without padding.
     """
     if not isinstance(text, str):
         found = "nothing" if _is_null(text) else type(text).__name__
         raise InputError(f"{name}: base64 text is expected; found {found}")
-    packed = "".join(DATA_URL.sub("", text, count=1).split()).translate(URL_ALPHABET).rstrip("=")
+    packed = "".join(DATA_URL.sub("", unquote(text), count=1).split()).translate(URL_ALPHABET).rstrip("=")
     try:
         content = base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
     except ValueError:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,8 @@ def test_a_photo_is_turned_by_its_exif_data_as_erkd_matte_turns_it(model: "Matti
 
 FORMS = {  # base64 as clients send it
     "a data URL": lambda text: f"data:image/png;base64,{text}",
+    "a data URL in capitals": lambda text: f"DATA:image/PNG;BASE64,{text}",
+    "an escaped data URL": lambda text: quote(f"data:image/png;base64,{text}"),
     "lines of 76": lambda text: "\n".join(text[at : at + 76] for at in range(0, len(text), 76)) + "\n",
     "the alphabet of URLs": lambda text: text.replace("+", "-").replace("/", "_"),
     "no padding": lambda text: text.rstrip("="),
