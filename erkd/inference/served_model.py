@@ -102,7 +102,7 @@ def _is_null(value: object) -> bool:
 def decode(text: object, name: str) -> Image.Image:
     """Decode a base64 image, upright as its EXIF data says. Raises InputError.
 
-    Any of base64's forms: a data URL, with line breaks, with the alphabet of URLs or escaped for them, without padding.
+    Any of base64's forms: a data URL, line breaks, the alphabet of URLs or what is escaped for them, no padding.
     """
     if not isinstance(text, str):
         found = "nothing" if _is_null(text) else type(text).__name__
