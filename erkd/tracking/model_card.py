@@ -22,7 +22,9 @@ def model_card(name: str, record: Mapping[str, Any], metrics: Mapping[str, Any],
     the data that it was trained and measured on.
     """
     training = record["training"]
-    settings = flatten({key: training[key] for key in ("data", "student", "distill", "kd")})
+    kd, methods = training["kd"], training["kd"]["methods"]
+    used = {key: value for key, value in kd.items() if key in methods or not isinstance(value, Mapping)}
+    settings = flatten({key: training[key] for key in ("data", "student", "distill")} | {"kd": used})
     return "\n".join(
         [
             f"# {name}",

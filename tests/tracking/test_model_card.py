@@ -33,6 +33,8 @@ def test_it_names_data_licences_metrics_limits_and_parameters() -> None:
     ):  # fmt: skip
         assert part in text, part
     assert len(text) < LONGEST
+    assert "kd.erkd.edge 0.5" in text
+    assert "kd.bcd" not in text  # it taught nothing
 
 
 def test_what_could_not_be_measured_is_an_empty_cell() -> None:
