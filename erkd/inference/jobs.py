@@ -57,7 +57,7 @@ def find_jobs(
     photos = _photos(images, output, [path for path in (hint.path, output) if path])
     hints = _pair(photos, hint, output)
     to_file = _is_file(output, len(photos))
-    jobs = [Job(path, hints[name], output if to_file else output / f"{name}.png") for name, path in photos.items()]
+    jobs = [Job(photos[name], own, output if to_file else output / f"{name}.png") for name, own in hints.items()]
     inputs = {os.path.realpath(path) for job in jobs for path in (job.image, job.hint.path) if path}
     for job in jobs:
         if os.path.realpath(job.output) in inputs:
@@ -78,17 +78,26 @@ def find_jobs(
 
 
 def _pair(photos: Mapping[str, Path], hint: Hint, output: Path) -> dict[str, Hint]:
-    """Each photo's own hint, by the photo's name."""
+    """Each photo's own hint, by the photo's name.
+
+    Sub-folders of photos that the hints have not, such as earlier results, are left out with a warning.
+    """
     if hint.path is None or not os.path.isdir(hint.path):
         if len(photos) > 1:
             name = hint.path or "--box"
             raise InputError(f"{name}: a folder of {hint.kind}s is expected, since there are {len(photos)} photos")
         return dict.fromkeys(photos, hint)
     files = images_by_name(hint.path, leave_out=(output,))
-    missing = [f"{name}{path.suffix}" for name, path in photos.items() if name not in files]
+    folders = {name: name.rpartition("/")[0] for name in photos}
+    known = {"", *(name.rpartition("/")[0] for name in files)}
+    wanted = [name for name in photos if folders[name] in known] or [*photos]
+    if len(wanted) < len(photos):
+        absent = sorted({*folders.values()} - known)
+        warn(f"{hint.path}: no folder {shorten(absent, SHOWN)}; photos in it are left out")
+    missing = [f"{name}{photos[name].suffix}" for name in wanted if name not in files]
     if missing:
         raise InputError(f"{hint.path}: no {hint.kind} of the same name for {shorten(missing, SHOWN)}")
-    return {name: replace(hint, path=files[name]) for name in photos}
+    return {name: replace(hint, path=files[name]) for name in wanted}
 
 
 def _photos(images: Iterable[Path], output: Path, leave_out: Collection[Path]) -> dict[str, Path]:

@@ -132,7 +132,7 @@ def choose_finish(cut_out: bool, background: str | None, jobs: Iterable[Job]) ->
         if cut_out and suffix in OPAQUE:
             raise InputError(f"{job.output}: this type of file holds no alpha; write a cut-out as PNG")
         if suffix in LOSSY:
-            raise InputError(f"{job.output}: JPEG changes an alpha's values; write it as PNG")
+            raise InputError(f"{job.output}: JPEG would change the values; write it as PNG")
     return _cut_out if cut_out else alpha_only
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from erkd.cli import main
 from erkd.evaluation.folders import match_files, results, write_csv
 from erkd.evaluation.scores import score_file
 from erkd.inference.hints import TrimapFile
@@ -112,7 +113,7 @@ def test_a_matte_loses_nothing_and_serves_as_photo_and_as_alpha(tmp_path, matte,
     [
         ("a.gif", r"a\.gif: files of this type are not written; \.png, \.jpg"),
         ("a.HEIC", "files of this type are not written"),
-        ("a.jpg", r"a\.jpg: JPEG changes an alpha's values; write it as PNG"),
+        ("a.jpg", r"a\.jpg: JPEG would change the values; write it as PNG"),
         ("photo.png/a.png", r"photo\.png/a\.png: cannot be written, since photo\.png is no folder"),
         ("photo.png/a", r"cannot be written, since photo\.png is no folder"),
         ("n" * 252 + ".png", "a name may have 255 bytes"),
@@ -134,6 +135,21 @@ def test_a_cutout_in_a_format_without_alpha_is_refused_and_a_folder_may_have_a_d
         )
     assert matte(output="out.v2").returncode == 0
     assert os.path.isfile("out.v2/photo.png")
+
+
+def test_trimaps_are_written_by_the_same_rules(tmp_path, matte, student):
+    for name in ("one", "two"):
+        save_image(IMAGE, tmp_path / f"photos/{name}.jpg")
+        save_image(np.where(TRIMAP == 255, np.uint8(255), np.uint8(0)), tmp_path / f"masks/{name}.png")
+    words = ("trimap", "photos", "--mask", "masks", "--model", student, "-o")
+    assert erkd("trimap", "photos/one.jpg", *words[2:], "a.jpg").stderr == (
+        "a.jpg: JPEG would change the values; write it as PNG\n"
+    )
+    (tmp_path / "masks/one.png").write_bytes(b"")
+    run = erkd(*words, "photos")  # beside the photos
+    assert (run.returncode, sorted(os.listdir("photos"))) == (2, ["one.jpg", "two.jpg", "two.png"])
+    assert "masks/one.png: not a readable image" in run.stderr.splitlines()[-1]
+    assert erkd(*words, "photos", "--skip-existing").stderr.startswith("warning: photos: 1 of 2 exist already")
 
 
 def test_a_picture_too_large_for_its_format_is_told_before_the_work(tmp_path, matte, monkeypatch):
@@ -222,6 +238,17 @@ def test_a_run_into_the_input_s_own_folder_can_be_repeated(tmp_path, matte, outp
     assert load_alpha(tmp_path / output / "day/two.png").shape == TRIMAP.shape
 
 
+def test_earlier_results_below_the_photos_are_told_and_left_out(tmp_path, matte):
+    pairs(tmp_path, "one", "day/two")
+    assert matte(image="photos", trimap="trimaps", output="photos/alphas").returncode == 0
+    run = matte("--cutout", image="photos", trimap="trimaps", output="photos/cutouts")
+    assert (run.returncode, run.stderr.splitlines()[0]) == (
+        0,
+        "warning: trimaps: no folder alphas, alphas/day; photos in it are left out",
+    )
+    assert sorted(path.name for path in (tmp_path / "photos/cutouts").rglob("*.png")) == ["one.png", "two.png"]
+
+
 def test_nothing_is_left_to_do(tmp_path, matte):
     assert matte().returncode == 0
     run = matte("--skip-existing", "--model", "nowhere")  # no model is needed
@@ -287,6 +314,15 @@ def test_what_may_not_be_read_is_told_and_the_batch_goes_on(tmp_path, matte, mon
     assert matte(image="photos/locked", trimap="trimaps").stderr == (
         "photos/locked: cannot be read (Permission denied)\n"
     )
+
+
+def test_signs_that_a_terminal_has_not_are_escaped(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    monkeypatch.setattr(sys, "argv", ["erkd", "matte", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    print("10\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT THREE} \udcff", flush=True)
+    assert sys.stdout.buffer.getvalue().endswith(rb"10\u207b\xb3 \udcff" + b"\n")
 
 
 def test_scores_that_cannot_be_written_are_told_before_the_work(tmp_path, matte):
