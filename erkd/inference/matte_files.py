@@ -20,7 +20,7 @@ from erkd.inference.matter import Matter
 from erkd.io.colours import in_space, read_colours
 from erkd.io.files import InputError
 from erkd.io.image_files import NO_MEMORY, kept, open_image
-from erkd.io.images import Bytes, encode, image_bytes, save_image
+from erkd.io.images import Bytes, encode, image_bytes, save_image, warn_of_transparency
 from erkd.runtime.threads import map_threads
 
 Finish = Callable[[Bytes, Bytes, bytes | None], NDArray[Any]]  # image, alpha, profile of the image -> output image
@@ -54,6 +54,7 @@ def write_matte(matter: Matter, job: Job, finish: Finish) -> None:
     with _memory_told(job.image):
         photo, make_trimap = job.hint.open(job.image)
         _check_size(job, max(photo.size))
+        warn_of_transparency(photo, job.image)
         colours, options = read_colours(photo, job.image), kept(photo)
         image = image_bytes(photo, colours)
         del photo  # hold a large photo's pixels only once
@@ -153,6 +154,7 @@ def over(background: str) -> Finish:
     path = Path(background)
     if os.path.isfile(path):
         opened = open_image(path)
+        warn_of_transparency(opened, path)
         colours = read_colours(opened, path)
         pixels, own = image_bytes(opened, colours), colours.profile
     else:

@@ -96,6 +96,14 @@ def test_a_cutout_of_inks_is_in_srgb_and_one_of_wide_rgb_in_its_own(tmp_path, ma
         assert alpha.info.get("icc_profile") is None
 
 
+def test_transparency_that_does_not_count_is_told(tmp_path, matte):
+    for name, alpha in (("opaque", 255), ("clear", 254)):
+        save_image(np.dstack([IMAGE, np.full_like(TRIMAP, alpha)]), tmp_path / f"{name}.png")
+    assert matte("--background", "opaque.png", image="opaque.png").stderr == ""
+    run = matte("--background", "clear.png", "--force", image="clear.png")
+    assert run.stderr == "warning: clear.png: its transparency is ignored\n" * 2
+
+
 @pytest.mark.parametrize("suffix", ["png", "webp", "bmp", "tif"])
 def test_a_matte_loses_nothing_and_serves_as_photo_and_as_alpha(tmp_path, matte, suffix):
     assert matte().stderr == ""
