@@ -20,7 +20,8 @@ app = typer.Typer(
 )
 # what several commands take
 PHOTOS = Annotated[
-    list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="IMAGE|DIR...", readable=False)
+    list[Path],
+    typer.Argument(help="Photos, or folders of photos; - is standard input.", metavar="IMAGE|DIR...", readable=False),
 ]
 OUTPUT = Annotated[
     Path, typer.Option("--output", "-o", help="File to write, a folder for NAME.png, or - for a PNG to pipe.")

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from erkd.inference.cutouts import cutout, place
-from erkd.inference.jobs import STANDARD_OUTPUT, Job
+from erkd.inference.jobs import Job
 from erkd.inference.matter import Matter
 from erkd.io.colours import in_space, read_colours
 from erkd.io.files import InputError
-from erkd.io.image_files import NO_MEMORY, kept, open_image
+from erkd.io.image_files import NO_MEMORY, STANDARD_STREAM, kept, open_image
 from erkd.io.images import Bytes, encode, image_bytes, save_image, warn_of_transparency
 from erkd.runtime.threads import map_threads
 
@@ -106,7 +106,7 @@ def _write(result: NDArray[Any], job: Job, options: dict[str, Any]) -> None:
     png = io.BytesIO()
     encode(result, png, ".png", **options)
     try:
-        if job.output != STANDARD_OUTPUT:
+        if job.output != STANDARD_STREAM:
             job.output.write_bytes(png.getbuffer())
             return None
         unbuffered, rest = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), png.getbuffer()

@@ -171,7 +171,7 @@ def test_a_picture_too_large_for_its_format_is_told_before_the_work(tmp_path, ma
     )
 
 
-def test_standard_output_gets_a_png_and_nothing_else_and_devices_stay(tmp_path, matte):
+def test_standard_output_gets_a_png_and_nothing_else_and_devices_stay(tmp_path, matte, monkeypatch):
     assert matte().returncode == 0
     run = matte(output="-")
     assert (run.returncode, run.stderr) == (0, "")
@@ -184,8 +184,10 @@ def test_standard_output_gets_a_png_and_nothing_else_and_devices_stay(tmp_path, 
     assert matte(output="pipe").returncode == 0
     assert os.read(reader, 1 << 20) == (tmp_path / "out.png").read_bytes()
     os.close(reader)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "photo.png").read_bytes())))
+    assert matte(image="-", output="-").stdout == run.stdout
     pairs(tmp_path, "one", "two")
-    for output in ("-", "/dev/null", "out.tif"):
+    for output in ("-", "/dev/null", "/dev/stdout", "out.tif"):
         run = matte(image="photos", trimap="trimaps", output=output)
         assert run.stderr == f"{output}: a folder is expected, since there are 2 photos\n"
 
@@ -275,6 +277,17 @@ def test_names_pair_across_unicode_s_forms(tmp_path, matte, form):
     (tmp_path / "photos" / unicodedata.normalize(other, "grün.jpg")).write_bytes(b"")
     with pytest.raises(InputError, match="photos: both grün.jpg and grün.jpg; keep one".replace("ü", ".{1,2}")):
         find_jobs([tmp_path / "photos"], TrimapFile(tmp_path / "trimaps"), tmp_path / "out", True)
+
+
+def test_names_pair_whatever_their_case_where_one_alone_is_meant(tmp_path, matte):
+    pairs(tmp_path, "Day/IMG_1", "b")
+    (tmp_path / "trimaps/Day").rename(tmp_path / "trimaps/day")
+    (tmp_path / "trimaps/day/IMG_1.png").rename(tmp_path / "trimaps/day/img_1.PNG")
+    assert matte(image="photos", trimap="trimaps", output="out").returncode == 0
+    assert os.path.isfile("out/Day/IMG_1.png")
+    save_image(TRIMAP, tmp_path / "trimaps/day/Img_1.png")
+    with pytest.raises(InputError, match=r"day: no trimap of the same name for IMG_1\.jpg"):
+        find_jobs([tmp_path / "photos/Day/IMG_1.jpg"], TrimapFile(tmp_path / "trimaps/day"), tmp_path / "o", True)
 
 
 def test_odd_names_break_no_line_no_table_and_no_json(tmp_path, matte):
