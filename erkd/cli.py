@@ -1,5 +1,6 @@
 """The command `erkd`."""
 
+import io
 import sys
 import warnings
 from collections.abc import Callable
@@ -19,7 +20,8 @@ app = typer.Typer(
 )
 # what several commands take
 PHOTOS = Annotated[
-    list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="IMAGE|DIR...", readable=False)
+    list[Path],
+    typer.Argument(help="Photos, or folders of photos; - is standard input.", metavar="IMAGE|DIR...", readable=False),
 ]
 OUTPUT = Annotated[
     Path, typer.Option("--output", "-o", help="File to write, a folder for NAME.png, or - for a PNG to pipe.")
@@ -277,6 +279,8 @@ def _warn(message: Warning | str, *_: object, **__: object) -> None:
 
 def main() -> None:
     """Run the command; what the user can mend is one line on standard error and exit code 2, a warning another."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for names and signs that its encoding has not
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what libraries say is not for users

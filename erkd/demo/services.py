@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from PIL import Image
 
@@ -10,7 +11,7 @@ from erkd.inference.cutouts import cutout
 from erkd.inference.matter import Matter
 from erkd.io.colours import read_colours
 from erkd.io.files import InputError
-from erkd.io.image_files import read_image, turn_with
+from erkd.io.image_files import kept, read_image, turn_with
 from erkd.io.images import Bytes, image_bytes, to_bytes, trimap_bytes
 
 MAX_PIXELS = 16_000_000  # browsers on phones hold no larger canvas
@@ -49,7 +50,8 @@ def cut_out(photo: bytes, alpha: bytes) -> bytes:
     image, grey = _open(photo, "photo"), _open(alpha, "alpha")
     _check_size(grey, image, "alpha")
     colours = read_colours(image, "photo")
-    return _png(cutout(image_bytes(image, colours), image_bytes(grey)[:, :, 0]), colours.profile)
+    rgba = cutout(image_bytes(image, colours), image_bytes(grey)[:, :, 0])
+    return _png(rgba, icc_profile=colours.profile, **kept(image))
 
 
 def _open(file: bytes, name: str) -> Image.Image:
@@ -62,7 +64,7 @@ def _check_size(grey: Image.Image, image: Image.Image, name: str) -> None:
         raise InputError(f"{name}: {found} pixels; the photo's {expected} are expected")
 
 
-def _png(array: Bytes, profile: bytes | None = None) -> bytes:
+def _png(array: Bytes, **options: Any) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(array).save(stream, "PNG", compress_level=3, icc_profile=profile)
+    Image.fromarray(array).save(stream, "PNG", compress_level=3, **options)
     return stream.getvalue()

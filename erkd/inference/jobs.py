@@ -1,6 +1,7 @@
 """Which photos are matted: each paired with its trimap or mask and the file to write, or refused before the work."""
 
 import os
+import re
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,16 +11,16 @@ from PIL import Image
 
 from erkd.inference.hints import Hint
 from erkd.io.files import InputError, check_writable, composed, warn
-from erkd.io.image_files import SHOWN, SUFFIXES, images_by_name
+from erkd.io.image_files import SHOWN, STANDARD_STREAM, SUFFIXES, images_by_name
 from erkd.io.tables import shorten
 
-STANDARD_OUTPUT = Path("-")
+NAMES_OF_STREAMS = re.compile(r"-|/dev/(stdout|stderr|fd/\d+)")  # even where a shell made them a file
 OTHER_IMAGES = (".heic", ".heif", ".jxl", ".exr", ".xcf", ".svg", ".dng", ".raw")  # besides those that Pillow knows
 
 
 @dataclass(frozen=True)
 class Job:
-    """One photo, what its trimap comes from, and the file to write: `STANDARD_OUTPUT` and devices get a PNG."""
+    """One photo, what its trimap comes from, and the file to write: `STANDARD_STREAM` and devices get a PNG."""
 
     image: Path
     hint: Hint
@@ -33,7 +34,7 @@ class Job:
 
 def _streamed(output: Path) -> bool:
     special = os.path.exists(output) and not os.path.isfile(output) and not os.path.isdir(output)
-    return output == STANDARD_OUTPUT or special
+    return special or NAMES_OF_STREAMS.fullmatch(str(output)) is not None
 
 
 def find_jobs(
@@ -52,18 +53,17 @@ def find_jobs(
         InputError: For photos without a hint or of equal names, existing outputs, and outputs that are inputs or
             that cannot be written.
     """
-    if output == STANDARD_OUTPUT and sys.stdout.isatty():
+    if output == STANDARD_STREAM and sys.stdout.isatty():
         raise InputError("-: standard output is a terminal; send the PNG to a file or a pipe")
     photos = _photos(images, output, [path for path in (hint.path, output) if path])
     hints = _pair(photos, hint, output)
     to_file = _is_file(output, len(photos))
-    jobs = [Job(path, hints[name], output if to_file else output / f"{name}.png") for name, path in photos.items()]
+    jobs = [Job(photos[name], own, output if to_file else output / f"{name}.png") for name, own in hints.items()]
     inputs = {os.path.realpath(path) for job in jobs for path in (job.image, job.hint.path) if path}
-    for job in jobs:
+    for job in (job for job in jobs if not job.streamed):
         if os.path.realpath(job.output) in inputs:
             raise InputError(f"{job.output}: this is an input; write to another name or folder")
-        if not job.streamed:
-            check_writable(job.output)
+        check_writable(job.output)
     existing = [job for job in jobs if os.path.lexists(job.output) and not job.streamed]
     if skip_existing:
         if existing:
@@ -78,17 +78,35 @@ def find_jobs(
 
 
 def _pair(photos: Mapping[str, Path], hint: Hint, output: Path) -> dict[str, Hint]:
-    """Each photo's own hint, by the photo's name."""
+    """Each photo's own hint, by the photo's name.
+
+    Sub-folders of photos that the hints have not, such as earlier results, are left out with a warning.
+    """
     if hint.path is None or not os.path.isdir(hint.path):
         if len(photos) > 1:
             name = hint.path or "--box"
             raise InputError(f"{name}: a folder of {hint.kind}s is expected, since there are {len(photos)} photos")
         return dict.fromkeys(photos, hint)
-    files = images_by_name(hint.path, leave_out=(output,))
-    missing = [f"{name}{path.suffix}" for name, path in photos.items() if name not in files]
+    files = _by_any_case(images_by_name(hint.path, leave_out=(output,)), photos)
+    folders = {name: name.rpartition("/")[0] for name in photos}
+    known = {"", *(name.rpartition("/")[0] for name in files)}
+    wanted = [name for name in photos if folders[name] in known] or [*photos]
+    if len(wanted) < len(photos):
+        absent = sorted({*folders.values()} - known)
+        warn(f"{hint.path}: no folder {shorten(absent, SHOWN)}; photos in it are left out")
+    missing = [f"{name}{photos[name].suffix}" for name in wanted if name not in files]
     if missing:
         raise InputError(f"{hint.path}: no {hint.kind} of the same name for {shorten(missing, SHOWN)}")
-    return {name: replace(hint, path=files[name]) for name in photos}
+    return {name: replace(hint, path=files[name]) for name in wanted}
+
+
+def _by_any_case(files: Mapping[str, Path], names: Iterable[str]) -> dict[str, Path]:
+    """`files`, those under another spelling of one of `names` too that differs in case alone, if it is the one."""
+    alike: dict[str, list[Path]] = {}
+    for name, path in files.items():
+        alike.setdefault(name.casefold(), []).append(path)
+    found = {name: alike.get(name.casefold(), []) for name in names}
+    return {name: paths[0] for name, paths in found.items() if len(paths) == 1} | dict(files)
 
 
 def _photos(images: Iterable[Path], output: Path, leave_out: Collection[Path]) -> dict[str, Path]:

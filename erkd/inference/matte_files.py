@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from erkd.inference.cutouts import cutout, place
-from erkd.inference.jobs import STANDARD_OUTPUT, Job
+from erkd.inference.jobs import Job
 from erkd.inference.matter import Matter
 from erkd.io.colours import in_space, read_colours
 from erkd.io.files import InputError
-from erkd.io.image_files import NO_MEMORY, kept, open_image
-from erkd.io.images import Bytes, encode, image_bytes, save_image
+from erkd.io.image_files import NO_MEMORY, STANDARD_STREAM, kept, open_image
+from erkd.io.images import Bytes, encode, image_bytes, save_image, warn_of_transparency
 from erkd.runtime.threads import map_threads
 
 Finish = Callable[[Bytes, Bytes, bytes | None], NDArray[Any]]  # image, alpha, profile of the image -> output image
@@ -54,6 +54,7 @@ def write_matte(matter: Matter, job: Job, finish: Finish) -> None:
     with _memory_told(job.image):
         photo, make_trimap = job.hint.open(job.image)
         _check_size(job, max(photo.size))
+        warn_of_transparency(photo, job.image)
         colours, options = read_colours(photo, job.image), kept(photo)
         image = image_bytes(photo, colours)
         del photo  # hold a large photo's pixels only once
@@ -105,7 +106,7 @@ def _write(result: NDArray[Any], job: Job, options: dict[str, Any]) -> None:
     png = io.BytesIO()
     encode(result, png, ".png", **options)
     try:
-        if job.output != STANDARD_OUTPUT:
+        if job.output != STANDARD_STREAM:
             job.output.write_bytes(png.getbuffer())
             return None
         unbuffered, rest = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), png.getbuffer()
@@ -132,7 +133,7 @@ def choose_finish(cut_out: bool, background: str | None, jobs: Iterable[Job]) ->
         if cut_out and suffix in OPAQUE:
             raise InputError(f"{job.output}: this type of file holds no alpha; write a cut-out as PNG")
         if suffix in LOSSY:
-            raise InputError(f"{job.output}: JPEG changes an alpha's values; write it as PNG")
+            raise InputError(f"{job.output}: JPEG would change the values; write it as PNG")
     return _cut_out if cut_out else alpha_only
 
 
@@ -153,6 +154,7 @@ def over(background: str) -> Finish:
     path = Path(background)
     if os.path.isfile(path):
         opened = open_image(path)
+        warn_of_transparency(opened, path)
         colours = read_colours(opened, path)
         pixels, own = image_bytes(opened, colours), colours.profile
     else:

@@ -3,6 +3,8 @@
 import contextlib
 import io
 import os
+import re
+import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -16,9 +18,11 @@ from erkd.io.tables import shorten
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow's names; PostScript could start programs
+STANDARD_STREAM = Path("-")  # standard input or output
 UNSEEN = (".", "Thumbs.db", "desktop.ini", "__MACOSX")  # files of the system, which no user sees
 SHOWN = 5  # file names in a message
 MAX_PIXELS = 178_000_000  # what Pillow itself takes
+MAX_PIPED = 1 << 30  # bytes that are read from a pipe
 MAX_SCANNED = 2_500_000_000  # pixels of a JPEG times its scans; some ten scans are usual, and each takes time
 ORIENTATION = 0x0112  # EXIF's tag
 EXIF = 0x8769  # the tag of a shot's own tags
@@ -103,7 +107,6 @@ def open_image(path: Path, upright: bool = True) -> Image.Image:
 def read_image(stream: IO[bytes], name: str, max_pixels: int, formats: tuple[str, ...]) -> Image.Image:
     """As `open_image`, from an open file of one of `formats` (Pillow's names); errors call it `name`."""
     image = _stored(stream, name, max_pixels, formats)
-    image.info["deep"] = False  # there is no file to read 16 bits from
     _turn(image)
     return image
 
@@ -137,6 +140,7 @@ def _stored(
 ) -> Image.Image:
     """An image as it is stored, its pixels read; its header is judged before."""
     try:
+        file = _rereadable(file)
         with Image.open(file, formats=formats) as opened:
             image: Image.Image = opened
             if image.width * image.height > max_pixels:
@@ -163,10 +167,20 @@ def _stored(
         if isinstance(error, OSError) and error.errno:
             raise InputError(f"{name}: cannot be read ({error.strerror})") from None
         raise InputError(f"{name}: not a readable image ({error})") from None
-    deep = image.mode in ("RGB", "RGBA") and any(f"{mode};16" in raw for mode in ("RGB", "RGBA"))
+    deep = isinstance(file, Path) and image.mode in ("RGB", "RGBA") and re.search("RGBA?;16", raw) is not None
     image.info["orientation"] = orientation
     image.info["deep"] = deep and not (image.format == "TIFF" and orientation not in (None, 1))
     return image
+
+
+def _rereadable(file: Path | IO[bytes]) -> Path | IO[bytes]:
+    """A file, or the content of a pipe, which can be read once alone; `STANDARD_STREAM` is standard input."""
+    if file == STANDARD_STREAM:
+        return io.BytesIO(sys.stdin.buffer.read(MAX_PIPED))
+    if not isinstance(file, Path) or os.path.isfile(file) or os.path.isdir(file) or not os.path.exists(file):
+        return file
+    with file.open("rb") as pipe:
+        return io.BytesIO(pipe.read(MAX_PIPED))
 
 
 def _tell_frames(image: Image.Image, name: str) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from erkd.io.colours import Colours, read_colours
-from erkd.io.files import InputError, atomic
+from erkd.io.files import InputError, atomic, warn
 from erkd.io.image_files import open_image, open_pair
 from erkd.io.trimap_values import BACKGROUND, FOREGROUND, NEAR, UNKNOWN, Bytes, levels, snap_trimap  # noqa: F401 - others take them here
 
@@ -62,6 +62,12 @@ def _grey(image: Image.Image) -> Array:
 
 def _has_alpha(image: Image.Image) -> bool:
     return image.mode[-1] in "Aa" or "transparency" in image.info
+
+
+def warn_of_transparency(image: Image.Image, name: Path | str) -> None:
+    """Warn that an open photo's or background's transparency does not count, where it has some."""
+    if _has_alpha(image) and np.asarray(image.convert("RGBA").getchannel("A")).min() < 255:
+        warn(f"{name}: its transparency is ignored")
 
 
 def unit(array: NDArray[Any]) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from erkd.cli import main
 from erkd.evaluation.folders import match_files, results, write_csv
 from erkd.evaluation.scores import score_file
 from erkd.inference.hints import TrimapFile
@@ -95,6 +96,14 @@ def test_a_cutout_of_inks_is_in_srgb_and_one_of_wide_rgb_in_its_own(tmp_path, ma
         assert alpha.info.get("icc_profile") is None
 
 
+def test_transparency_that_does_not_count_is_told(tmp_path, matte):
+    for name, alpha in (("opaque", 255), ("clear", 254)):
+        save_image(np.dstack([IMAGE, np.full_like(TRIMAP, alpha)]), tmp_path / f"{name}.png")
+    assert matte("--background", "opaque.png", image="opaque.png").stderr == ""
+    run = matte("--background", "clear.png", "--force", image="clear.png")
+    assert run.stderr == "warning: clear.png: its transparency is ignored\n" * 2
+
+
 @pytest.mark.parametrize("suffix", ["png", "webp", "bmp", "tif"])
 def test_a_matte_loses_nothing_and_serves_as_photo_and_as_alpha(tmp_path, matte, suffix):
     assert matte().stderr == ""
@@ -112,7 +121,7 @@ def test_a_matte_loses_nothing_and_serves_as_photo_and_as_alpha(tmp_path, matte,
     [
         ("a.gif", r"a\.gif: files of this type are not written; \.png, \.jpg"),
         ("a.HEIC", "files of this type are not written"),
-        ("a.jpg", r"a\.jpg: JPEG changes an alpha's values; write it as PNG"),
+        ("a.jpg", r"a\.jpg: JPEG would change the values; write it as PNG"),
         ("photo.png/a.png", r"photo\.png/a\.png: cannot be written, since photo\.png is no folder"),
         ("photo.png/a", r"cannot be written, since photo\.png is no folder"),
         ("n" * 252 + ".png", "a name may have 255 bytes"),
@@ -136,6 +145,21 @@ def test_a_cutout_in_a_format_without_alpha_is_refused_and_a_folder_may_have_a_d
     assert os.path.isfile("out.v2/photo.png")
 
 
+def test_trimaps_are_written_by_the_same_rules(tmp_path, matte, student):
+    for name in ("one", "two"):
+        save_image(IMAGE, tmp_path / f"photos/{name}.jpg")
+        save_image(np.where(TRIMAP == 255, np.uint8(255), np.uint8(0)), tmp_path / f"masks/{name}.png")
+    words = ("trimap", "photos", "--mask", "masks", "--model", student, "-o")
+    assert erkd("trimap", "photos/one.jpg", *words[2:], "a.jpg").stderr == (
+        "a.jpg: JPEG would change the values; write it as PNG\n"
+    )
+    (tmp_path / "masks/one.png").write_bytes(b"")
+    run = erkd(*words, "photos")  # beside the photos
+    assert (run.returncode, sorted(os.listdir("photos"))) == (2, ["one.jpg", "two.jpg", "two.png"])
+    assert "masks/one.png: not a readable image" in run.stderr.splitlines()[-1]
+    assert erkd(*words, "photos", "--skip-existing").stderr.startswith("warning: photos: 1 of 2 exist already")
+
+
 def test_a_picture_too_large_for_its_format_is_told_before_the_work(tmp_path, matte, monkeypatch):
     save_image(np.zeros((2, 20000, 3), np.uint8), tmp_path / "photo.png")
     save_image(np.full((2, 20000), 128, np.uint8), tmp_path / "trimap.png")
@@ -147,7 +171,7 @@ def test_a_picture_too_large_for_its_format_is_told_before_the_work(tmp_path, ma
     )
 
 
-def test_standard_output_gets_a_png_and_nothing_else_and_devices_stay(tmp_path, matte):
+def test_standard_output_gets_a_png_and_nothing_else_and_devices_stay(tmp_path, matte, monkeypatch):
     assert matte().returncode == 0
     run = matte(output="-")
     assert (run.returncode, run.stderr) == (0, "")
@@ -160,8 +184,10 @@ def test_standard_output_gets_a_png_and_nothing_else_and_devices_stay(tmp_path, 
     assert matte(output="pipe").returncode == 0
     assert os.read(reader, 1 << 20) == (tmp_path / "out.png").read_bytes()
     os.close(reader)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "photo.png").read_bytes())))
+    assert matte(image="-", output="-").stdout == run.stdout
     pairs(tmp_path, "one", "two")
-    for output in ("-", "/dev/null", "out.tif"):
+    for output in ("-", "/dev/null", "/dev/stdout", "out.tif"):
         run = matte(image="photos", trimap="trimaps", output=output)
         assert run.stderr == f"{output}: a folder is expected, since there are 2 photos\n"
 
@@ -222,6 +248,17 @@ def test_a_run_into_the_input_s_own_folder_can_be_repeated(tmp_path, matte, outp
     assert load_alpha(tmp_path / output / "day/two.png").shape == TRIMAP.shape
 
 
+def test_earlier_results_below_the_photos_are_told_and_left_out(tmp_path, matte):
+    pairs(tmp_path, "one", "day/two")
+    assert matte(image="photos", trimap="trimaps", output="photos/alphas").returncode == 0
+    run = matte("--cutout", image="photos", trimap="trimaps", output="photos/cutouts")
+    assert (run.returncode, run.stderr.splitlines()[0]) == (
+        0,
+        "warning: trimaps: no folder alphas, alphas/day; photos in it are left out",
+    )
+    assert sorted(path.name for path in (tmp_path / "photos/cutouts").rglob("*.png")) == ["one.png", "two.png"]
+
+
 def test_nothing_is_left_to_do(tmp_path, matte):
     assert matte().returncode == 0
     run = matte("--skip-existing", "--model", "nowhere")  # no model is needed
@@ -240,6 +277,17 @@ def test_names_pair_across_unicode_s_forms(tmp_path, matte, form):
     (tmp_path / "photos" / unicodedata.normalize(other, "grün.jpg")).write_bytes(b"")
     with pytest.raises(InputError, match="photos: both grün.jpg and grün.jpg; keep one".replace("ü", ".{1,2}")):
         find_jobs([tmp_path / "photos"], TrimapFile(tmp_path / "trimaps"), tmp_path / "out", True)
+
+
+def test_names_pair_whatever_their_case_where_one_alone_is_meant(tmp_path, matte):
+    pairs(tmp_path, "Day/IMG_1", "b")
+    (tmp_path / "trimaps/Day").rename(tmp_path / "trimaps/day")
+    (tmp_path / "trimaps/day/IMG_1.png").rename(tmp_path / "trimaps/day/img_1.PNG")
+    assert matte(image="photos", trimap="trimaps", output="out").returncode == 0
+    assert os.path.isfile("out/Day/IMG_1.png")
+    save_image(TRIMAP, tmp_path / "trimaps/day/Img_1.png")
+    with pytest.raises(InputError, match=r"day: no trimap of the same name for IMG_1\.jpg"):
+        find_jobs([tmp_path / "photos/Day/IMG_1.jpg"], TrimapFile(tmp_path / "trimaps/day"), tmp_path / "o", True)
 
 
 def test_odd_names_break_no_line_no_table_and_no_json(tmp_path, matte):
@@ -287,6 +335,15 @@ def test_what_may_not_be_read_is_told_and_the_batch_goes_on(tmp_path, matte, mon
     assert matte(image="photos/locked", trimap="trimaps").stderr == (
         "photos/locked: cannot be read (Permission denied)\n"
     )
+
+
+def test_signs_that_a_terminal_has_not_are_escaped(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    monkeypatch.setattr(sys, "argv", ["erkd", "matte", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    print("10\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT THREE} \udcff", flush=True)
+    assert sys.stdout.buffer.getvalue().endswith(rb"10\u207b\xb3 \udcff" + b"\n")
 
 
 def test_scores_that_cannot_be_written_are_told_before_the_work(tmp_path, matte):
