@@ -78,10 +78,13 @@ export function makePainter({ view, sheet, canvas, pointer, tool, size, changed,
     extend([]);
   }
 
-  // From the first to the last point, within the photo: left, top, right, bottom.
+  // From the first to the last point: left, top, right, bottom. A side beyond the photo's edge, or almost there, is it.
   function rectangle(points) {
     const ends = [points[0], points.at(-1)], most = [canvas.width, canvas.height];
-    const side = (axis, pick) => Math.min(most[axis], Math.max(0, Math.round(pick(...ends.map(end => end[axis])))));
+    const side = (axis, pick) => {
+      const at = Math.round(pick(...ends.map(end => end[axis]))), near = most[axis] / 100;
+      return at < near ? 0 : at > most[axis] - near ? most[axis] : at;
+    };
     return [side(0, Math.min), side(1, Math.min), side(0, Math.max), side(1, Math.max)];
   }
 
