@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from erkd.demo.samples import SAMPLES, draw_sample
+from erkd.demo.samples import SAMPLES, sample_file
 from erkd.demo.services import MAX_PIXELS, services
 from erkd.demo.uploads import read_files
 from erkd.inference.matter import Matter
@@ -65,8 +65,7 @@ def make_app(matter: Matter, max_bytes: int) -> Starlette:
         name, kind = request.path_params["name"], request.path_params["kind"]
         if name not in SAMPLES or kind not in ("jpg", "png"):
             raise HTTPException(404)
-        file = await run(lambda: draw_sample(name)[kind == "png"])
-        return Response(file, media_type="image/jpeg" if kind == "jpg" else "image/png")
+        return Response(sample_file(name, kind), media_type="image/jpeg" if kind == "jpg" else "image/png")
 
     async def settings(_: Request) -> Response:
         return JSONResponse({"samples": [*SAMPLES], "max_bytes": max_bytes, "max_pixels": MAX_PIXELS})

@@ -12,7 +12,7 @@ from erkd.io.images import Array, Bytes, to_bytes, unit
 from erkd.io.trimap_values import BACKGROUND, FOREGROUND, MIDDLE, NEAR, UNKNOWN
 
 SIDE = 1024  # pixels of the longer side on which the trimap is made; a larger photo's is enlarged from there
-SOFT = (0.1, 0.8)  # a mask's values between them are doubts: segmenters rarely see more than that in the background
+SOFT = (0.05, 0.75)  # a mask between them is in doubt: segmenters are less sure over a thing than beside it
 SHARE = 0.0125  # of the square root of the thing's area, added to the width of the mask's own edge: the band's radius
 PART = 0.1  # of the thing's area: smaller islands and holes are doubted
 UNSETTLED = 0.15  # alpha this far from what is known beside it: the band ends too soon there

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 import socket
 import subprocess
 import sys
@@ -13,8 +14,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from erkd.demo.samples import draw_sample
+from erkd.demo.samples import sample_file
+from erkd.inference.boxes import Box, mask_from_box
 from erkd.inference.cutouts import cutout
+from erkd.inference.masks import trimap_from_mask
 from erkd.io.images import to_bytes
 from tests.support.browser import open_tab
 from tests.support.demo_site import MAX_MB, photo_and_trimap, pixels, png, running_site
@@ -44,6 +47,35 @@ def test_an_alpha_and_a_cut_out_are_answered(site):
     assert status == 200
     np.testing.assert_array_equal(pixels(body)[:, :, 3], alpha)
     np.testing.assert_array_equal(pixels(body), to_bytes(cutout(IMAGE, alpha)))
+
+
+def test_a_mask_and_a_box_are_answered_with_their_trimap(site):
+    thing = np.uint8(255) * (TRIMAP > 0)
+    status, _, body = site.post("/mask", image=PHOTO_FILE, mask=png(thing))
+    assert status == 200
+    np.testing.assert_array_equal(pixels(body), trimap_from_mask(site.matter(), IMAGE, thing))
+    status, _, body = site.post("/box", image=PHOTO_FILE, box=b"20,10,80,62")
+    assert status == 200
+    found = mask_from_box(IMAGE, Box(20, 10, 80, 62))
+    np.testing.assert_array_equal(pixels(body), trimap_from_mask(site.matter(), IMAGE, found))
+
+
+@pytest.mark.parametrize(
+    ("path", "files", "said"),
+    [
+        ("/mask", {"mask": png(IMAGE)}, "mask: a mask is one grey channel"),
+        ("/mask", {"mask": png(np.zeros_like(TRIMAP))}, "mask: no pixel is above half"),
+        ("/mask", {"mask": TRIMAP_FILE}, "mask: a trimap, no mask"),
+        ("/mask", {"mask": png(TRIMAP[:, 1:])}, "mask: 99 x 72 pixels"),
+        ("/box", {"box": b"1,2,3"}, "four numbers"),
+        ("/box", {"box": b"\xff" * 1000}, "four numbers"),
+        ("/box", {"box": b"0,0,101,50"}, "photo: box 0,0,101,50 does not lie within the photo's 100 x 72"),
+    ],
+)
+def test_a_bad_mask_or_box_is_one_line(site, path, files, said):
+    message = site.refusal(path, image=PHOTO_FILE, **files)
+    assert said in message
+    assert "\n" not in message
 
 
 def test_a_photo_is_turned_as_its_exif_data_says_and_16_bits_are_read(site):
@@ -121,7 +153,7 @@ def test_too_large_an_upload_is_refused_before_it_is_read(site):
     "path",
     [
         "/../../../../etc/passwd", "//etc/passwd", "/%2e%2e/%2e%2e/server.py", "/server.py", "/index.html",
-        "/samples/../../server.py", "/samples/fur.py", "/samples/none.jpg", "/samples/%2fetc%2fpasswd.png", "/docs",
+        "/samples/../../server.py", "/samples/crab.py", "/samples/none.jpg", "/samples/%2fetc%2fpasswd.png", "/docs",
     ],
 )  # fmt: skip
 def test_no_other_file_is_given(site, path):
@@ -185,29 +217,28 @@ def download(page, selector, path):
 def test_a_sample_is_painted_matted_and_downloaded(site, open_page, tmp_path, width):
     tab = open_page(width)
     page = tab.page
-    page.click("button[title=fur]")
+    page.click("button[title=giraffe]")
     expect(page.locator("#matte")).to_be_enabled()
     page.click("[value=unknown]")
     drag(page, 0.2, 0, 12)
     page.click("[value=background]")
     drag(page, 0.48, 16, 20)
-    trimap = download(page, "#save-trimap", tmp_path / "fur-trimap.png")[:, :, 0]
-    photo_file, given_file = draw_sample("fur")
-    photo, given = pixels(photo_file), pixels(given_file)
+    trimap = download(page, "#save-trimap", tmp_path / "giraffe-trimap.png")[:, :, 0]
+    photo, given = (pixels(sample_file("giraffe", suffix)) for suffix in ("jpg", "png"))
     assert np.unique(trimap).tolist() == [0, 128, 255]
     assert (trimap != given).mean() > 0.01  # what was painted
     assert (trimap == given).mean() > 0.8
 
     page.click("#matte")
     expect(page.locator("#outcome")).to_be_visible()
-    alpha = download(page, "[data-save=alpha]", tmp_path / "fur-alpha.png")
+    alpha = download(page, "[data-save=alpha]", tmp_path / "giraffe-alpha.png")
     np.testing.assert_array_equal(alpha, to_bytes(site.matter()(photo, trimap)))
-    rgba = download(page, "[data-save=cutout]", tmp_path / "fur-cutout.png")
+    rgba = download(page, "[data-save=cutout]", tmp_path / "giraffe-cutout.png")
     np.testing.assert_array_equal(rgba[:, :, 3], alpha)
 
     page.click("[value=composite]")
     page.fill("#colour", "#ff0000")
-    composite = download(page, "[data-save=composite]", tmp_path / "fur-composite.png")
+    composite = download(page, "[data-save=composite]", tmp_path / "giraffe-composite.png")
     share = alpha[:, :, None] / 255.0
     expected = share * rgba[:, :, :3] + (1 - share) * [255, 0, 0]
     assert np.abs(composite[:, :, :3] - expected).max() <= 2
@@ -242,6 +273,48 @@ def test_an_outline_becomes_a_trimap_and_is_undone_by_keys(site, open_page, tmp_
     assert tab.errors == []
 
 
+def test_a_mask_or_a_box_becomes_a_trimap_that_can_be_painted_on(site, open_page, tmp_path):
+    image, large = (np.repeat(np.repeat(array, 4, 0), 4, 1) for array in (IMAGE, TRIMAP))
+    mask = np.uint8(255) * (large > 0)
+    (tmp_path / "disc.png").write_bytes(png(image))
+    (tmp_path / "mask.png").write_bytes(png(mask))
+    tab = open_page(1280)
+    page = tab.page
+    page.set_input_files("#photo", tmp_path / "disc.png")
+    expect(page.locator("#editor")).to_be_visible()
+    page.set_input_files("#mask", tmp_path / "mask.png")
+    expect(page.locator("#matte")).to_be_enabled()
+    made = download(page, "#save-trimap", tmp_path / "disc-trimap.png")[:, :, 0]
+    np.testing.assert_array_equal(made, trimap_from_mask(site.matter(), image, mask))
+
+    page.click("#clear")
+    expect(page.locator("#matte")).to_be_disabled()
+    page.click("[value=box]")
+    marks = page.locator("#marks").bounding_box()
+    scale = marks["width"] / 400
+    page.mouse.move(marks["x"] + 80 * scale, marks["y"] + 40 * scale)
+    page.mouse.down()
+    page.mouse.move(marks["x"] + 200 * scale, marks["y"] + 200 * scale)
+    page.mouse.move(marks["x"] + 320 * scale, marks["y"] + 250 * scale)
+    expect(page.locator("#pointer path")).to_have_attribute("d", re.compile("^M80,40H320V250H80Z$"))
+    page.mouse.up()
+    expect(page.locator("#matte")).to_be_enabled()
+    made = download(page, "#save-trimap", tmp_path / "disc-trimap.png")[:, :, 0]
+    expected = trimap_from_mask(site.matter(), image, mask_from_box(image, Box(80, 40, 320, 250)))
+    np.testing.assert_array_equal(made, expected)
+
+    page.click("[value=background]")
+    drag(page, 0.1)
+    painted = download(page, "#save-trimap", tmp_path / "disc-trimap.png")[:, :, 0]
+    assert (made[144, 200 - 29], painted[144, 200 - 29]) == (255, 0)
+    (tmp_path / "empty.png").write_bytes(png(np.zeros_like(mask)))
+    page.set_input_files("#mask", tmp_path / "empty.png")
+    expect(page.locator("#error")).to_contain_text("mask: no pixel is above half")
+    page.click("#matte")
+    expect(page.locator("#outcome")).to_be_visible()
+    assert all("400 (Bad Request)" in error for error in tab.errors)
+
+
 def test_a_bad_file_gives_a_message_on_the_page_and_it_goes_on(site, open_page, tmp_path):
     tab = open_page(1280)
     page = tab.page
@@ -253,12 +326,12 @@ def test_a_bad_file_gives_a_message_on_the_page_and_it_goes_on(site, open_page, 
     (tmp_path / "large.png").write_bytes(bytes(1_100_000))
     page.set_input_files("#photo", tmp_path / "large.png")
     expect(said).to_contain_text("at most 1 MB")
-    page.click("button[title=fur]")
+    page.click("button[title=giraffe]")
     expect(page.locator("#matte")).to_be_enabled()
     expect(said).to_be_hidden()
     (tmp_path / "small.png").write_bytes(TRIMAP_FILE)
     page.set_input_files("#trimap", tmp_path / "small.png")
-    expect(said).to_contain_text("trimap: 100 x 72 pixels; the photo's 533 x 800 are expected")
+    expect(said).to_contain_text("trimap: 100 x 72 pixels; the photo's 896 x 504 are expected")
 
     # a picture that the browser can read and the server does not take
     Image.fromarray(IMAGE).save(tmp_path / "photo.avif")
@@ -268,8 +341,8 @@ def test_a_bad_file_gives_a_message_on_the_page_and_it_goes_on(site, open_page, 
     expect(said).to_contain_text("photo: not a readable image; taken are PNG, JPEG")
     expect(page.locator("#progress")).to_be_hidden()
 
-    page.click("button[title=fur]")
-    expect(page.locator("#marks")).to_have_js_property("width", 533)
+    page.click("button[title=giraffe]")
+    expect(page.locator("#marks")).to_have_js_property("width", 896)
     expect(page.locator("#matte")).to_be_enabled()
     page.click("#matte")
     expect(page.locator("#outcome")).to_be_visible()

@@ -21,6 +21,7 @@ RUN_WHOLE = {  # the documents whose every shell block a test runs
     "docs/guides/benchmarks.md": "tests/experiments/test_presets.py",
     "docs/guides/cluster.md": "tests/pipeline/test_cluster.py",
     "docs/guides/engineer.md": WALKS,
+    "docs/guides/masks.md": "tests/inference/test_matte_command.py",
     "docs/guides/own-data.md": WALKS,
     "docs/guides/photographer.md": "tests/documents/test_light_install.py",
     "docs/guides/researcher.md": WALKS,

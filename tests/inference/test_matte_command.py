@@ -12,8 +12,10 @@ from erkd.inference.jobs import find_jobs
 from erkd.io.files import InputError
 from erkd.io.image_files import open_image
 from erkd.io.images import load_alpha, load_image, save_image
+from tests.support import ROOT
 from tests.support.command import erkd
 from tests.support.demo_site import encoded, png
+from tests.support.documents import blocks, commands
 from tests.support.fuzzing import promising
 from tests.support.onnx_student import write_student
 from tests.support.photo import photo
@@ -124,6 +126,29 @@ def test_masks_in_a_folder_pair_by_name(drawn):
                    "--model", drawn / "student.onnx")  # fmt: skip
         assert run.returncode == 0, run.stderr
         assert sorted(path.name for path in (drawn / command).iterdir()) == ["one.png", "three.png", "two.png"]
+
+
+def test_the_guide_to_masks_works(drawn, monkeypatch):
+    monkeypatch.chdir(drawn)
+    quick = Matter.load(drawn / "student.onnx", "cpu")
+    monkeypatch.setattr(Matter, "load", lambda *_: quick)
+    (drawn / "trimap.png").unlink()
+    for source, names in (("scene.png", ("photo.jpg", "photos/a.jpg")), ("mask.png", ("masks/a.png",))):
+        for name in names:
+            (drawn / name).parent.mkdir(exist_ok=True)
+            Image.open(drawn / source).save(drawn / name, quality=95)
+    for path in (drawn / "photos").glob("[!a]*"):
+        path.unlink()
+    guide = ROOT / "docs/guides/masks.md"
+    for command in commands(guide):
+        run = erkd(*command.split()[1:])
+        assert (command, run.returncode, run.stderr) == (command, 0, "")
+    assert {"alpha.png", "cutout.png", "trimap.png", "painted.png"} < {path.name for path in drawn.iterdir()}
+    np.testing.assert_array_equal(load_alpha(drawn / "painted.png"), load_alpha(drawn / "alpha.png"))
+    names = {}
+    exec(blocks(guide, "python")[0], names)
+    np.testing.assert_allclose(names["alpha"], load_alpha(drawn / "alpha.png"), atol=0.51 / 255)
+    assert names["boxed"].shape == names["alpha"].shape
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,7 @@ def test_the_uses_of_the_readme_work(project, tmp_path, use, written):
     copies = {"photo.jpg": "photos/a.png", "beach.jpg": "photos/b.png", "trimap.png": "trimaps/a.png"}
     for name, source in copies.items():  # the suffix does not matter to the reader
         shutil.copy(tmp_path / source, tmp_path / name)
+    Image.open(tmp_path / "trimap.png").point(lambda grey: 255 * (grey > 0)).save(tmp_path / "mask.png")
     shutil.copytree(project / "models/student", tmp_path / "models/student")
     (tmp_path / ".dvc").mkdir()  # by which a project is known
     before = {path for path in tmp_path.rglob("*") if path.is_file()}

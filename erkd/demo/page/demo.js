@@ -6,7 +6,7 @@ const chosen = name => document.querySelector(`input[name=${name}]:checked`).val
 const settings = await (await fetch("settings")).json();
 const painter = makePainter({
   view: $("view"), sheet: $("sheet"), canvas: $("marks"), pointer: $("pointer"),
-  tool: () => chosen("tool"), size: () => +$("size").value, changed: marked,
+  tool: () => chosen("tool"), size: () => +$("size").value, changed: marked, boxed: box => telling(openBox)(box),
 });
 let photo = null, result = null, running = null, ground = null;
 
@@ -36,7 +36,7 @@ function marked() {
   $("redo").disabled = !undone;
   $("matte").disabled = missing.length > 0 || running;
   $("hint").textContent = share.unknown === 1
-    ? "Draw around the subject with Outline, or paint where foreground and background surely are."
+    ? "Drag a Box around the subject, draw around it with Outline, or paint where foreground and background surely are."
     : missing.length ? `Still missing: ${missing.join(" and ")}.` : `Trimap: ${percent}.`;
 }
 
@@ -75,6 +75,32 @@ async function openPhoto(file) {
 async function openTrimap(file) {
   await picture(file, "Trimap"); // small enough, and a picture
   painter.load(await createImageBitmap(await post("trimap", { image: photo.file, trimap: file })));
+}
+
+// The trimap that the server makes of a mask, or of a box around the subject; it can be painted on.
+async function openMade(address, files, stage) {
+  const { file } = photo;
+  running?.abort();
+  const { signal } = (running = new AbortController());
+  busy(stage);
+  try {
+    const trimap = await createImageBitmap(await post(address, { image: file, ...files }, signal));
+    signal.throwIfAborted();
+    running = null;
+    painter.load(trimap);
+  } finally {
+    if (running?.signal === signal) running = null;
+    if (!running) busy(""), marked();
+  }
+}
+
+async function openMask(file) {
+  await picture(file, "Mask");
+  await openMade("mask", { mask: file }, "Making a trimap of the mask …");
+}
+
+async function openBox(box) {
+  await openMade("box", { box: new Blob([box.join()]) }, "Looking for the subject in the box …");
 }
 
 async function openGround(file) {
@@ -188,7 +214,7 @@ for (const name of settings.samples) {
   $("samples").append(button);
 }
 
-for (const [id, open] of [["photo", openPhoto], ["trimap", openTrimap], ["ground", openGround]]) {
+for (const [id, open] of [["photo", openPhoto], ["trimap", openTrimap], ["mask", openMask], ["ground", openGround]]) {
   $(id).onchange = telling(async () => {
     const [file] = $(id).files;
     $(id).value = ""; // so that the same file can be chosen again
@@ -200,7 +226,8 @@ addEventListener("dragover", event => event.preventDefault());
 addEventListener("drop", telling(async event => {
   event.preventDefault();
   const [file] = event.dataTransfer.files;
-  if (file) await (photo && event.target.closest("#trimap-drop") ? openTrimap : openPhoto)(file);
+  const open = { "trimap-drop": openTrimap, "mask-drop": openMask }[photo && event.target.closest("label")?.id] ?? openPhoto;
+  if (file) await open(file);
 }));
 addEventListener("paste", telling(async event => {
   const [file] = event.clipboardData.files;
@@ -236,7 +263,7 @@ compare.onpointerdown = compare.onpointermove = event => {
 addEventListener("keydown", event => {
   if (!photo) return;
   const key = event.key.toLowerCase(), command = event.ctrlKey || event.metaKey;
-  const letters = { o: "outline", f: "foreground", u: "unknown", b: "background" };
+  const letters = { r: "box", o: "outline", f: "foreground", u: "unknown", b: "background" };
   if (command && (key === "z" || key === "y")) {
     event.preventDefault();
     key === "y" || event.shiftKey ? painter.redo() : painter.undo();

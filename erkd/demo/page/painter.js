@@ -9,7 +9,7 @@ const TALLEST = 0.58; // of the window
 // Values that a blurred edge or a JPEG file put in between count as the nearest.
 const nearest = value => (value < 64 ? 0 : value > 191 ? 255 : 128);
 
-export function makePainter({ view, sheet, canvas, pointer, tool, size, changed }) {
+export function makePainter({ view, sheet, canvas, pointer, tool, size, changed, boxed }) {
   const pen = canvas.getContext("2d");
   const [path, circle] = pointer.children;
   const fingers = new Map();
@@ -78,9 +78,24 @@ export function makePainter({ view, sheet, canvas, pointer, tool, size, changed 
     extend([]);
   }
 
+  // From the first to the last point: left, top, right, bottom. A side beyond the photo's edge, or almost there, is it.
+  function rectangle(points) {
+    const ends = [points[0], points.at(-1)], most = [canvas.width, canvas.height];
+    const side = (axis, pick) => {
+      const at = Math.round(pick(...ends.map(end => end[axis]))), near = most[axis] / 100;
+      return at < near ? 0 : at > most[axis] - near ? most[axis] : at;
+    };
+    return [side(0, Math.min), side(1, Math.min), side(0, Math.max), side(1, Math.max)];
+  }
+
   function extend(points) {
     const from = Math.max(0, current.points.length - 1);
     current.points.push(...points);
+    if (current.kind === "box") {
+      const [left, top, right, bottom] = rectangle(current.points);
+      path.setAttribute("stroke-width", 2 * scale());
+      return path.setAttribute("d", `M${left},${top}H${right}V${bottom}H${left}Z`);
+    }
     if (current.kind !== "outline") return draw({ ...current, points: current.points.slice(from) });
     path.setAttribute("d", "M" + current.points.join("L") + "Z");
     path.setAttribute("stroke-width", current.width);
@@ -91,6 +106,11 @@ export function makePainter({ view, sheet, canvas, pointer, tool, size, changed 
     current = null;
     path.setAttribute("d", "");
     if (!mark) return;
+    if (mark.kind === "box") {
+      const box = rectangle(mark.points);
+      if (keep && box[0] < box[2] && box[1] < box[3]) boxed(box);
+      return;
+    }
     if (keep && (mark.kind !== "outline" || mark.points.length > 2)) add(mark);
     else redraw();
   }
@@ -126,7 +146,7 @@ export function makePainter({ view, sheet, canvas, pointer, tool, size, changed 
     event.preventDefault();
     const [x, y] = cursor ?? [canvas.width / 2, canvas.height / 2];
     if (step) show([x + (step[0] * wide) / 2, y + (step[1] * wide) / 2]);
-    else if (tool() !== "outline") begin([x, y]), end(true), show([x, y]);
+    else if (!["outline", "box"].includes(tool())) begin([x, y]), end(true), show([x, y]);
   });
 
   // ---- zoom
