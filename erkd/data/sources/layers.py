@@ -14,7 +14,7 @@ from erkd.io.tables import SPLITS
 from erkd.params import DataParams
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Layer:
     """A foreground or background that a source can render on its own.
 
