@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MOST_MARGIN = 2048  # pixels; a larger one in an ONNX file is an error
 MOST_THREADS = 2  # of the prior, whose thousands of small steps lose by more
-LARGE = 1 << 20  # entries of `pooled` (a megapixel and a half at stride 4) from which its memory is given back
+LARGE = 1 << 18  # entries of `pooled` (24,000 cells) from which its memory is given back
 
 
 @dataclass(frozen=True)

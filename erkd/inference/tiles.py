@@ -23,7 +23,7 @@ KEPT = 416  # default side of a tile without its margins, pixels; with them it i
 LARGE = 1 << 21  # pixels from which an image's freed memory is returned to the system
 STRIP = 256  # rows that are pooled at a time
 CELLS = 1 << 17  # most cells of a prior: two megapixels at stride 4
-CONTEXT = 64  # pixels around everything unknown that are looked at, where the prior has the engine's stride
+CONTEXT = 32  # pixels around everything unknown that are looked at, where the prior has the engine's stride
 
 
 @dataclass(frozen=True)

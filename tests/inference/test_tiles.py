@@ -152,7 +152,7 @@ def test_only_the_surroundings_of_the_unknown_are_looked_at(student):
     trimap[130:150, 290:300] = 128
     alpha = run(watched, image, trimap, 1024)
     cell = engine.prior_stride
-    assert seen == [(160 // cell, 192 // cell)]  # 32 x 64 pixels, and 64 on each side
+    assert seen == [(96 // cell, 128 // cell)]  # 32 x 64 pixels, and 32 on each side
     np.testing.assert_array_equal(alpha[trimap != 128], trimap[trimap != 128] / 255)
-    image[:60], image[300:], image[:, :190], image[:, 390:] = 0, 255, 7, 8
+    image[:96], image[192:], image[:, :224], image[:, 352:] = 0, 255, 7, 8
     np.testing.assert_array_equal(run(engine, image, trimap, 1024), alpha)
