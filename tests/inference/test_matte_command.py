@@ -131,7 +131,7 @@ def test_masks_in_a_folder_pair_by_name(drawn):
 def test_the_guide_to_masks_works(drawn, monkeypatch):
     monkeypatch.chdir(drawn)
     quick = Matter.load(drawn / "student.onnx", "cpu")
-    monkeypatch.setattr(Matter, "load", lambda *_: quick)
+    monkeypatch.setattr(Matter, "load", lambda *_, **__: quick)
     (drawn / "trimap.png").unlink()
     for source, names in (("scene.png", ("photo.jpg", "photos/a.jpg")), ("mask.png", ("masks/a.png",))):
         for name in names:
