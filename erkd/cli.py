@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from erkd.io.files import InputError, InputWarning, check_writable, one_line, sha256, write_json
+from erkd.io.files import InputError, InputWarning, check_writable, one_line, print_warning, sha256, write_json
 
 # Paths are not `readable` to Typer, whose word for one that is not takes four lines: their readers name them in one.
 if TYPE_CHECKING:
@@ -273,10 +273,6 @@ def demo(
     serve(matter, listener, round(max_mb * 1e6))
 
 
-def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    print(one_line(f"warning: {message}"), file=sys.stderr)
-
-
 def main() -> None:
     """Run the command; what the user can mend is one line on standard error and exit code 2, a warning another."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -285,7 +281,7 @@ def main() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what libraries say is not for users
             warnings.simplefilter("always", InputWarning)
-            warnings.showwarning = _warn
+            warnings.showwarning = print_warning
             app()
     except InputError as error:
         for line in error.args:

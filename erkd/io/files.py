@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import sys
 import unicodedata
 import warnings
 from collections.abc import Iterator
@@ -37,6 +38,11 @@ class InputWarning(UserWarning):
 def warn(message: str) -> None:
     """Warn of something odd in what the caller was given."""
     warnings.warn(InputWarning(message), stacklevel=3)
+
+
+def print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """What commands and stages do with a warning (`warnings.showwarning`): a line on standard error."""
+    print(one_line(f"warning: {message}"), file=sys.stderr)
 
 
 def one_line(message: object) -> str:

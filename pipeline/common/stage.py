@@ -4,11 +4,12 @@ import argparse
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from erkd.io.files import FULL, InputError, disk_full, write_json
+from erkd.io.files import FULL, InputError, disk_full, print_warning, write_json
 from erkd.params import load_params
 from erkd.runtime.parallel import rows_on
 from erkd.runtime.signals import Stopped, signals_raise
@@ -28,7 +29,8 @@ def run_stage(name: str, main: Callable[..., None], **options: str) -> None:
     root = arguments.pop("root")
     start = time.perf_counter()
     try:
-        with signals_raise():
+        with signals_raise(), warnings.catch_warnings():
+            warnings.showwarning = print_warning
             params = load_params(root / "params.yaml")
             with rows_on(params.launch.rows, root):
                 main(root, params, **arguments)
