@@ -99,6 +99,7 @@ def largest_difference(model: AlphaOnly, path: Path) -> float:
     model = copy.deepcopy(model).eval().cpu()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # no warnings about inputs with defaults
+    options.enable_mem_reuse = False  # planning it takes longer than the runs
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     differences = []
     for seed, (batch, height, width) in enumerate(CHECKED):
