@@ -53,6 +53,12 @@ def trimap_from_mask(
     certain = np.where(thing, np.uint8(FOREGROUND), np.uint8(BACKGROUND))
     parts = _small_parts(thing)
     radius, known = _core(small, thing, parts, None if band is None else band * scale)
+    if not _both_sides(known & (parts == 0), thing):
+        parts[:] = 0  # all of it is fine: no part is more certain than another
+    if not _both_sides(known, thing):
+        raise InputError(
+            f"{name}: all of the thing, or all around it, is within a pixel of the mask's edge; give a trimap"
+        )
     reduced = reduce_image(image, size)
     trimap = np.where(known & (parts == 0), certain, np.uint8(UNKNOWN))
     alpha = matter(reduced, trimap)
