@@ -24,7 +24,7 @@ PHOTOS = Annotated[
     typer.Argument(help="Photos, or folders of photos; - is standard input.", metavar="IMAGE|DIR...", readable=False),
 ]
 OUTPUT = Annotated[
-    Path, typer.Option("--output", "-o", help="File to write, a folder for NAME.png, or - for a PNG to pipe.")
+    Path | None, typer.Option("--output", "-o", help="File to write, a folder for NAME.png, or - for a PNG to pipe.")
 ]
 MASK = Annotated[
     Path | None,
@@ -69,7 +69,7 @@ def erkd() -> None:
 @app.command(epilog="Example: erkd matte photo.jpg --mask mask.png -o alpha.png")
 def matte(
     images: PHOTOS,
-    output: OUTPUT,
+    output: OUTPUT = None,
     trimap: Annotated[
         Path | None,
         typer.Option(
@@ -104,7 +104,7 @@ def matte(
     from erkd.inference.matte_files import choose_finish, threads_for, write_matte
     from erkd.inference.matter import Matter
 
-    jobs = find_jobs(images, choose_hint(trimap, mask, box, band), output, force, skip_existing)
+    jobs = find_jobs(images, choose_hint(trimap, mask, box, band), _told(output), force, skip_existing)
     finish = choose_finish(cutout, background, jobs)
     if jobs:
         matter = Matter.load(model, device, tile, threads_for(jobs))
@@ -114,7 +114,7 @@ def matte(
 @app.command(epilog="Example: erkd trimap photo.jpg --mask mask.png -o trimap.png")
 def trimap(
     images: PHOTOS,
-    output: OUTPUT,
+    output: OUTPUT = None,
     mask: MASK = None,
     box: BOX = None,
     band: BAND = None,
@@ -123,16 +123,23 @@ def trimap(
     skip_existing: SKIP_EXISTING = False,
 ) -> None:
     """Write the trimap that `erkd matte` would use with a mask or a box, to look at and to paint on."""
-    from erkd.inference.hints import choose_hint
+    from erkd.inference.hints import WITHOUT_TRIMAP, choose_hint
     from erkd.inference.jobs import find_jobs
     from erkd.inference.matte_files import choose_finish, threads_for, write_trimap
     from erkd.inference.matter import Matter
 
-    jobs = find_jobs(images, choose_hint(None, mask, box, band), output, force, skip_existing)
+    jobs = find_jobs(images, choose_hint(None, mask, box, band, WITHOUT_TRIMAP), _told(output), force, skip_existing)
     choose_finish(False, None, jobs)
     if jobs:
         matter = Matter.load(model, threads=threads_for(jobs))
         _run(lambda job: write_trimap(matter, job), jobs, "Trimaps")
+
+
+def _told(output: Path | None) -> Path:
+    """Where to write; asked for after the hint, which matters more to who gives neither."""
+    if output is None:
+        raise InputError("-o says where to write: a file, a folder for NAME.png, or - for a PNG to pipe")
+    return output
 
 
 def _run(write: Callable[["Job"], None], jobs: list["Job"], description: str) -> None:

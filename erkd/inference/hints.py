@@ -65,17 +65,16 @@ class BoxHint:
         return trimap_from_mask(matter, pixels, mask_from_box(pixels, self.box, photo), self.band, photo)
 
 
-WAYS = (
-    "--trimap FILE (drawn), --mask FILE (a segmenter's, the thing white) or --box LEFT,TOP,RIGHT,BOTTOM (around it)"
-)
+WITHOUT_TRIMAP = "--mask FILE (a segmenter's, the thing white) or --box LEFT,TOP,RIGHT,BOTTOM (around it)"
+WAYS = f"--trimap FILE (drawn), {WITHOUT_TRIMAP}"
 Hint = TrimapFile | MaskFile | BoxHint
 
 
-def choose_hint(trimap: Path | None, mask: Path | None, box: str | None, band: int | None) -> Hint:
-    """The one way of the three that is given. Raises InputError for none, several, and a band for a trimap."""
+def choose_hint(trimap: Path | None, mask: Path | None, box: str | None, band: int | None, ways: str = WAYS) -> Hint:
+    """The one that is given of these `ways`. Raises InputError for none, several, and a band for a trimap."""
     if [trimap, mask, box].count(None) != 2:
         found = "none is given" if trimap is mask is box is None else "more than one is given"
-        raise InputError(f"one of three says where the thing is, and {found}: {WAYS}")
+        raise InputError(f"one option says where the thing is, and {found}: {ways}")
     if trimap:
         if band is not None:
             raise InputError("--band is for a mask or a box; a trimap says itself what is unknown")

@@ -15,7 +15,7 @@ SIDE = 1024  # pixels of the longer side on which the trimap is made; a larger p
 SOFT = (0.05, 0.75)  # a mask between them is in doubt: segmenters are less sure over a thing than beside it
 SHARE = 0.0125  # of the square root of the thing's area, added to the width of the mask's own edge: the band's radius
 PART = 0.1  # of the thing's area: smaller islands and holes are doubted
-UNSETTLED = 0.15  # alpha this far from what is known beside it: the band ends too soon there
+UNSETTLED = 0.14  # alpha this far from what is known beside it: the band ends too soon there
 WIDER = 2  # radii by which it is widened
 TRIMAPS = 0.9  # of the greys between, near 128: so look trimaps; masks have 0.55 at most
 LEAST_UNKNOWN = 0.005  # of a trimap's pixels
@@ -53,6 +53,12 @@ def trimap_from_mask(
     certain = np.where(thing, np.uint8(FOREGROUND), np.uint8(BACKGROUND))
     parts = _small_parts(thing)
     radius, known = _core(small, thing, parts, None if band is None else band * scale)
+    if not _both_sides(known & (parts == 0), thing):
+        parts[:] = 0  # all of it is fine: no part is more certain than another
+    if not _both_sides(known, thing):
+        raise InputError(
+            f"{name}: all of the thing, or all around it, is within a pixel of the mask's edge; give a trimap"
+        )
     reduced = reduce_image(image, size)
     trimap = np.where(known & (parts == 0), certain, np.uint8(UNKNOWN))
     alpha = matter(reduced, trimap)

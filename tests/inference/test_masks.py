@@ -109,6 +109,7 @@ BAD = {
     "a trimap, no mask": np.where(disc(30), 255, np.where(disc(40), 128, 0)).astype(np.uint8),
     "image.s 120 x 180 .height x width. is expected; found 120 x 179": disc(40)[:, 1:],
     "found 120 x 180 x 3": photo(disc(40)),
+    "within a pixel of the mask's edge": np.indices((HEIGHT, WIDTH)).sum(axis=0) % 2 == 0,
     "found int64": disc(40).astype(np.int64),
     "found 0 to 2": disc(40) * 2.0,
     "found nan to nan": np.where(disc(40), np.nan, 0),

@@ -177,6 +177,16 @@ def test_a_wrong_mask_or_box_is_one_line_and_exit_code_2(drawn, arguments, messa
     assert not (drawn / "out.png").exists()
 
 
+def test_a_photo_alone_is_told_the_ways_and_then_where_to_write(drawn):
+    for command, ways in (("matte", ": --trimap FILE (drawn), --mask FILE"), ("trimap", ": --mask FILE")):
+        run = erkd(command, drawn / "scene.png")
+        assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+        assert ways in run.stderr
+        run = erkd(command, drawn / "scene.png", "--mask", drawn / "mask.png")
+        assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+        assert "-o says where to write" in run.stderr
+
+
 def test_a_box_is_of_one_photo(drawn):
     run = erkd("matte", drawn / "photos", "--box", "1,1,9,9", "-o", drawn / "out")
     assert (run.returncode, run.stderr.count("\n")) == (2, 1)
