@@ -18,7 +18,8 @@ def open_student(root: Path, params: Params) -> Matter:
 def student_loader(root: Path, params: Params) -> Loader:
     """As `open_student`, where it is called and on the device found there.
 
-    A worker keeps the student until the files of it or of its export are others.
+    A worker keeps the student until the files of it or of its export are others. ONNX Runtime has one core there,
+    as there is a worker for each; an alpha is the same on any number.
     """
     folders = root / "models/student", root / "models/onnx"
     state = " ".join(sha256(folder) for folder in folders if folder.is_dir())
@@ -27,12 +28,12 @@ def student_loader(root: Path, params: Params) -> Loader:
 
 @lru_cache(maxsize=1)
 def _load(folder: Path, device: str, threads: int, deterministic: bool, _: str) -> tuple[Predictor, Clock]:
-    matter = _open(folder, device, threads, deterministic)
+    matter = _open(folder, device, threads, deterministic, cores=1)
     return matter, clock_of(matter.engine.device)
 
 
-def _open(folder: Path, device: str, threads: int, deterministic: bool) -> Matter:
-    matter = Matter.load(folder, device)
+def _open(folder: Path, device: str, threads: int, deterministic: bool, cores: int = 0) -> Matter:
+    matter = Matter.load(folder, device, threads=cores)
     if matter.engine.device == "cuda":  # the CPU's ONNX Runtime has no use for torch
         from erkd.runtime.device import prepare_torch
 

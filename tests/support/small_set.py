@@ -51,7 +51,7 @@ class Answering:
     def __init__(self, predict):
         self.predict, self.folders = predict, []
 
-    def load(self, folder, device):
+    def load(self, folder, device, threads=0):
         self.folders.append(folder)
         return self
 
