@@ -27,15 +27,12 @@ DATA = {
     "baselines": "data/baselines/test",
     "wrong_trimaps": "data/wrong_trimaps",
 }
-MODELS = {
-    "features": "data/features",
-    "evaluate": "data/predictions/test",
-    "robustness": "data/predictions/wrong_trimaps",
-}
+TEACHER = {"features": "data/features"}
+STUDENT = {"evaluate": "data/predictions/test", "robustness": "data/predictions/wrong_trimaps"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stages", [DATA, MODELS], ids=["data", "models"])
+@pytest.mark.parametrize("stages", [DATA, TEACHER, STUDENT], ids=["data", "teacher", "student"])
 def test_stages_that_map_rows_write_the_same_bytes(project, workers, tmp_path, stages):
     """On what the stages before it wrote, all in this process."""
     for name in ("data", "models", "reports", "params.yaml"):
