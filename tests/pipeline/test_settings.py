@@ -23,7 +23,7 @@ def test_threads_and_determinism_reach_torch_on_cuda_alone(
     told: list[tuple[int, bool]] = []
     monkeypatch.setattr(device, "prepare_torch", lambda *settings: told.append(settings))
     student = SimpleNamespace(engine=SimpleNamespace(device=where))
-    monkeypatch.setattr(Matter, "load", lambda *given: student)
+    monkeypatch.setattr(Matter, "load", lambda *given, **threads: student)
     params = load_params(ROOT / "params.yaml").model_copy(update={"threads": 3, "deterministic": False})
     with pytest.raises(InputError, match=r"trimaps\.csv: no such table"):  # the folder is empty
         STAGES[stage](tmp_path, params)
