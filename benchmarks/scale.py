@@ -17,6 +17,7 @@ These need two idle cores.
 import argparse
 import contextlib
 import json
+import os
 import multiprocessing
 import shutil
 import subprocess
@@ -173,6 +174,7 @@ def cluster(workers: int) -> Iterator[tuple[str, int]]:
     """A scheduler and workers in processes of their own: the address and the scheduler's process id."""
     from distributed import Client, SubprocessCluster
 
+    os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"  # as docs/guides/cluster.md starts them
     with SubprocessCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as started:
         with Client(started.scheduler_address, set_as_default=False) as client:
             client.wait_for_workers(workers)
