@@ -17,8 +17,8 @@ These need two idle cores.
 import argparse
 import contextlib
 import json
-import os
 import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
