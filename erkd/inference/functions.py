@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from erkd.inference import cutouts
-from erkd.inference.matter import Matter, check_image, check_range, trimap_kinds
+from erkd.inference.matter import Matter, check_image, check_range, check_size, trimap_kinds
 from erkd.io.files import InputError
 from erkd.io.images import Array
 from erkd.io.trimap_values import UNKNOWN, missing_kinds
@@ -81,9 +81,7 @@ def estimate_foreground(
     """
     try:
         check_image(image)
-        if np.shape(alpha) != image.shape[:2]:
-            size = " x ".join(map(str, image.shape[:2]))
-            raise InputError(f"alpha: the image's {size} (height x width) is expected; found {np.shape(alpha)}")
+        check_size(alpha, image.shape, "alpha")
         check_range(alpha, "alpha")
     except InputError as error:
         raise ValueError(str(error)) from None

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from erkd.inference.matter import Matter, check_image
+from erkd.inference.matter import Matter, check_image, check_range, check_size
 from erkd.io.files import InputError
 from erkd.io.images import Array, Bytes, to_bytes, unit
-from erkd.io.trimap_values import BACKGROUND, FOREGROUND, MIDDLE, NEAR, UNKNOWN
+from erkd.io.trimap_values import BACKGROUND, FOREGROUND, UNKNOWN, between_and_middle, count_greys
 
 SIDE = 1024  # pixels of the longer side on which the trimap is made; a larger photo's is enlarged from there
 SOFT = (0.05, 0.75)  # a mask between them is in doubt: segmenters are less sure over a thing than beside it
@@ -85,13 +85,9 @@ def check_mask(mask: NDArray[Any], image_shape: tuple[int, ...], name: object = 
 
     Integers of 0 and 1 alone count as booleans.
     """
-    if not isinstance(mask, np.ndarray) or mask.shape != image_shape[:2]:
-        found = " x ".join(map(str, mask.shape)) if isinstance(mask, np.ndarray) else type(mask).__name__
-        size = " x ".join(map(str, image_shape[:2]))
-        raise InputError(f"{name}: the image's {size} (height x width) is expected; found {found}")
+    check_size(mask, image_shape, name)
     if np.issubdtype(mask.dtype, np.floating):
-        if not (mask.min() >= 0 and mask.max() <= 1):
-            raise InputError(f"{name}: values in [0, 1] are expected; found {mask.min():.4g} to {mask.max():.4g}")
+        check_range(mask, name)
     elif mask.dtype not in (np.bool_, np.uint8, np.uint16):
         raise InputError(f"{name}: bool, uint8, uint16 or a floating type is expected; found {mask.dtype}")
     elif mask.max() <= 1:
@@ -99,8 +95,8 @@ def check_mask(mask: NDArray[Any], image_shape: tuple[int, ...], name: object = 
     elif mask.dtype == np.uint16:
         mask = mask / np.float32(65535)
     values = to_bytes(mask)
-    counts = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel()
-    between, middle = counts[NEAR + 1 : -NEAR - 1].sum(), counts[UNKNOWN - MIDDLE : UNKNOWN + MIDDLE + 1].sum()
+    counts = count_greys(values)
+    between, middle = between_and_middle(counts)
     if middle > TRIMAPS * between and between > LEAST_UNKNOWN * values.size:
         raise InputError(f"{name}: a trimap, no mask: its greys are near 128 (unknown); give it as the trimap")
     if not counts[128:].any():

@@ -88,10 +88,15 @@ def check_trimap(trimap: NDArray[Any], image_shape: tuple[int, ...], name: objec
 
 def trimap_kinds(trimap: NDArray[Any], image_shape: tuple[int, ...], name: object = "trimap") -> Bytes:
     """Return `trimap` as uint8 of 0, 128 and 255 if its values and size are right; else raise InputError."""
-    if not isinstance(trimap, np.ndarray) or trimap.shape != image_shape[:2]:
-        size = " x ".join(map(str, image_shape[:2]))
-        raise InputError(f"{name}: the image's {size} (height x width) is expected; found {_shape(trimap)}")
+    check_size(trimap, image_shape, name)
     return snap_trimap(to_bytes(check_range(trimap, name)), name)
+
+
+def check_size(array: NDArray[Any], image_shape: tuple[int, ...], name: object) -> None:
+    """Raise InputError unless `array` is one of an image's height and width, without channels."""
+    if not isinstance(array, np.ndarray) or array.shape != image_shape[:2]:
+        size = " x ".join(map(str, image_shape[:2]))
+        raise InputError(f"{name}: the image's {size} (height x width) is expected; found {_shape(array)}")
 
 
 def check_range(array: NDArray[Any], name: object) -> NDArray[Any]:

@@ -77,13 +77,14 @@ class MattingModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
         if _is_null(trimap) == _is_null(mask):
             found = "neither is given" if _is_null(mask) else "both are given"
             raise InputError(f"{row}a trimap or a mask is expected; {found}")
-        photo, name = decode(image, f"{row}image"), f"{row}{'mask' if _is_null(trimap) else 'trimap'}"
-        drawn = decode(mask if _is_null(trimap) else trimap, name)
+        is_mask = _is_null(trimap)
+        photo, name = decode(image, f"{row}image"), f"{row}{'mask' if is_mask else 'trimap'}"
+        drawn = decode(mask if is_mask else trimap, name)
         turn_with(drawn, photo)
         pixels = image_bytes(photo, read_colours(photo, f"{row}image"))
         with self.turn, warnings.catch_warnings():
             warnings.simplefilter("ignore", TrimapWarning)  # it is part of the answer
-            if _is_null(trimap):
+            if is_mask:
                 kinds = trimap_from_mask(self.matter, pixels, mask_bytes(drawn, name), name=name)
             else:
                 kinds = trimap_bytes(drawn, name)

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from erkd.inference.engines import Engine
-from erkd.io.images import BACKGROUND, FOREGROUND, UNKNOWN, Array, Bytes, trimap_unit, unit
+from erkd.io.images import Array, Bytes, trimap_unit, unit
+from erkd.io.trimap_values import BACKGROUND, FOREGROUND, UNKNOWN
 from erkd.students import EPSILON, MULTIPLE, PRIOR_GAMMA
 
 KEPT = 416  # default side of a tile without its margins, pixels; with them it is about a megapixel

@@ -25,7 +25,7 @@ SRGB = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 ADOBE_RGB = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06))
 GAMMA = 2.2  # nearly sRGB's
 NEAR = 2  # of 255: a profile that moves no colour farther is taken as sRGB
-EXIF, INTEROP, COLOUR_SPACE = 0x8769, 0xA005, 0xA001  # tags of EXIF
+EXIF, INTEROP, COLOUR_SPACE = 0x8769, 0xA005, 0xA001  # tags of a shot's own tags, of Interop's, and in the former
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from erkd.io.colours import read_colours
+from erkd.io.colours import EXIF, read_colours
 from erkd.io.files import InputError, composed, warn
 from erkd.io.tables import shorten
 
@@ -25,7 +25,6 @@ MAX_PIXELS = 178_000_000  # what Pillow itself takes
 MAX_PIPED = 1 << 30  # bytes that are read from a pipe
 MAX_SCANNED = 2_500_000_000  # pixels of a JPEG times its scans; some ten scans are usual, and each takes time
 ORIENTATION = 0x0112  # EXIF's tag
-EXIF = 0x8769  # the tag of a shot's own tags
 KEPT = (270, 271, 272, 306, 315, 33432)  # description, make, model, time, artist, copyright
 KEPT_OF_SHOT = (
     *(33434, 33437, 34850, 34855, 37377, 37378, 37380, 37381, 37383, 37384, 37385, 37386, 41986, 41987, 41989),

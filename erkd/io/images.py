@@ -16,7 +16,7 @@ from PIL import Image
 from erkd.io.colours import Colours, read_colours
 from erkd.io.files import InputError, atomic, warn
 from erkd.io.image_files import open_image, open_pair
-from erkd.io.trimap_values import BACKGROUND, FOREGROUND, NEAR, UNKNOWN, Bytes, levels, snap_trimap  # noqa: F401 - others take them here
+from erkd.io.trimap_values import BACKGROUND, FOREGROUND, NEAR, Bytes, snap_trimap
 
 Array = NDArray[np.float32]
 MAX_SAMPLES = 200_000_000  # as floats: pixels times channels

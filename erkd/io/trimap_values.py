@@ -16,9 +16,8 @@ Bytes = NDArray[np.uint8]
 TRIMAP_FILE_VALUES = BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
 NEAR = 25  # of 255; PyMatting's thresholds are 0.1 and 0.9
 MIDDLE = 32  # greys so near 128 are usual for unknown
-LEAST_MIDDLE = (
-    2 / 3
-)  # share of the greys between: trimaps, as JPEG or resized, have 0.78 and more, masks 0.55 at most
+# share of the greys between: trimaps, as JPEG or resized, have 0.78 and more, masks 0.55 at most
+LEAST_MIDDLE = 2 / 3
 KINDS = np.array([0] * (NEAR + 1) + [UNKNOWN] * (FOREGROUND - 2 * NEAR - 1) + [FOREGROUND] * (NEAR + 1), np.uint8)
 
 
@@ -26,9 +25,14 @@ class TrimapWarning(InputWarning):
     """A trimap leaves so much open that alpha is a guess."""
 
 
-def levels(values: Bytes) -> NDArray[np.intp]:
-    """Which of 0..255 occur; unlike `np.unique`, without a sorted copy."""
-    return np.flatnonzero(cv2.calcHist([values], [0], None, [256], [0, 256]))
+def count_greys(values: Bytes) -> NDArray[np.float32]:
+    """How many pixels have each of 0..255; unlike `np.unique`, without a sorted copy."""
+    return np.asarray(cv2.calcHist([values], [0], None, [256], [0, 256]), np.float32).ravel()
+
+
+def between_and_middle(counts: NDArray[np.float32]) -> tuple[float, float]:
+    """Of `count_greys`: pixels near neither 0 nor 255, and those near 128. Their ratio tells trimaps from masks."""
+    return counts[NEAR + 1 : FOREGROUND - NEAR].sum(), counts[UNKNOWN - MIDDLE : UNKNOWN + MIDDLE + 1].sum()
 
 
 def snap_trimap(values: Bytes, name: object) -> Bytes:
@@ -37,7 +41,8 @@ def snap_trimap(values: Bytes, name: object) -> Bytes:
     Raises InputError, which calls the trimap `name`, for one that is as good as black, and where most greys between
     are far from 128: so look masks, alphas and photographs.
     """
-    found = levels(values)
+    counts = count_greys(values)
+    found = np.flatnonzero(counts)
     if np.isin(found, TRIMAP_FILE_VALUES).all():
         return values
     if found[-1] <= NEAR:  # labels 0, 1, 2, or 8 bits in a file of 16
@@ -45,9 +50,7 @@ def snap_trimap(values: Bytes, name: object) -> Bytes:
             f"{name}: its values go up to {found[-1]} of 255; a trimap holds 0 (background), 128 (unknown) and 255 "
             "(foreground)"
         )
-    counts = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel()
-    between = counts[NEAR + 1 : FOREGROUND - NEAR].sum()
-    middle = counts[UNKNOWN - MIDDLE : UNKNOWN + MIDDLE + 1].sum()
+    between, middle = between_and_middle(counts)
     if middle < LEAST_MIDDLE * between:
         raise InputError(
             f"{name}: a mask, an alpha or a photo, no trimap: of its greys between 0 (background) and 255 "
