@@ -138,11 +138,13 @@ class StudentParams(Section):
 class ErkdParams(Section):
     """Weights of ERKD's losses (feature cosine, patch-text KL, edge L1), and of cells that touch the unknown region.
 
-    `target` chooses CLIP's features of the crop, mixed from its layers', or of each layer separately.
+    `target` chooses CLIP's features of the crop, mixed from its layers', or of each layer separately. `codes` are an
+    image's own, or as a control another's of its kind.
     """
 
     weight: NonNegative
     target: Literal["mixed", "layered"]
+    codes: Literal["own", "exchanged"]
     feature: NonNegative
     text: NonNegative
     edge: NonNegative

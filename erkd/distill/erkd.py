@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, normalize
 
 from erkd.batches.batch import Batch
+from erkd.distill.exchanged_codes import exchange
 from erkd.distill.targets import both_levels, crop_targets
 from erkd.features.cache import FeatureCache
 from erkd.features.space import CentredSpace
@@ -43,22 +44,27 @@ def alpha_gradient(alpha: Tensor, stride: int) -> Tensor:
 
 
 class Erkd(nn.Module):
-    """The ERKD losses of one batch. Its projection head for the shallower stride is not saved with the student."""
+    """The ERKD losses of one batch. Its projection head for the shallower stride is not saved with the student.
+
+    `others` gives each row of the cache the row whose codes it gets (`exchanged_codes.py`); None: its own.
+    """
 
     text: Tensor
+    others: Tensor | None
 
-    def __init__(self, student: Student, cache: FeatureCache, params: ErkdParams) -> None:
+    def __init__(self, student: Student, cache: FeatureCache, params: ErkdParams, others: Tensor | None) -> None:
         super().__init__()
         self.shallow_cache, self.cache = both_levels(cache)
         self.params = params
         self.space, self.shallow_space = CentredSpace(cache), CentredSpace(self.shallow_cache)
         self.register_buffer("text", torch.from_numpy(cache.text))
+        self.register_buffer("others", others)
         self.shallow_stride = student.encoder.strides[-2]
         self.projector = nn.Conv2d(student.encoder.channels[-2], len(self.shallow_cache.mean), 1)
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Return the weighted losses by name; gradients reach the student and the projection head."""
-        losses = {}
+        losses, batch = {}, exchange(batch, self.others)
         for stride, features in matte.features.items():
             shallow = stride == self.shallow_stride
             cache, space = (self.shallow_cache, self.shallow_space) if shallow else (self.cache, self.space)

@@ -16,6 +16,7 @@ from torch.nn.functional import avg_pool2d, cosine_similarity, smooth_l1_loss
 
 from erkd.batches.batch import Batch
 from erkd.distill.erkd import edge_l1, text_divergence, text_logits, unknown_weight
+from erkd.distill.exchanged_codes import exchange
 from erkd.distill.targets import both_levels, layer_targets
 from erkd.features.cache import FeatureCache
 from erkd.features.space import CentredSpace
@@ -36,13 +37,15 @@ class LayeredErkd(nn.Module):
     """The layered ERKD losses of one live batch. Its projection heads are not saved with the student."""
 
     text: Tensor
+    others: Tensor | None
 
-    def __init__(self, student: Student, cache: FeatureCache, params: ErkdParams) -> None:
+    def __init__(self, student: Student, cache: FeatureCache, params: ErkdParams, others: Tensor | None) -> None:
         super().__init__()
         self.caches = both_levels(cache)
         self.shallow_space, self.space = (CentredSpace(level) for level in self.caches)
         self.params = params
         self.register_buffer("text", torch.from_numpy(cache.text))
+        self.register_buffer("others", others)
         self.strides = student.encoder.strides[-2:]
         self.heads = nn.ModuleList(
             nn.Conv2d(channels, 2 * space.channels, 1)
@@ -51,7 +54,7 @@ class LayeredErkd(nn.Module):
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Return the weighted losses by name. Raises InputError for stored composites, whose layers are unknown."""
-        losses = {}
+        losses, batch = {}, exchange(batch, self.others)
         spaces = self.shallow_space, self.space
         for stride, head, cache, space in zip(self.strides, self.heads, self.caches, spaces, strict=True):
             predicted = head(matte.levels[stride]).float().chunk(2, dim=1)

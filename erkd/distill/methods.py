@@ -8,7 +8,7 @@ that the student has the same architecture whatever the method.
 from collections.abc import Callable
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from erkd.distill.bcd import Bcd
 from erkd.distill.erkd import Erkd
@@ -30,6 +30,7 @@ def build_methods(
     laplacian: float,
     new_student: Callable[[], Student],
     root: Path,
+    others: Tensor | None = None,
 ) -> nn.ModuleDict:
     """Build the methods that `kd.methods` names; empty for training without distillation.
 
@@ -39,11 +40,12 @@ def build_methods(
         laplacian: Weight of the Laplacian loss in the alpha losses of peers and auxiliary heads.
         new_student: Makes a peer.
         root: Folder that paths in `params` are relative to.
+        others: For ERKD, the row of the cache whose codes each row gets; None: its own.
     """
     erkd = LayeredErkd if params.erkd.target == "layered" else Erkd
     matting_teacher = None if params.matting.teacher is None else root / params.matting.teacher
     builders: dict[str, Callable[[], nn.Module]] = {
-        "erkd": lambda: erkd(student, cache, params.erkd),
+        "erkd": lambda: erkd(student, cache, params.erkd, others),
         "bcd": lambda: Bcd(cache, params.bcd),
         "frskd": lambda: Frskd(student, laplacian, params.frskd),
         "ffcl": lambda: Ffcl(student, new_student(), laplacian, params.ffcl),

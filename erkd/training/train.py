@@ -10,6 +10,7 @@ import torch
 
 from erkd.batches.live import LiveBatches
 from erkd.batches.stored import StoredBatches
+from erkd.distill.exchanged_codes import other_rows
 from erkd.distill.methods import build_methods
 from erkd.evaluation.metrics.official import mse, pair, sad
 from erkd.features.cache import Kind, images_digest, open_features
@@ -106,7 +107,13 @@ def train_student(
     new_student = student_maker(given, config, text, params.student.pretrained)
     student = new_student()
     methods = build_methods(
-        student, cache, params.kd, laplacian=params.distill.laplacian, new_student=new_student, root=root
+        student,
+        cache,
+        params.kd,
+        laplacian=params.distill.laplacian,
+        new_student=new_student,
+        root=root,
+        others=other_rows(batches.rows, params.seed) if params.kd.erkd.codes == "exchanged" else None,
     )
     try:
         fitted = fit(

@@ -92,11 +92,16 @@ def kd_params(*methods: str, **sections) -> KdParams:
 
 
 def small_methods(
-    student: Student, *methods: str, root: Path = ROOT, cache: FeatureCache | None = None, **sections
+    student: Student,
+    *methods: str,
+    root: Path = ROOT,
+    cache: FeatureCache | None = None,
+    others: torch.Tensor | None = None,
+    **sections,
 ) -> torch.nn.ModuleDict:
     """Methods beside a small student, taught by `cache` or else by `random_cache`."""
     params = kd_params(*methods, **sections)
     return build_methods(
         student, cache or random_cache(), params,
-        laplacian=0.2, new_student=lambda: small_student(seed=1), root=root,
+        laplacian=0.2, new_student=lambda: small_student(seed=1), root=root, others=others,
     ).train()  # fmt: skip
