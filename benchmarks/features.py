@@ -56,7 +56,7 @@ def random_batch(count: int, side: int) -> Batch:
     trimap[..., side // 4 : -side // 4] = 0.5
     theta = torch.tensor([[0.5, 0.0, 0.1], [0.0, 0.5, -0.2]]).repeat(count, 1, 1)
     crops = Crops(torch.randint(ROWS, (count,), generator=random), theta, torch.ones_like(alpha))
-    return Batch(image, trimap, alpha, (crops,))
+    return Batch(image, trimap, (crops,), alpha)
 
 
 def random_cache(folder: Path) -> FeatureCache:

@@ -221,6 +221,9 @@ class DistillParams(Section):
     library's layers, or cut from stored composites. Shares of live composites: `second_foreground` with two
     foregrounds, `linear_light` composited in linear light (`photometry.mix`), `highlights` with highlights on the
     foreground.
+
+    `photographs` is how many crops of the library's photographs, which have no alpha, each batch gets beside its
+    `batch_size` composites: the student sees them too, for ERKD's feature and text losses alone.
     """
 
     init_from: str | None
@@ -230,6 +233,7 @@ class DistillParams(Section):
     highlights: Fraction
     steps: Count
     batch_size: Count
+    photographs: Natural
     crop: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]
     learning_rate: Positive
     weight_decay: NonNegative

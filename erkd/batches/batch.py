@@ -5,6 +5,7 @@ So training can resume at any step, and processes can share a batch.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -26,46 +27,55 @@ class Crops:
     theta: Tensor
     share: Tensor
 
+    def to(self, device: torch.device) -> Self:
+        """The same crops on `device`."""
+        return replace(self, **{name: part.to(device, non_blocking=True) for name, part in vars(self).items()})
+
 
 @dataclass(frozen=True)
-class Batch:
-    """B training crops of S x S pixels.
+class Inputs:
+    """B training crops of S x S pixels as the student sees them, and where the teacher's features of them are.
 
     Attributes:
         image: B x 3 x S x S in [0, 1].
         trimap: B x 1 x S x S of 0, 0.5, 1.
-        alpha: B x 1 x S x S in [0, 1].
-        crops: One entry for stored composites; one per layer, the background last, for live ones.
-        foreground: B x 3 x S x S in [0, 1], as `background`; None for stored composites.
+        crops: One entry for stored composites and photographs; one per layer, the background last, for live ones.
     """
 
     image: Tensor
     trimap: Tensor
-    alpha: Tensor
     crops: tuple[Crops, ...]
-    foreground: Tensor | None = None
-    background: Tensor | None = None
 
     @property
     def unknown(self) -> Tensor:
         """1 in the unknown region, else 0, B x 1 x S x S."""
         return (self.trimap == 0.5).to(self.image.dtype)
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on `device`."""
+    def to(self, device: torch.device) -> Self:
+        """The same crops on `device`."""
+        moved: dict[str, Any] = {"crops": tuple(crops.to(device) for crops in self.crops)}
+        for name, part in vars(self).items():
+            if isinstance(part, Tensor):
+                moved[name] = part.to(device, non_blocking=True)
+            elif isinstance(part, Inputs):
+                moved[name] = part.to(device)
+        return replace(self, **moved)
 
-        def move(part: Tensor) -> Tensor:
-            return part.to(device, non_blocking=True)
 
-        return replace(
-            self,
-            image=move(self.image),
-            trimap=move(self.trimap),
-            alpha=move(self.alpha),
-            crops=tuple(Crops(move(v.index), move(v.theta), move(v.share)) for v in self.crops),
-            foreground=None if self.foreground is None else move(self.foreground),
-            background=None if self.background is None else move(self.background),
-        )
+@dataclass(frozen=True)
+class Batch(Inputs):
+    """B training crops with their alpha, and possibly further crops without.
+
+    Attributes:
+        alpha: B x 1 x S x S in [0, 1].
+        foreground: B x 3 x S x S in [0, 1], as `background`; None for stored composites.
+        photographs: Crops of photographs, which have no alpha, in any number; None without.
+    """
+
+    alpha: Tensor
+    foreground: Tensor | None = None
+    background: Tensor | None = None
+    photographs: Inputs | None = None
 
 
 def training_batches(batches: Dataset[Batch], steps: range, workers: int) -> Iterator[Batch]:

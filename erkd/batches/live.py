@@ -19,10 +19,12 @@ from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 from torch.utils.data import Dataset
 
 from erkd.batches import photometry
-from erkd.batches.batch import Batch, Crops
+from erkd.batches.batch import Batch, Crops, Inputs
 from erkd.batches.crops import normalised, random_affine, zoom_of
 from erkd.batches.trimaps import draw_trimaps
 from erkd.data.compositing import SHIFTED
+from erkd.data.sources.layers import PHOTOGRAPH
+from erkd.io.files import InputError
 from erkd.io.images import load_alpha, load_image, resize_area, to_bytes
 from erkd.io.tables import LayerRow, read_table, resolve
 from erkd.params import DistillParams, TrimapParams
@@ -62,6 +64,13 @@ class LiveBatches(Dataset[Batch]):
         self.seed = seed
         self.device = device
         self.positions = own_positions(distill.batch_size)
+        self.photographs = [i for i in self.backgrounds if self.rows[i].material == PHOTOGRAPH]
+        if distill.photographs and not self.photographs:
+            raise InputError(
+                f"{table}: distill.photographs {distill.photographs}: no training background is a photograph; set "
+                f"data.photographs or data.backgrounds_root to a folder of some, or distill.photographs to 0"
+            )
+        self.photograph_positions = own_positions(distill.photographs, "distill.photographs")
         self.load = lru_cache(maxsize=KEPT)(self._load)
 
     def __len__(self) -> int:
@@ -94,7 +103,21 @@ class LiveBatches(Dataset[Batch]):
                 (first_crops, second_crops, background_crops), (*shares, 1 - alpha), strict=True
             )
         )
-        return Batch(image, trimap, alpha, crops, foreground, background)
+        return Batch(image, trimap, crops, alpha, foreground, background, self._draw_photographs(step))
+
+    def _draw_photographs(self, step: int) -> Inputs | None:
+        """Draw crops of photographs under trimaps of foregrounds that are not in them; None where none are asked for.
+
+        So trimaps are distributed as those of composites, and tell nothing of what the image is.
+        """
+        first = self.distill.batch_size
+        rngs = [np.random.default_rng([self.seed, step, first + position]) for position in self.photograph_positions]
+        if not rngs:
+            return None
+        image, _, (index, theta), _ = self._draw_crops(rngs, self.photographs)
+        _, alpha, _, sides = self._draw_crops(rngs, self.foregrounds)
+        trimap = draw_trimaps(alpha, self.trimap, rngs, sides)
+        return Inputs(self._camera_effects(rngs, image), trimap, (Crops(index, theta, torch.ones_like(alpha)),))
 
     def _load(self, index: int) -> tuple[Tensor, NDArray[np.int32]]:
         """Load a layer: RGBA, uint8 4 x H x W on the device, and up to `POINTS` edge pixels (row, column)."""

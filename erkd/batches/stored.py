@@ -36,7 +36,7 @@ class StoredBatches(Dataset[Batch]):
         items = [self._crop(step, position) for position in self.positions]
         image, trimap, alpha, index, theta = (torch.from_numpy(np.stack(part)) for part in zip(*items, strict=True))
         crops = Crops(index, theta, torch.ones_like(alpha[:, None]))
-        return Batch(image.permute(0, 3, 1, 2).contiguous(), trimap[:, None], alpha[:, None], (crops,))
+        return Batch(image.permute(0, 3, 1, 2).contiguous(), trimap[:, None], (crops,), alpha[:, None])
 
     def _crop(self, step: int, position: int) -> tuple[Array, Array, Array, NDArray[np.int64], Array]:
         rng = np.random.default_rng([self.seed, step, position])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, normalize
 
-from erkd.batches.batch import Batch
+from erkd.batches.batch import Batch, Inputs
 from erkd.distill.exchanged_codes import exchange
 from erkd.distill.targets import both_levels, crop_targets
 from erkd.features.cache import FeatureCache
@@ -64,27 +64,32 @@ class Erkd(nn.Module):
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Return the weighted losses by name; gradients reach the student and the projection head."""
-        losses, batch = {}, exchange(batch, self.others)
+        losses = self.clip_losses(matte, batch)
+        losses["edge"] = self.params.weight * self.params.edge * edge_l1(matte.edges, batch)
+        return losses
+
+    def clip_losses(self, matte: Matte, inputs: Inputs) -> dict[str, Tensor]:
+        """Return the weighted losses that need no alpha: `text`, and `feature_` and the stride."""
+        losses, inputs = {}, exchange(inputs, self.others)
         for stride, features in matte.features.items():
             shallow = stride == self.shallow_stride
             cache, space = (self.shallow_cache, self.shallow_space) if shallow else (self.cache, self.space)
             if shallow:
                 features = self.projector(features)
-            target = crop_targets(cache, batch, features.shape[-1]).to(features)
-            weight = unknown_weight(batch, stride, self.params.unknown_gain)
+            target = crop_targets(cache, inputs, features.shape[-1]).to(features)
+            weight = unknown_weight(inputs, stride, self.params.unknown_gain)
             distance = space.distance(features, target)
             losses[f"feature_{stride}"] = 0.5 * self.params.feature * masked_mean(distance, weight)
             if not shallow:  # the deepest features are in the joint image-text space
                 teacher_logits = text_logits(space.direction(target), self.text)
                 divergence = text_divergence(text_logits(features, self.text), teacher_logits)
                 losses["text"] = self.params.text * masked_mean(divergence, weight)
-        losses["edge"] = self.params.edge * edge_l1(matte.edges, batch)
         return {name: self.params.weight * loss for name, loss in losses.items()}
 
 
-def unknown_weight(batch: Batch, stride: int, gain: float) -> Tensor:
+def unknown_weight(inputs: Inputs, stride: int, gain: float) -> Tensor:
     """Loss weights of cells, `gain` where a cell touches the unknown region, else 1: B x 1 x H/s x W/s."""
-    return 1 + (gain - 1) * max_pool2d(batch.unknown, stride)
+    return 1 + (gain - 1) * max_pool2d(inputs.unknown, stride)
 
 
 def edge_l1(edges: dict[int, Tensor], batch: Batch) -> Tensor:

@@ -6,14 +6,17 @@ another image. What ERKD gains over this control comes from what CLIP says.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from erkd.batches.batch import Batch
+from erkd.batches.batch import Inputs
 from erkd.io.files import InputError
 from erkd.io.tables import CompositeRow, LayerRow
+
+Some = TypeVar("Some", bound=Inputs)
 
 
 def other_rows(rows: Sequence[CompositeRow] | Sequence[LayerRow], seed: int) -> Tensor:
@@ -32,8 +35,8 @@ def other_rows(rows: Sequence[CompositeRow] | Sequence[LayerRow], seed: int) -> 
     return torch.from_numpy(others)
 
 
-def exchange(batch: Batch, others: Tensor | None) -> Batch:
-    """The batch with `others[index]` in place of its crops' index, their place in the image kept; None: unchanged."""
+def exchange(inputs: Some, others: Tensor | None) -> Some:
+    """The inputs with `others[index]` as their crops' index, each at its place in the image; None: unchanged."""
     if others is None:
-        return batch
-    return replace(batch, crops=tuple(replace(crops, index=others[crops.index]) for crops in batch.crops))
+        return inputs
+    return replace(inputs, crops=tuple(replace(crops, index=others[crops.index]) for crops in inputs.crops))

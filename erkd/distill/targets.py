@@ -6,18 +6,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from erkd.batches.batch import Batch, Crops
+from erkd.batches.batch import Batch, Crops, Inputs
 from erkd.features.cache import FeatureCache
 from erkd.io.files import InputError
 
 
-def crop_targets(cache: FeatureCache, batch: Batch, cells: int) -> Tensor:
+def crop_targets(cache: FeatureCache, inputs: Inputs, cells: int) -> Tensor:
     """CLIP's features of the crops, B x C x cells x cells, in the cache's space.
 
     For live composites, which the teacher has not seen, they are the mean of the layers' features weighted by their
     share of each cell.
     """
-    return _mixed(cache, batch.crops, cells)
+    return _mixed(cache, inputs.crops, cells)
 
 
 def layer_targets(cache: FeatureCache, batch: Batch, cells: int) -> tuple[Tensor, Tensor]:

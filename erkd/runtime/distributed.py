@@ -50,13 +50,12 @@ def process_group(device: torch.device) -> Iterator[None]:
     state.destroy_process_group()  # after an error, which the others cannot know of, there is nobody to wait for
 
 
-def own_positions(batch_size: int) -> range:
+def own_positions(batch_size: int, setting: str = "distill.batch_size") -> range:
     """The positions of a batch that this process makes. Raises InputError for a size that cannot be shared out."""
     count = process_count()
     if batch_size % count:
         raise InputError(
-            f"distill.batch_size {batch_size}: it cannot be shared out among {count} processes; "
-            f"give a multiple of {count}"
+            f"{setting} {batch_size}: it cannot be shared out among {count} processes; give a multiple of {count}"
         )
     share, index = batch_size // count, process_index()
     return range(index * share, (index + 1) * share)

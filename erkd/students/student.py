@@ -79,6 +79,18 @@ class Matte:
     decoded: Tensor
     cues: Tensor
 
+    def split(self, count: int) -> tuple["Matte", "Matte"]:
+        """The mattes of the first `count` images, and of the others."""
+
+        def part(images: slice) -> "Matte":
+            maps: dict[str, Any] = {
+                name: value[images] if isinstance(value, Tensor) else {s: level[images] for s, level in value.items()}
+                for name, value in vars(self).items()
+            }
+            return Matte(**maps)
+
+        return part(slice(count)), part(slice(count, None))
+
 
 class Student(nn.Module):
     """The matting network; see the modules of its parts."""

@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from erkd.batches.batch import Batch, training_batches
+from erkd.distill.erkd import Erkd
 from erkd.io.files import InputError
 from erkd.params import DistillParams
 from erkd.runtime.distributed import average_gradients, is_main_process, mean_over_processes
@@ -57,6 +58,8 @@ def total_loss(
 ) -> dict[str, torch.Tensor]:
     """Compute the losses of one batch by name; training minimises their sum.
 
+    A crop of a photograph weighs in ERKD's feature and text losses as much as a composite's.
+
     Args:
         methods: Distillation methods by name.
         batch: The batch, on the student's device.
@@ -64,7 +67,12 @@ def total_loss(
         kd_weight: Weight of all methods.
         progress: step / steps in [0, 1].
     """
-    matte = student(batch.image, batch.trimap)
+    photographs = batch.photographs
+    if photographs is None:
+        matte = student(batch.image, batch.trimap)
+    else:  # together, as BatchNorm should see both
+        both = (torch.cat(pair) for pair in zip(*((b.image, b.trimap) for b in (batch, photographs)), strict=True))
+        matte, of_photographs = student(*both).split(len(batch.image))
     losses = {
         "alpha": alpha_l1(matte.alpha, batch.alpha, batch.unknown),
         "laplacian": params.laplacian * laplacian(matte.alpha, batch.alpha, batch.unknown),
@@ -72,6 +80,10 @@ def total_loss(
     for name, method in methods.items():
         for part, loss in method(matte, batch, progress).items():
             losses[f"{name}_{part}"] = kd_weight * loss
+        if photographs is not None and isinstance(method, Erkd):
+            share = len(photographs.image) / len(batch.image)
+            for part, loss in method.clip_losses(of_photographs, photographs).items():
+                losses[f"{name}_photographs_{part}"] = kd_weight * share * loss
     return losses
 
 

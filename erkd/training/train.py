@@ -16,7 +16,7 @@ from erkd.evaluation.metrics.official import mse, pair, sad
 from erkd.features.cache import Kind, images_digest, open_features
 from erkd.features.images import TeacherImages
 from erkd.inference.predict import predict_alpha
-from erkd.io.files import sha256, write_text
+from erkd.io.files import InputError, sha256, write_text
 from erkd.io.images import load_alpha, load_image, load_trimap
 from erkd.io.tables import Sample, list_composites
 from erkd.params import KdParams, Params
@@ -57,10 +57,18 @@ def write_history(history: list[Record], path: Path) -> None:
 
 
 def build_batches(root: Path, params: Params, device: torch.device) -> StoredBatches | LiveBatches:
-    """The training batches of the data under `root`, as `distill.compositing` chooses."""
+    """The training batches of the data under `root`, as `distill.compositing` chooses.
+
+    Raises InputError for `distill.photographs` beside stored composites, or beside layered targets.
+    """
+    photographs = f"distill.photographs {params.distill.photographs}: photographs"
     if params.distill.compositing == "live":
         table = root / "data/library/library.csv"
+        if params.distill.photographs and params.kd.erkd.target == "layered":
+            raise InputError(f"{photographs} have no foreground for kd.erkd.target layered; set it to mixed")
         return LiveBatches(table, params.trimap, params.distill, params.seed, device)
+    if params.distill.photographs:
+        raise InputError(f"{photographs} come from the library's layers; set distill.compositing to live")
     manifest = root / "data/composites/manifest.csv"
     return StoredBatches(manifest, params.trimap, params.distill, params.seed)
 

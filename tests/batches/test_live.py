@@ -9,6 +9,7 @@ from erkd.batches import photometry
 from erkd.batches.live import LiveBatches, over
 from erkd.batches.trimaps import draw_strokes, draw_trimaps, erode, trimap_in_torch
 from erkd.data.trimap_generation import Radii, _erode, trimap_from_radii
+from erkd.io.files import InputError
 from erkd.params import TrimapParams
 from tests.support.training_set import disc, live_batches
 
@@ -145,3 +146,33 @@ def test_blur_noise_and_jpeg_do_what_they_say():
     assert noisy.std().item() == pytest.approx(0.1, rel=0.05)
     smooth = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
     assert (photometry.compress(smooth, torch.tensor([90.0])) - smooth).abs().mean() < 0.01
+
+
+def test_crops_of_photographs_come_beside_the_same_composites(live, monkeypatch):
+    """They lie where theta says in a background that is a photograph, under trimaps as composites have them."""
+    monkeypatch.setattr("erkd.batches.live.FINE", 0)
+    monkeypatch.setattr(LiveBatches, "_camera_effects", lambda self, rngs, image: image)
+    monkeypatch.setattr("erkd.batches.live.photometry.tone", lambda images, *strength: images)
+    monkeypatch.setattr("erkd.batches.live.photometry.shade", lambda images, *strength: images)
+    plain = live[1]
+    more = live_batches(live.table.parent, photographs=3)
+    both = more[1]
+    assert plain.photographs is None
+    assert torch.equal(plain.image, both.image)
+    assert torch.equal(both.photographs.image, more[1].photographs.image)
+    (crops,), image = both.photographs.crops, both.photographs.image
+    assert crops.index.tolist() == [3] * 3
+    assert image.shape == (3, 3, 64, 64)
+    assert torch.equal(crops.share, torch.ones(3, 1, 64, 64))
+    layer = live.load(3)[0][None, :3].float().expand(3, -1, -1, -1) / 255
+    grid = affine_grid(crops.theta, [3, 3, 64, 64], align_corners=False)
+    torch.testing.assert_close(grid_sample(layer, grid, padding_mode="reflection", align_corners=False), image)
+    assert set(both.photographs.trimap.unique().tolist()) <= {0.0, 0.5, 1.0}
+    assert both.photographs.unknown.flatten(1).any(dim=1).all()
+
+
+def test_a_library_without_photographs_is_refused_where_they_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("erkd.batches.live.PHOTOGRAPH", "of another kind")
+    assert live_batches(tmp_path)[0].photographs is None
+    with pytest.raises(InputError, match=r"distill\.photographs 2: no training background is a photograph; set data"):
+        live_batches(tmp_path, photographs=2)

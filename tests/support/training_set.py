@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 def distill(**changes) -> DistillParams:
     settings = {
-        "init_from": None, "compositing": "live", "steps": 3, "batch_size": 4, "crop": 64,
+        "init_from": None, "compositing": "live", "steps": 3, "batch_size": 4, "photographs": 0, "crop": 64,
         "second_foreground": 0.5, "linear_light": 0.5, "highlights": 0.5, "laplacian": 0.2, "warmup": 0.1,
         "learning_rate": 1e-3, "weight_decay": 0.0, "ema_decay": 0.5, "validate_every": 4,
     }  # fmt: skip
@@ -27,7 +27,10 @@ def disc(height: int, width: int, radius: float) -> np.ndarray:
 
 
 def live_batches(folder, **changes) -> LiveBatches:
-    """Two foregrounds, red and green, and two backgrounds of noise; one test layer that must not be used."""
+    """Two foregrounds, red and green, and two backgrounds of noise, the second called a photograph.
+
+    One test layer must not be used.
+    """
     rng, rows = np.random.default_rng(0), []
     for i, kind in enumerate(["foreground", "foreground", "background", "background", "foreground"]):
         height, width, alpha = 120 + 10 * i, 100, ""
@@ -38,8 +41,8 @@ def live_batches(folder, **changes) -> LiveBatches:
         else:
             image = rng.random((height, width, 3), np.float32)
         save_image(image, folder / f"{i}.png")
-        split = "train" if i < 4 else "test"
-        rows.append(LayerRow(str(i), kind, split, "", "", "", f"{i}.png", alpha, height, width, i, ""))
+        split, material = "train" if i < 4 else "test", "picture" if i == 3 else ""
+        rows.append(LayerRow(str(i), kind, split, "", "", material, f"{i}.png", alpha, height, width, i, ""))
     write_table(rows, folder / "library.csv")
     trimap = TrimapParams(min_radius=10, max_radius=60, whole_object=0.25)
     return LiveBatches(folder / "library.csv", trimap, distill(**changes), seed=1, device=CPU)

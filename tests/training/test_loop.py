@@ -1,13 +1,19 @@
 """The training loop learns, repeats itself, and keeps the best student."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from erkd.batches.batch import Crops, Inputs
 from erkd.io.files import InputError
+from erkd.params import load_params
 from erkd.training import loop as fit_module
-from erkd.training.loop import fit, update_average
-from tests.support.students import edge_batch, small_student
+from erkd.training.loop import fit, total_loss, update_average
+from erkd.training.train import build_batches
+from tests.support import ROOT
+from tests.support.students import edge_batch, layered_batch, small_methods, small_student
 from tests.support.training_set import CPU, distill, same
 
 PARAMS = distill(compositing="stored", steps=12, batch_size=2, learning_rate=3e-3)
@@ -97,3 +103,38 @@ def test_what_a_method_learns_does_not_shorten_the_students_steps(one_batch):
 
     alone, beside = run(steps=3), run(steps=3, methods={"steep": Steep()})
     assert same(alone, beside)
+
+
+def test_photographs_are_taught_by_erkd_alone_and_weigh_as_composites_do():
+    """One crop beside two equal ones: half of what they cost together, and no alpha of its own."""
+    student, batch = small_student().eval(), layered_batch()
+    methods = small_methods(student, "erkd", "bcd")
+    one = Inputs(
+        batch.image[:1], batch.trimap[:1], tuple(Crops(*(v[:1] for v in vars(c).values())) for c in batch.crops)
+    )
+    plain = total_loss(student, methods, batch, PARAMS, 3.0, 0.0)
+    both = total_loss(student, methods, replace(batch, photographs=one), PARAMS, 3.0, 0.0)
+    extra = {name: both.pop(name) for name in [*both] if "photographs" in name}
+    torch.testing.assert_close(both, plain)
+    assert [*extra] == [f"erkd_photographs_{name}" for name in ("feature_8", "feature_16", "text")]
+    for name, loss in extra.items():
+        torch.testing.assert_close(loss, plain[name.replace("photographs_", "")] / 2)
+    other = replace(batch, photographs=replace(one, image=1 - one.image))
+    student.train()  # BatchNorm sees them too
+    alphas = [total_loss(student, methods, seen, PARAMS, 1.0, 0.0)["alpha"] for seen in (batch, other)]
+    assert not torch.equal(*alphas)
+
+
+@pytest.mark.parametrize(
+    ("distill_changes", "target", "said"),
+    [
+        ({"compositing": "stored"}, "mixed", "photographs come from the library's layers; set distill.compositing"),
+        ({}, "layered", "photographs have no foreground for kd.erkd.target layered; set it to mixed"),
+    ],
+)
+def test_photographs_are_refused_where_nothing_can_be_said_of_them(tmp_path, distill_changes, target, said):
+    params = load_params(ROOT / "params.yaml")
+    kd = params.kd.model_copy(update={"erkd": params.kd.erkd.model_copy(update={"target": target})})
+    params = params.model_copy(update={"distill": distill(photographs=2, **distill_changes), "kd": kd})
+    with pytest.raises(InputError, match=rf"distill\.photographs 2: {said}"):
+        build_batches(tmp_path, params, CPU)

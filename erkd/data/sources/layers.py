@@ -13,6 +13,8 @@ from erkd.io.images import Array
 from erkd.io.tables import SPLITS
 from erkd.params import DataParams
 
+PHOTOGRAPH = "picture"  # the material of backgrounds that are photographs
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -102,7 +104,7 @@ def list_photographs(data: DataParams, seed: int) -> list[Layer]:
             split="",
             source=data.source,
             licence="unknown",
-            material="picture",
+            material=PHOTOGRAPH,
             seed=index,
             caption="a photograph",
             image=file,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from erkd.data.sources.layers import Layer, Rendered, check_size, folder_of
+from erkd.data.sources.layers import PHOTOGRAPH, Layer, Rendered, check_size, folder_of
 from erkd.data.sources.lists import find_files, number
 from erkd.io.files import InputError, sha256
 from erkd.io.images import load_alpha, load_image
@@ -129,7 +129,7 @@ def list_partners(
             split=split,
             source=source,
             licence=VOC if split == "test" else COCO,
-            material="picture",
+            material=PHOTOGRAPH,
             seed=line,
             caption="a photograph",
             image=file,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from erkd.data.sources.layers import Layer, Rendered
+from erkd.data.sources.layers import PHOTOGRAPH, Layer, Rendered
 from erkd.data.sources.photographs import read_photographs
 from erkd.data.synth.backgrounds import BACKDROPS, draw_background
 from erkd.data.synth.materials import MATERIALS, draw_foreground
@@ -147,7 +147,7 @@ def list_backgrounds(data: DataParams, seed: int) -> list[Layer]:
                     split=split,
                     source="procedural",
                     licence=chosen.licence,
-                    material="picture" if chosen is not NO_PICTURE else str(rng.choice(BACKDROPS)),
+                    material=PHOTOGRAPH if chosen is not NO_PICTURE else str(rng.choice(BACKDROPS)),
                     seed=_row_seed(seed, 5, part, index),
                     caption=chosen.phrase,
                     size=data.size,
