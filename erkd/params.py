@@ -136,10 +136,12 @@ class StudentParams(Section):
 
 
 class ErkdParams(Section):
-    """Weights of ERKD's losses (feature cosine, patch-text KL, edge L1), and of cells that touch the unknown region.
+    """Weights of ERKD's losses (features, patch-text KL, edges), and of cells that touch the unknown region.
 
     `target` chooses CLIP's features of the crop, mixed from its layers', or of each layer separately. `codes` are an
-    image's own, or as a control another's of its kind.
+    image's own, or as a control another's of its kind. `loss` is the distance of features, `temperature` that of the
+    softmax over texts. `edge_target` is what edge maps are compared with, over the first share `edge_until` of all
+    steps with falling weight.
     """
 
     weight: NonNegative
@@ -149,6 +151,10 @@ class ErkdParams(Section):
     text: NonNegative
     edge: NonNegative
     unknown_gain: Annotated[float, Field(ge=1)]
+    loss: Literal["cosine", "channel", "masked", "relation"]
+    temperature: Positive
+    edge_target: Literal["alpha", "coarse", "direction"]
+    edge_until: Annotated[float, Field(gt=0, le=1)] | None
 
 
 class BcdParams(Section):

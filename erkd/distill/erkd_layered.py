@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cosine_similarity, smooth_l1_loss
 
 from erkd.batches.batch import Batch
-from erkd.distill.erkd import edge_l1, text_divergence, text_logits, unknown_weight
+from erkd.distill.edge_losses import edge_loss
+from erkd.distill.erkd import edge_weight, text_divergence, text_logits, unknown_weight
 from erkd.distill.exchanged_codes import exchange
-from erkd.distill.targets import both_levels, layer_targets
+from erkd.distill.targets import both_levels, layer_targets, words
 from erkd.features.cache import FeatureCache
 from erkd.features.space import CentredSpace
+from erkd.io.files import InputError
 from erkd.params import ErkdParams
 from erkd.students.losses import masked_mean
 from erkd.students.student import Matte, Student
@@ -36,15 +38,17 @@ def regression_distance(predicted: Tensor, target: Tensor) -> Tensor:
 class LayeredErkd(nn.Module):
     """The layered ERKD losses of one live batch. Its projection heads are not saved with the student."""
 
-    text: Tensor
+    words: Tensor
     others: Tensor | None
 
     def __init__(self, student: Student, cache: FeatureCache, params: ErkdParams, others: Tensor | None) -> None:
         super().__init__()
+        if params.loss != "cosine":
+            raise InputError(f"kd.erkd.loss {params.loss}: not for kd.erkd.target layered; set it to cosine")
         self.caches = both_levels(cache)
         self.shallow_space, self.space = (CentredSpace(level) for level in self.caches)
         self.params = params
-        self.register_buffer("text", torch.from_numpy(cache.text))
+        self.register_buffer("words", words(cache))
         self.register_buffer("others", others)
         self.strides = student.encoder.strides[-2:]
         self.heads = nn.ModuleList(
@@ -54,6 +58,7 @@ class LayeredErkd(nn.Module):
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Return the weighted losses by name. Raises InputError for stored composites, whose layers are unknown."""
+        by = self.words, self.params.temperature
         losses, batch = {}, exchange(batch, self.others)
         spaces = self.shallow_space, self.space
         for stride, head, cache, space in zip(self.strides, self.heads, self.caches, spaces, strict=True):
@@ -68,21 +73,23 @@ class LayeredErkd(nn.Module):
             ]
             losses[f"feature_{stride}"] = 0.25 * self.params.feature * torch.stack(distances).sum()
             if stride == self.strides[-1]:
-                teacher_logits = [text_logits(space.direction(target), self.text) for target in targets]
+                teacher_logits = [text_logits(space.direction(target), *by) for target in targets]
                 divergences = [
                     masked_mean(text_divergence(self.logits(ours), theirs), weight)
                     for (ours, _, weight), theirs in zip(layers, teacher_logits, strict=True)
                 ]
                 mixture = mixture_logits(alpha, *teacher_logits)
-                embedding = text_logits(matte.features[stride].float(), self.text)
+                embedding = text_logits(matte.features[stride].float(), *by)
                 divergences.append(masked_mean(text_divergence(embedding, mixture), unknown))
                 losses["text"] = self.params.text * torch.stack(divergences).mean()
-        losses["edge"] = self.params.edge * edge_l1(matte.edges, batch)
+        if edge := edge_weight(self.params, progress):
+            losses["edge"] = edge * edge_loss(matte.edges, batch, self.params.edge_target)
         return {name: self.params.weight * loss for name, loss in losses.items()}
 
     def logits(self, predicted: Tensor) -> Tensor:
         """Patch-text logits of the deepest heads' output, B x C x h x w, which has unit variance and is centred."""
-        return text_logits(self.space.restore(predicted / math.sqrt(predicted.shape[1])), self.text)
+        restored = self.space.restore(predicted / math.sqrt(predicted.shape[1]))
+        return text_logits(restored, self.words, self.params.temperature)
 
 
 def unit_variance(features: Tensor) -> Tensor:

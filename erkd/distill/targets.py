@@ -38,6 +38,11 @@ def both_levels(cache: FeatureCache) -> tuple[FeatureCache, FeatureCache]:
     return cache.shallow or cache, cache
 
 
+def words(cache: FeatureCache) -> Tensor:
+    """Unit-length embeddings of the texts that the text loss compares over, V x D: the cache's vocabulary."""
+    return torch.from_numpy(getattr(cache, "vocabulary", cache.text))
+
+
 def _share(crops: Crops, cells: int) -> Tensor:
     return avg_pool2d(crops.share, crops.share.shape[-1] // cells)
 

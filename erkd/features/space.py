@@ -42,5 +42,9 @@ class CentredSpace(nn.Module):
 
     def distance(self, features: Tensor, target: Tensor) -> Tensor:
         """1 - cosine between student features B x D x h x w and a stored target, both centred: B x 1 x h x w."""
-        ours, theirs = (normalize(part, dim=1) for part in (self.centre(features), self.centre_target(target)))
+        ours, theirs = self.directions(features, target)
         return 1 - (ours * theirs).sum(1, keepdim=True)
+
+    def directions(self, features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Student features B x D x h x w and a stored target, both centred and of unit length: B x C x h x w."""
+        return normalize(self.centre(features), dim=1), normalize(self.centre_target(target), dim=1)

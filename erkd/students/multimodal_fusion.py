@@ -13,7 +13,7 @@ from torch.nn.functional import avg_pool2d, max_pool2d, normalize
 
 from erkd.students.blocks import Separable, conv
 
-TEMPERATURE = 0.1  # of the attention's softmax, and of the teacher's patch-text distribution
+TEMPERATURE = 0.1  # of the attention's softmax; `kd.erkd.temperature` is the text loss's
 
 
 def build_dictionary(kind: str, text: Tensor) -> Tensor | None:

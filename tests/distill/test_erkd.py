@@ -1,19 +1,23 @@
 """ERKD's losses: by hand, at equality, and what the gradients reach."""
 
 import math
+from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import normalize
 
-from erkd.distill.erkd import alpha_gradient, edge_l1, text_divergence, text_logits, unknown_weight
-from erkd.distill.targets import crop_targets
+from erkd.distill.erkd import edge_weight, text_divergence, text_logits, unknown_weight
+from erkd.distill.targets import crop_targets, words
 from erkd.features.cache import FeatureCache
 from erkd.features.space import CentredSpace
+from erkd.students.multimodal_fusion import TEMPERATURE
 from tests.support.students import (
     DIMENSION,
     edge_batch,
+    kd_params,
     layered_batch,
     random_cache,
     random_text,
@@ -67,17 +71,6 @@ def test_text_divergence_by_hand():
     assert text_divergence(teacher, teacher).item() == pytest.approx(0, abs=1e-7)
 
 
-def test_edges_equal_to_the_alpha_gradient_cost_nothing():
-    batch = edge_batch()
-    perfect = {stride: alpha_gradient(batch.alpha, stride) for stride in (2, 4)}
-    assert edge_l1(perfect, batch) == 0
-    off = {stride: edges + 0.5 for stride, edges in perfect.items()}
-    assert edge_l1(off, batch) == pytest.approx(0.5)
-    # alpha falls from left to right, and is flat from top to bottom
-    assert perfect[2][:, 0, :, 15:17].max() < 0
-    assert perfect[2][:, 1].abs().max() < 1e-6
-
-
 def test_cells_that_touch_the_unknown_weigh_more():
     weight = unknown_weight(edge_batch(), 16, 3.0)  # unknown columns are 28 to 35 of 64
     assert weight[0, 0].tolist() == [[1, 3, 3, 1]] * 4
@@ -100,6 +93,44 @@ def test_the_student_that_agrees_with_the_teacher_pays_no_feature_and_text_loss(
     assert method(matte, batch, 0.0)["feature_8"].item() == pytest.approx(0, abs=1e-6)
 
 
+class Unreadable(FeatureCache):
+    def sample(self, *arguments):
+        raise AssertionError("read")
+
+
+def test_losses_of_weight_zero_are_not_computed():
+    """Without features and texts the cache is not read."""
+    student, batch = small_student(), edge_batch()
+    matte, none = student(batch.image, batch.trimap), {"feature": 0.0, "text": 0.0, "edge": 0.0}
+    unreadable = Unreadable(**{field.name: getattr(random_cache(), field.name) for field in fields(FeatureCache)})
+    for kept, names, cache in (
+        ({}, set(), unreadable),
+        ({"edge": 0.5}, {"edge"}, unreadable),
+        ({"text": 0.1}, {"text"}, None),
+        ({"feature": 0.5}, {"feature_8", "feature_16"}, None),
+    ):
+        method = small_methods(student, "erkd", cache=cache, erkd=none | kept)["erkd"]
+        assert set(method(matte, batch, 0.0)) == names
+
+
+def test_the_edge_loss_falls_to_nothing():
+    params = kd_params("erkd", erkd={"edge": 0.4, "edge_until": 0.5}).erkd
+    assert [edge_weight(params, progress) for progress in (0, 0.25, 0.5, 0.75)] == [0.4, 0.2, 0, 0]
+    assert edge_weight(kd_params("erkd", erkd={"edge": 0.4}).erkd, 0.99) == 0.4
+    student, batch = small_student(), edge_batch()
+    method = small_methods(student, "erkd", erkd={"edge_until": 0.5})["erkd"]
+    assert "edge" not in method(student(batch.image, batch.trimap), batch, 0.5)
+
+
+def test_the_text_loss_compares_over_the_vocabulary():
+    features = torch.tensor([[0.6, 0.8]])[:, :, None, None]
+    vocabulary = np.float32([[1, 0], [0, 1]])
+    held = words(SimpleNamespace(text=vocabulary[:1], vocabulary=vocabulary))
+    logits = text_logits(features, held, 0.2).flatten()
+    assert logits.tolist() == pytest.approx([3, 4])
+    torch.testing.assert_close(text_logits(features, held, 0.1).flatten(), 2 * logits)
+
+
 @pytest.mark.parametrize("dictionary", ["text", "learned", "shuffled", "none"])
 def test_gradients_reach_student_and_projector_and_never_the_dictionary(dictionary):
     """Controls read another dictionary, but the teacher says the same: else two things would be compared."""
@@ -118,7 +149,7 @@ def test_gradients_reach_student_and_projector_and_never_the_dictionary(dictiona
 def test_the_text_loss_trains_the_very_logits_that_the_fusion_module_attends_by():
     student, batch = small_student(), edge_batch()
     matte = student(batch.image, batch.trimap)
-    torch.testing.assert_close(text_logits(matte.features[16], random_text()), matte.logits)
+    torch.testing.assert_close(text_logits(matte.features[16], random_text(), TEMPERATURE), matte.logits)
 
 
 def test_the_target_of_a_live_composite_mixes_its_layers():

@@ -10,6 +10,7 @@ from erkd.distill.erkd import text_logits
 from erkd.distill.erkd_layered import mixture_logits, regression_distance, unit_variance
 from erkd.distill.targets import crop_targets, layer_targets
 from erkd.features.space import CentredSpace
+from erkd.students.multimodal_fusion import TEMPERATURE
 from tests.support.students import DIMENSION, layered_batch, random_cache, random_text, small_methods, small_student
 
 
@@ -65,7 +66,8 @@ def test_heads_that_agree_with_the_teacher_cost_nothing(directions):
     # of the text loss only the embedding's part is left
     assert losses["text"].item() > 0
     torch.testing.assert_close(
-        method.logits(unit_variance(space.centre_target(mixed))), text_logits(space.direction(mixed), random_text())
+        method.logits(unit_variance(space.centre_target(mixed))),
+        text_logits(space.direction(mixed), random_text(), TEMPERATURE),
     )
 
 
