@@ -229,7 +229,7 @@ class DistillParams(Section):
     foreground.
 
     `photographs` is how many crops of the library's photographs, which have no alpha, each batch gets beside its
-    `batch_size` composites: the student sees them too, for ERKD's feature and text losses alone.
+    `batch_size` composites. Only the student's encoder sees them, for ERKD's feature and text losses.
     """
 
     init_from: str | None

@@ -63,16 +63,16 @@ class Erkd(nn.Module):
 
     def forward(self, matte: Matte, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Return the weighted losses by name; gradients reach the student and the projection head."""
-        losses = self.clip_losses(matte, batch)
+        losses = self.clip_losses(matte.features, batch)
         weight = self.params.weight * edge_weight(self.params, progress)
         if weight:
             losses["edge"] = weight * edge_loss(matte.edges, batch, self.params.edge_target)
         return losses
 
-    def clip_losses(self, matte: Matte, inputs: Inputs) -> dict[str, Tensor]:
-        """Return the weighted losses that need no alpha: `text`, and `feature_` and the stride."""
+    def clip_losses(self, maps: dict[int, Tensor], inputs: Inputs) -> dict[str, Tensor]:
+        """Return the weighted losses that need no alpha, `text` and `feature_STRIDE`, of `Matte.features`."""
         losses, inputs, params = {}, exchange(inputs, self.others), self.params
-        for stride, features in matte.features.items():
+        for stride, features in maps.items():
             shallow = stride == self.shallow_stride
             with_text = params.text > 0 and not shallow  # the deepest features are in the joint image-text space
             if not (params.feature or with_text):

@@ -74,7 +74,7 @@ class MultimodalFusion(nn.Module):
             The fused features B x out_channels x h x w, the unit-length joint-space embedding B x D x h x w, and the
             attention logits B x K x h x w.
         """
-        embedding = normalize(self.project(deep), dim=1)
+        embedding = self.embed(deep)
         dictionary = normalize(self.dictionary, dim=1)
         logits = torch.einsum("bdhw,kd->bkhw", embedding, dictionary) / TEMPERATURE
         read = torch.einsum("bkhw,kc->bchw", logits.softmax(1), self.value(dictionary))
@@ -84,3 +84,7 @@ class MultimodalFusion(nn.Module):
         local = self.local(torch.cat([deep, mean, largest], dim=1))
         context = self.context(local)  # no global pooling: tiles must give what the whole image would
         return self.refine(self.fuse(torch.cat([local, read, context], dim=1))), embedding, logits
+
+    def embed(self, deep: Tensor) -> Tensor:
+        """Unit-length embeddings of deep features in the joint space, B x C x h x w -> B x D x h x w."""
+        return normalize(self.project(deep), dim=1)

@@ -79,17 +79,28 @@ class Matte:
     decoded: Tensor
     cues: Tensor
 
-    def split(self, count: int) -> tuple["Matte", "Matte"]:
-        """The mattes of the first `count` images, and of the others."""
 
-        def part(images: slice) -> "Matte":
-            maps: dict[str, Any] = {
-                name: value[images] if isinstance(value, Tensor) else {s: level[images] for s, level in value.items()}
-                for name, value in vars(self).items()
-            }
-            return Matte(**maps)
+@dataclass
+class Encoded:
+    """What the encoder saw of images and gave for them, which the rest of the student works from.
 
-        return part(slice(count)), part(slice(count, None))
+    Attributes:
+        image: B x 3 x H x W in [0, 1].
+        unknown: 1 in the unknown region, B x 1 x H x W.
+        is_foreground: 1 in the known foreground, B x 1 x H x W.
+        alpha_prior: The prior's alpha, B x 1 x H x W.
+        cues: Its other cues, B x `CUE_CHANNELS` x H x W, at half the resolution if `config.coarse`.
+        inputs: The encoder's input, likewise.
+        levels: The encoder's maps by stride, finest first.
+    """
+
+    image: Tensor
+    unknown: Tensor
+    is_foreground: Tensor
+    alpha_prior: Tensor
+    cues: Tensor
+    inputs: Tensor
+    levels: dict[int, Tensor]
 
 
 class Student(nn.Module):
@@ -128,6 +139,10 @@ class Student(nn.Module):
             prior: `propagate`'s result at stride s = `config.prior_stride`, B x 12 x H/s x W/s. None computes it from
                 the inputs; a tile needs its part of the whole image's, as propagation has no bounded receptive field.
         """
+        return self.decode(self.encode(image, trimap, prior))
+
+    def encode(self, image: Tensor, trimap: Tensor, prior: Tensor | None = None) -> Encoded:
+        """Run the encoder; arguments as of `forward`."""
         config, stride = self.config, self.config.prior_stride
         is_background, is_foreground = (trimap == 0).to(image.dtype), (trimap == 1).to(image.dtype)
         unknown = 1 - is_background - is_foreground
@@ -142,17 +157,28 @@ class Student(nn.Module):
         inputs = torch.cat([2 * seen[0] - 1, *seen[1:], cues], dim=1)
         levels = self.encoder(avg_pool2d(inputs, 2) if config.half and not config.coarse else inputs)
         by_stride = dict(zip(self.encoder.strides, levels, strict=True))
-        edge_features, edges = self.edge_reserved(image, alpha_prior, unknown, inputs)
+        return Encoded(image, unknown, is_foreground, alpha_prior, cues, inputs, by_stride)
+
+    def decode(self, encoded: Encoded) -> Matte:
+        """Estimate alpha from what the encoder gave."""
+        config, by_stride = self.config, encoded.levels
+        image, unknown, alpha_prior = encoded.image, encoded.unknown, encoded.alpha_prior
+        edge_features, edges = self.edge_reserved(image, alpha_prior, unknown, encoded.inputs)
         if not config.edge_module:
             edge_features = {stride: features * 0 for stride, features in edge_features.items()}
-        fused, embedding, logits = self.fusion(levels[-1], edge_features[4])
+        shallow, deep = self.encoder.strides[-2:]
+        fused, embedding, logits = self.fusion(by_stride[deep], edge_features[4])
         sources = by_stride, edge_features
         decoded = self.decoder(fused, [[maps[s] for maps in sources if s in maps] for s in self.strides])
-        fine = alpha_prior if config.coarse else torch.cat([alpha_prior, cues], dim=1)
-        alpha = self.head(decoded, image, fine) * unknown + is_foreground
-        shallow, deep = self.encoder.strides[-2:]
+        fine = alpha_prior if config.coarse else torch.cat([alpha_prior, encoded.cues], dim=1)
+        alpha = self.head(decoded, image, fine) * unknown + encoded.is_foreground
         features = {shallow: by_stride[shallow], deep: embedding}
         return Matte(alpha, features, logits, edges, by_stride, decoded, fine)
+
+    def describe(self, image: Tensor, trimap: Tensor) -> dict[int, Tensor]:
+        """`Matte.features` alone, without estimating alpha; BatchNorm's statistics, which decoding updates, stay."""
+        encoded, (shallow, deep) = self.encode(image, trimap), self.encoder.strides[-2:]
+        return {shallow: encoded.levels[shallow], deep: self.fusion.embed(encoded.levels[deep])}
 
 
 def head_cues(config: StudentConfig) -> int:

@@ -67,23 +67,20 @@ def total_loss(
         kd_weight: Weight of all methods.
         progress: step / steps in [0, 1].
     """
-    photographs = batch.photographs
-    if photographs is None:
-        matte = student(batch.image, batch.trimap)
-    else:  # together, as BatchNorm should see both
-        both = (torch.cat(pair) for pair in zip(*((b.image, b.trimap) for b in (batch, photographs)), strict=True))
-        matte, of_photographs = student(*both).split(len(batch.image))
+    matte = student(batch.image, batch.trimap)
     losses = {
         "alpha": alpha_l1(matte.alpha, batch.alpha, batch.unknown),
         "laplacian": params.laplacian * laplacian(matte.alpha, batch.alpha, batch.unknown),
     }
     for name, method in methods.items():
-        for part, loss in method(matte, batch, progress).items():
+        parts = method(matte, batch, progress)
+        if batch.photographs is not None and isinstance(method, Erkd):
+            described = student.describe(batch.photographs.image, batch.photographs.trimap)
+            share = len(batch.photographs.image) / len(batch.image)
+            without_alpha = method.clip_losses(described, batch.photographs)
+            parts |= {f"photographs_{part}": share * loss for part, loss in without_alpha.items()}
+        for part, loss in parts.items():
             losses[f"{name}_{part}"] = kd_weight * loss
-        if photographs is not None and isinstance(method, Erkd):
-            share = len(photographs.image) / len(batch.image)
-            for part, loss in method.clip_losses(of_photographs, photographs).items():
-                losses[f"{name}_photographs_{part}"] = kd_weight * share * loss
     return losses
 
 
