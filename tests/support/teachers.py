@@ -18,6 +18,7 @@ class ColourTeacher:
     def __init__(self, name="colours"):
         self.identity = {"model": name, "weights": "0"}
         self.prompts = ["a photo of red", "a photo of green"]
+        self.vocabulary = [*self.prompts, "a photo of blue"]
         self.ground = (0.25, 0.5, 0.75)
 
     def prepare(self, image):
