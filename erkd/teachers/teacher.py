@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
+from open_clip.transformer import VisionTransformer
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -68,6 +70,15 @@ class Teacher:
     def ground(self) -> tuple[float, ...]:
         """The colour that normalisation turns to 0, RGB in [0, 1]."""
         return self.preprocessing.mean
+
+    @cached_property
+    def cell(self) -> int | None:
+        """The side of a patch in pixels of an image of any size; None for a ViT, which takes one size alone."""
+        if isinstance(self.model.visual, VisionTransformer):
+            return None
+        side = self.preprocessing.size
+        probe = torch.zeros(1, 3, side, side, device=next(self.model.parameters()).device)
+        return side // self.patches(probe).shape[2]
 
     def prepare(self, image: Array) -> Tensor:
         """A whole image, H x W x 3 in [0, 1], resized for the model: 3 x S x S in [0, 1]."""

@@ -37,7 +37,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-CACHE = "features.json", "composites.npy", "composites.basis.npy", "composites.csv", "text.npy"
+CACHE = "features.json", "composites.npy", "composites.basis.npy", "composites.csv", "text.npy", "vocabulary.npy"
 TEACHER = "teacher.json", "open_clip_config.json", "open_clip_model.safetensors"
 USES: dict[str, Callable[[Path], object]] = {
     **{

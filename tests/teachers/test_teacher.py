@@ -114,6 +114,7 @@ def test_a_vit_has_one_level_and_says_so(tmp_path):
     )
     phrases = {"prompts": ["a net"], "vocabulary": ["a net", "a dog"]}
     teacher = Teacher(model, None, {**phrases, "output_stride": None}, {})
+    assert teacher.cell is None
     assert len(teacher.levels(random_images(64), 1)) == 1
     with pytest.raises(InputError, match=r"VisionTransformer has no map .* \(4, 4\); set features.levels to 1"):
         teacher.levels(random_images(64), 2)
@@ -261,6 +262,7 @@ def test_a_teacher_survives_saving(tmp_path):
     teacher = load_teacher(tmp_path / "one")
     found = teacher(images)
     assert found.patches.shape == (2, 16, 4, 4)
+    assert teacher.cell == 16
     assert teacher.ground == (0.5, 0.5, 0.5)
     torch.testing.assert_close(found.patches, expected.patches, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.patches.mean(dim=(2, 3)), found.embedding, rtol=1e-4, atol=1e-4)
