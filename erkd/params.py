@@ -112,13 +112,18 @@ class TeacherParams(Section):
     cell_weight: NonNegative
 
 
+Resolution = Literal["own", "teacher"]
+
+
 class FeaturesParams(Section):
     """The cache of dense teacher features: `kinds` of images, number of `levels`, principal components kept by `pca`.
 
-    With `online` the teacher runs in every training step instead, as a control.
+    `resolution` is the images' own, or the teacher's square input. With `online` the teacher runs in every training
+    step instead, as a control.
     """
 
     kinds: Annotated[list[Literal["composites", "layers"]], Field(min_length=1)]
+    resolution: Resolution
     levels: Literal[1, 2]
     pca: Annotated[int, Field(ge=1)] | None
     online: bool

@@ -22,7 +22,7 @@ from erkd.batches import photometry
 from erkd.batches.batch import Batch, Crops, Inputs
 from erkd.batches.crops import normalised, random_affine, zoom_of
 from erkd.batches.trimaps import draw_trimaps
-from erkd.data.compositing import SHIFTED
+from erkd.data.compositing import SHIFTED, training_size
 from erkd.data.sources.layers import PHOTOGRAPH
 from erkd.io.files import InputError
 from erkd.io.images import load_alpha, load_image, resize_area, to_bytes
@@ -30,7 +30,6 @@ from erkd.io.tables import LayerRow, read_table, resolve
 from erkd.params import DistillParams, TrimapParams
 from erkd.runtime.distributed import own_positions
 
-LONGEST = 1280  # larger layers are downscaled to this longer side, pixels
 KEPT = 1024  # size of the LRU cache, layers
 POINTS = 4096  # edge pixels kept per layer
 BLURRED_BACKGROUNDS = 0.3  # share of backgrounds out of focus
@@ -125,8 +124,8 @@ class LiveBatches(Dataset[Batch]):
         image = load_image(resolve(self.table, row.image))
         alpha = load_alpha(resolve(self.table, row.alpha)) if row.alpha else np.ones_like(image[:, :, 0])
         whole = np.dstack([image, alpha])
-        if (ratio := LONGEST / max(alpha.shape)) < 1:
-            whole = resize_area(whole, round(alpha.shape[0] * ratio), round(alpha.shape[1] * ratio))
+        if (size := training_size(*alpha.shape)) != alpha.shape:
+            whole = resize_area(whole, *size)
         pixels = to_bytes(whole)
         levels = pixels[:, :, 3]
         soft = cv2.dilate(levels, np.ones((3, 3))) - cv2.erode(levels, np.ones((3, 3))) > 2

@@ -8,7 +8,14 @@ from PIL import Image
 
 from erkd.io.images import Array, Bytes, to_bytes
 
+LONGEST = 1280  # larger layers are downscaled to this longer side for training, pixels
 SHIFTED = 0.25  # share of composites whose background is shifted towards the foreground's mean colour
+
+
+def training_size(height: int, width: int) -> tuple[int, int]:
+    """The size at which training uses a layer of this size: `LONGEST` is not exceeded."""
+    ratio = min(1.0, LONGEST / max(height, width))
+    return round(height * ratio), round(width * ratio)
 
 
 def composite(foreground: Array, alpha: Array, background: Array) -> Array:

@@ -1,9 +1,15 @@
 """The feature cache: dense teacher features on disk, written by `precompute.py` and memory-mapped for training.
 
-For each kind of image the folder holds `KIND.npy` (N x D x Gh x Gw, float16), its index `KIND.csv` (row, id) and,
+For each kind of image the folder holds `KIND.npy` (all cells of all images, each image's row by row: cells x C,
+float16), its index `KIND.csv` (each image's rows and columns of cells, its height and width in cells, its id) and,
 with a second level, `KIND-shallow.npy` on a grid twice as fine. `text.npy` (K x D, float32) holds the unit-length
-prompt embeddings. `features.json`, written last, identifies teacher and images and has the hashes that readers
-check. Kinds are `composites`, as stored, and `layers`: each foreground on a neutral ground, and each background.
+prompt embeddings, `vocabulary.npy` (V x D) those of the teacher's vocabulary. `features.json`, written last,
+identifies teacher, images and settings and has the hashes that readers check. Kinds are `composites`, as stored, and
+`layers`: each foreground on a neutral ground, and each background.
+
+With `features.resolution: own` an image's cells are `Teacher.cell` pixels of the image (of its half, third, ... where
+it is larger than training uses it), and the last ones may reach beyond it; with `teacher` the image was squashed to
+the teacher's square input, and all grids are alike.
 
 With `features.pca` the arrays hold unit-length, mean-centred features projected by `NAME.basis.npy`; student features
 stay in the joint image-text space and are projected by the same basis (`space.py`).
@@ -11,33 +17,30 @@ stay in the joint image-text space and are projected by the same basis (`space.p
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from erkd.features.maps import Maps, PackedMaps
+from erkd.features.sampling import sample_maps
 from erkd.io.files import InputError, check_hash, read_record
 from erkd.io.images import Array
 from erkd.io.tables import CompositeRow, LayerRow, resolve
+from erkd.params import FeaturesParams
 
 Kind = Literal["composites", "layers"]
 IDENTITY = "features.json"
 TEXT = "text.npy"
+VOCABULARY = "vocabulary.npy"
+INDEX = "row,rows,columns,height,width,id"
 MEND = "run `dvc repro features`"
-
-
-class Maps(Protocol):
-    """Feature maps by row: a memory map, or a teacher run on demand."""
-
-    def __getitem__(self, rows: NDArray[Any], /) -> NDArray[np.float16]:
-        """The maps of `rows`, B x C x Gh x Gw."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,27 @@ class FeatureCache:
     """An open cache.
 
     Attributes:
-        features: N x C x Gh x Gw, float16: without `basis` the teacher's D channels in the joint image-text space,
-            not normalised; with it, unit-length, mean-centred and projected to C channels.
+        features: By row, each C x Gh x Gw, float16: without `basis` the teacher's D channels in the joint image-text
+            space, not normalised; with it, unit-length, mean-centred and projected to C channels.
         sample_ids: The images' ids by row (`layer_id`s for layers).
         prompts: The K prompts.
         text: Their unit-length embeddings, K x D.
+        vocabulary: Unit-length embeddings of the teacher's vocabulary, V x D.
         mean: Mean of all unit-length cells, D.
         basis: Orthonormal rows, C x D, or None.
         shallow: The second level, in the image tower's own channels, or None.
+        extents: Heights and widths of the images in cells, N x 2, where maps reach beyond them; None: as the maps.
     """
 
     features: Maps
     sample_ids: list[str]
     prompts: list[str]
     text: Array
+    vocabulary: Array
     mean: Array
     basis: Array | None = None
     shallow: "FeatureCache | None" = None
+    extents: Array | None = None
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -69,18 +76,26 @@ class FeatureCache:
         return {name: row for row, name in enumerate(self.sample_ids)}
 
     def sample(self, indices: Tensor, theta: Tensor, size: Sequence[int]) -> Tensor:
-        """Sample features of crops bilinearly, borders replicated: B x C x h x w, float32, on `theta`'s device.
+        """Sample features of crops: B x C x h x w, float32, on `theta`'s device.
 
-        `indices` B are rows of the cache, `theta` B x 2 x 3 maps crop to image coordinates (`affine_grid`'s, with
-        align_corners=False), and `size` is (h, w).
+        Bilinear, averaged where a crop's cells are wider than the cache's, mirrored outside the image; only the cells
+        under the crop are read. `indices` B are rows of the cache, `theta` B x 2 x 3 maps crop to image coordinates
+        (`affine_grid`'s, with align_corners=False), and `size` is (h, w).
         """
-        stored = torch.from_numpy(self.features[indices.cpu().numpy()]).to(theta.device, torch.float32)
-        grid = F.affine_grid(theta.float(), [len(stored), stored.shape[1], *size], align_corners=False)
-        return F.grid_sample(stored, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        rows = indices.tolist()
+        maps = [self.features[row] for row in rows]
+        sizes = [found.shape[1:] for found in maps] if self.extents is None else self.extents[rows]
+        extents = torch.tensor(np.array(sizes, np.float32))
+        return sample_maps(maps, theta.float().cpu(), extents, size).to(theta.device)
 
 
 def open_features(
-    folder: Path, kind: Kind = "composites", *, teacher: dict[str, Any] | None = None, images: str | None = None
+    folder: Path,
+    kind: Kind = "composites",
+    *,
+    teacher: dict[str, Any] | None = None,
+    images: str | None = None,
+    params: FeaturesParams | None = None,
 ) -> FeatureCache:
     """Open the cache of one kind, memory-mapped, after checking files, hashes and shapes.
 
@@ -89,13 +104,15 @@ def open_features(
         kind: Kind of images.
         teacher: Identity that the cache must be made by, if given.
         images: `images_digest` of the images that it must be made from, if given.
+        params: Settings that it must be made with, if given.
 
     Raises:
         InputError: Names the file and what is wrong with it.
     """
     identity = read_record(folder / IDENTITY, MEND)
     try:
-        kinds, prompts, made_by, hashes = (identity[name] for name in ("kinds", "prompts", "teacher", "sha256"))
+        kinds, made_by, made_with, hashes = (identity[name] for name in ("kinds", "teacher", "settings", "sha256"))
+        phrases = {TEXT: identity["prompts"], VOCABULARY: identity["vocabulary"]}
         if kind not in kinds:
             raise InputError(
                 f"{folder / IDENTITY}: no cache of the kind {kind!r}, only {', '.join(kinds) or 'none'}; "
@@ -108,32 +125,67 @@ def open_features(
         if [*facts] != level_names(kind, len(facts)) or not facts:
             raise InputError(f"{folder / IDENTITY}: the levels {', '.join(facts) or 'none'} of {kind}; {MEND}")
         index = folder / f"{kind}.csv"
-        expected = {name: hashes.get(name) for name in (*arrays, index.name, TEXT)}
+        expected = {name: hashes.get(name) for name in (*arrays, index.name, *phrases)}
         if teacher is not None and teacher != made_by:
-            changed = sorted(key for key in {*teacher, *made_by} if teacher.get(key) != made_by.get(key))
-            raise InputError(f"{folder}: stale: made by another teacher ({', '.join(changed)} differ); {MEND}")
+            differ = sorted(key for key in {*teacher, *made_by} if teacher.get(key) != made_by.get(key))
+            raise InputError(f"{folder}: stale: made by another teacher ({', '.join(differ)} differ); {MEND}")
+        wanted = {} if params is None else settings_of(params)
+        changed = [name for name in wanted if made_with[name] != wanted[name]]
+        if changed:
+            found = (f"features.{name} {made_with[name]}, not {wanted[name]}" for name in changed)
+            raise InputError(f"{folder}: stale: made with {', '.join(found)}; {MEND}".replace("None", "null"))
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{folder / IDENTITY}: not the identity of a feature cache ({error!r}); {MEND}") from None
     if images is not None and images != made_from:
         raise InputError(f"{folder}: stale: the {kind} have changed since; {MEND}")
     for name, hash in expected.items():
         check_hash(folder / name, hash, MEND)
-    lines = index.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
-    names = [line.partition(",")[2] for line in lines]
-    text, cache = _loaded(folder / TEXT, np.float32, (len(prompts), None)), None
-    for name, shape in reversed(shapes.items()):  # the shallow level first, as the deep one refers to it
-        features = _mapped(folder / f"{name}.npy", np.float16, shape)
-        if len(names) != shape[0]:
-            raise InputError(f"{index}: {len(names)} rows; expected {shape[0]}; {MEND}")
+    grids, extents, names = _read_index(index)
+    text, vocabulary = (_loaded(folder / name, np.float32, (len(phrases[name]), None)) for name in phrases)
+    if vocabulary.shape[1] != text.shape[1]:
+        raise InputError(f"{folder / VOCABULARY}: {vocabulary.shape[1]} channels, not {text.shape[1]}; {MEND}")
+    cache = None
+    for level, (name, shape) in reversed([*enumerate(shapes.items())]):  # the deep level refers to the shallow one
+        cells = _mapped(folder / f"{name}.npy", np.float16, shape)
+        maps = PackedMaps(cells, grids * 2**level)
+        if maps.starts[-1] != shape[0]:
+            raise InputError(f"{index}: grids of {maps.starts[-1]} cells; {name}.npy has {shape[0]}; {MEND}")
         channels, basis = shape[1], None
         if f"{name}.basis.npy" in arrays:
             basis = _loaded(folder / f"{name}.basis.npy", np.float32, (shape[1], None))
             channels = basis.shape[1]
         if means[name].shape != (channels,):
             raise InputError(f"{folder / IDENTITY}: {name}: a mean of {means[name].shape}, not {channels}; {MEND}")
-        cache = FeatureCache(features, names, prompts, text, means[name], basis, cache)
+        cache = FeatureCache(
+            maps, names, phrases[TEXT], text, vocabulary, means[name], basis, cache, extents * 2**level
+        )
     assert cache is not None
     return cache
+
+
+def settings_of(params: FeaturesParams) -> dict[str, Any]:
+    """What a cache is made with and its readers rely on."""
+    return params.model_dump(include={"resolution", "levels", "pca"})
+
+
+def index_lines(grids: NDArray[np.int64], extents: Array, names: Sequence[str]) -> Iterator[str]:
+    """The lines of an index of `PackedMaps.grids`, `FeatureCache.extents` and `FeatureCache.sample_ids`."""
+    yield INDEX
+    for row, (grid, extent, name) in enumerate(zip(grids, extents, names, strict=True)):
+        yield ",".join([str(row), *(f"{value:g}" for value in (*grid, *extent)), name])
+
+
+def _read_index(path: Path) -> tuple[NDArray[np.int64], Array, list[str]]:
+    lines = [line.split(",", 5)[1:] for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]]
+    try:
+        numbers = np.array([line[:4] for line in lines], np.float32).reshape(-1, 4)
+        names = [line[4] for line in lines]
+    except (IndexError, ValueError):
+        raise InputError(f"{path}: not the index of a feature cache ({INDEX}); {MEND}") from None
+    grids, extents = numbers[:, :2].astype(np.int64), numbers[:, 2:]
+    if not ((extents > 0) & (extents <= grids)).all():
+        raise InputError(f"{path}: an image of no cells, or of more than its grid has; {MEND}")
+    return grids, extents, names
 
 
 def level_names(kind: Kind, levels: int) -> list[str]:

@@ -2,40 +2,43 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from erkd.features.cache import FeatureCache
-from erkd.features.images import TeacherImages
+from erkd.features.images import Preparation, TeacherImages
+from erkd.features.maps import Map
+from erkd.features.precompute import preparation
 from erkd.features.space import CentredSpace
+from erkd.params import Resolution
 from erkd.teachers.teacher import Teacher, load_teacher
 
 
 @dataclass(frozen=True)
 class OnlineMaps:
-    """In place of a cache's memory map: indexing by rows runs the teacher on these whole images."""
+    """In place of a cache's memory map: indexing by a row runs the teacher on that whole image."""
 
     teacher: Teacher
     images: TeacherImages
+    prepare: Preparation
     space: CentredSpace
     device: str
 
-    def __getitem__(self, rows: NDArray[Any]) -> NDArray[np.float16]:
-        """Compute the features of `rows` as the cache stores them, B x C x Gh x Gw."""
-        images = [self.teacher.prepare(self.images.load(int(row), self.teacher.ground)) for row in rows]
-        patches = self.teacher.patches(torch.stack(images).to(self.device)).float().cpu()
+    def __getitem__(self, row: int) -> Map:
+        """Compute the features of an image as the cache stores them, C x Gh x Gw."""
+        patches = self.teacher.patches(self.prepare(self.images, row)[None].to(self.device)).float().cpu()
         if self.space.basis is not None:
             patches = self.space.centre(patches)
-        return patches.numpy().astype(np.float16)
+        return patches[0].numpy().astype(np.float16)
 
 
-def online_features(cache: FeatureCache, folder: Path, images: TeacherImages, device: str) -> FeatureCache:
+def online_features(
+    cache: FeatureCache, folder: Path, images: TeacherImages, device: str, resolution: Resolution
+) -> FeatureCache:
     """Return `cache` with features computed on demand by the teacher in `folder`, on `device`.
 
-    `images` are the cached ones. Mean, basis, text and the shallow level stay the cache's.
+    `images` are the cached ones, `resolution` the cache's. Mean, basis, texts and the shallow level stay the cache's.
     """
-    maps = OnlineMaps(load_teacher(folder, device), images, CentredSpace(cache), device)
+    teacher = load_teacher(folder, device)
+    maps = OnlineMaps(teacher, images, preparation(teacher, resolution), CentredSpace(cache), device)
     return replace(cache, features=maps)

@@ -12,6 +12,7 @@ from erkd.teachers.open_clip_models import open_model
 from erkd.teachers.probe import probe_gap
 from erkd.teachers.prompts import prompts_of
 from erkd.teachers.teacher import load_teacher, save_teacher
+from erkd.teachers.words import vocabulary_of
 
 
 def make_teacher(
@@ -26,8 +27,9 @@ def make_teacher(
         history = bootstrap.tune(model, composites, train, params, seed, device)
     else:
         (model, config), history = open_model(params), []
-    settings = {"source": params.source, "output_stride": params.output_stride, "prompts": prompts_of(train)}
-    save_teacher(folder, model, config, settings)
+    prompts = prompts_of(train)
+    phrases = {"prompts": prompts, "vocabulary": vocabulary_of(prompts)}
+    save_teacher(folder, model, config, {"source": params.source, "output_stride": params.output_stride, **phrases})
     return history
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
+from open_clip.transformer import VisionTransformer
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -49,7 +51,8 @@ class Teacher:
     """A frozen image-text model: images and phrases to vectors of one space.
 
     `identity` says which model this is and what it is given; feature caches carry it, so that they can be
-    refused when it changes. `prompts` are the phrases that every consumer compares patches with.
+    refused when it changes. `prompts` are the phrases that a student attends to, `vocabulary` those that patches
+    are compared with: the prompts and the words (`words.py`).
     """
 
     def __init__(self, model: Any, tokenizer: Any, settings: dict[str, Any], identity: dict[str, Any]):
@@ -57,6 +60,7 @@ class Teacher:
         self.tokenizer = tokenizer
         self.preprocessing = preprocessing_of(model)
         self.prompts: list[str] = settings["prompts"]
+        self.vocabulary: list[str] = settings["vocabulary"]
         self.identity = identity
         if settings["output_stride"] is not None:
             set_output_stride(model.visual, settings["output_stride"])
@@ -66,6 +70,15 @@ class Teacher:
     def ground(self) -> tuple[float, ...]:
         """The colour that normalisation turns to 0, RGB in [0, 1]."""
         return self.preprocessing.mean
+
+    @cached_property
+    def cell(self) -> int | None:
+        """The side of a patch in pixels of an image of any size; None for a ViT, which takes one size alone."""
+        if isinstance(self.model.visual, VisionTransformer):
+            return None
+        side = self.preprocessing.size
+        probe = torch.zeros(1, 3, side, side, device=next(self.model.parameters()).device)
+        return side // self.patches(probe).shape[2]
 
     def prepare(self, image: Array) -> Tensor:
         """A whole image, H x W x 3 in [0, 1], resized for the model: 3 x S x S in [0, 1]."""
@@ -119,7 +132,7 @@ def preprocessing_of(model: nn.Module) -> Preprocessing:
 def save_teacher(folder: Path, model: Any, model_config: dict[str, Any], settings: dict[str, Any]) -> None:
     """Write a model in open_clip's `local-dir:` layout, with `settings` beside it as `teacher.json`.
 
-    `settings` needs `source`, `output_stride` (None: the model's own) and `prompts`.
+    `settings` needs `source`, `output_stride` (None: the model's own), `prompts` and `vocabulary`.
     """
     preprocessing = asdict(preprocessing_of(model)) | {"resize_mode": "squash"}
     config = {"model_cfg": model_config, "preprocess_cfg": preprocessing}
@@ -133,9 +146,16 @@ def save_teacher(folder: Path, model: Any, model_config: dict[str, Any], setting
 
 
 def load_teacher(folder: Path, device: str = "cpu") -> Teacher:
-    """Load a teacher that `save_teacher` wrote. Raises InputError that names a file that is missing or damaged."""
+    """Load a teacher that `save_teacher` wrote.
+
+    Raises InputError that names a file that is missing or damaged, or a list of phrases that says nothing.
+    """
     mend = "`dvc repro teacher` writes it anew"
     settings = read_record(folder / TEACHER, mend)
+    for name in ("prompts", "vocabulary"):
+        phrases = settings.get(name)
+        if not phrases or not all(isinstance(phrase, str) and phrase.strip() for phrase in phrases):
+            raise InputError(f"{folder / TEACHER}: {name} must list phrases, each of at least one word; {mend}")
     for name in (CONFIG, WEIGHTS):
         check_hash(folder / name, settings["sha256"][name], mend)
     model = open_clip.create_model(f"local-dir:{folder}", device=device)

@@ -104,12 +104,14 @@ def train_student(
     device = choose_device(params.device)
     batches = build_batches(root, params, device)
     kind: Kind = "layers" if params.distill.compositing == "live" else "composites"
-    cache = open_features(root / "data/features", kind, images=images_digest(batches.table, batches.rows))
+    digest = images_digest(batches.table, batches.rows)
+    cache = open_features(root / "data/features", kind, images=digest, params=params.features)
     if params.features.online:
         from erkd.features.online import online_features  # open_clip, which training needs for this alone
 
         pictures = TeacherImages(batches.table, batches.rows)
-        cache = online_features(cache, root / "models/teacher", pictures, str(device))
+        resolution = params.features.resolution
+        cache = online_features(cache, root / "models/teacher", pictures, str(device), resolution)
     config, text = student_config(params.student, cache.text.shape), torch.from_numpy(cache.text)
     given = given_student(root, params.distill.init_from)
     new_student = student_maker(given, config, text, params.student.pretrained)

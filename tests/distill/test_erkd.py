@@ -29,7 +29,7 @@ from tests.support.students import (
 def space(mean, basis=None):
     mean = np.array(mean, np.float32)
     empty = np.zeros((0, len(mean), 1, 1), np.float16)
-    return CentredSpace(FeatureCache(empty, [], [], np.zeros((0, 2), np.float32), mean, basis))
+    return CentredSpace(FeatureCache(empty, [], [], *[np.zeros((0, 2), np.float32)] * 2, mean, basis))
 
 
 def test_cosine_distance_by_hand():

@@ -62,7 +62,7 @@ def test_a_stage_goes_on_when_there_is_room(small_disk, tmp_path, full):
     "writes",
     ["from tests.support.students import small_student; from erkd.students.student import save_student;"
      "save_student(small_student(), folder, {})",
-     "from erkd.features.precompute import _new_map; _new_map(folder / 'maps.npy', (9, 99, 99, 9))[:] = 1",
+     "from erkd.features.precompute import _new_map; _new_map(folder / 'maps.npy', (9 * 99 * 99, 9))[:] = 1",
      "import numpy; from erkd.features.precompute import _save; _save(numpy.zeros(99999), folder / 'text.npy')",
      "import torch; from erkd.training.checkpoint import *;"
      "network = torch.nn.Linear(999, 99); optimiser = torch.optim.AdamW(network.parameters());"

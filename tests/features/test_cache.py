@@ -8,12 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import affine_grid
 
+from erkd.data import compositing
 from erkd.features.cache import images_digest, open_features
 from erkd.features.images import TeacherImages
+from erkd.features.maps import packed
 from erkd.features.online import OnlineMaps
 from erkd.features.pca import principal_directions
-from erkd.features.precompute import write_features
+from erkd.features.precompute import preparation, write_features
 from erkd.features.space import CentredSpace
 from erkd.io.files import InputError, sha256, write_json, write_record
 from erkd.io.images import save_image
@@ -22,7 +25,9 @@ from erkd.params import FeaturesParams
 from tests.support.rows import composite_row, layer_row
 from tests.support.teachers import GRID, WIDTH, ColourTeacher
 
-PARAMS = FeaturesParams(kinds=["composites"], levels=1, pca=None, online=False, batch_size=2)
+PARAMS = FeaturesParams(
+    kinds=["composites"], resolution="teacher", levels=1, pca=None, online=False, batch_size=2
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -51,9 +56,9 @@ def layers(tmp_path, rng):
     return TeacherImages(table, rows)
 
 
-def unit(features):
-    features = features.astype(np.float64)
-    return features / np.linalg.norm(features, axis=1, keepdims=True)
+def unit(cells):
+    cells = cells.astype(np.float64)
+    return cells / np.linalg.norm(cells, axis=1, keepdims=True)
 
 
 def write(folder, kinds, teacher=None, **settings):
@@ -70,24 +75,24 @@ def cache_folder(composites, tmp_path):
 def test_the_cache_holds_every_image_in_order(composites, cache_folder):
     digest = images_digest(composites.table, composites.rows)
     cache = open_features(cache_folder, teacher=ColourTeacher().identity, images=digest)
-    assert cache.features.shape == (5, WIDTH, GRID, GRID)
+    assert [maps.shape for maps in cache.features] == [(WIDTH, GRID, GRID)] * 5
     assert cache.sample_ids == [row.sample_id for row in composites.rows]
     assert cache.rows == {"s0": 0, "s1": 1, "s2": 2, "s3": 3, "s4": 4}
     assert cache.prompts == ["a photo of red", "a photo of green"]
     np.testing.assert_array_equal(cache.text, np.eye(WIDTH)[:2])
+    np.testing.assert_array_equal(cache.vocabulary, np.eye(WIDTH))
     assert (cache_folder / "composites.npy").stat().st_size == 128 + 5 * WIDTH * GRID * GRID * 2
-    np.testing.assert_allclose(cache.mean, unit(cache.features).mean(axis=(0, 2, 3)), atol=1e-4)
+    np.testing.assert_allclose(cache.mean, unit(cache.features.cells).mean(axis=0), atol=1e-4)
 
 
 def test_crops_are_read_where_they_lie(cache_folder):
     cache, half = open_features(cache_folder), GRID // 2
-    first, other = (torch.from_numpy(cache.features[[row]]).float() for row in (0, 3))
-    right_border = first[:, :, :, -1:].expand(-1, -1, -1, GRID)  # it repeats
+    first, other = (torch.from_numpy(cache.features[row].astype(np.float32))[None] for row in (0, 3))
     for row, theta, expected in (
         (3, [[1.0, 0, 0], [0, 1, 0]], other),
         (0, [[-1.0, 0, 0], [0, 1, 0]], first.flip(-1)),
         (0, [[0.5, 0, 0.5], [0, 0.5, 0.5]], first[:, :, half:, half:]),
-        (0, [[0.5, 0, 3.0], [0, 1, 0]], right_border),
+        (0, [[1.0, 0, 2.0], [0, 1, 0]], first.flip(-1)),  # beyond the border it is mirrored
     ):
         read = cache.sample(torch.tensor([row]), torch.tensor([theta]), expected.shape[-2:])
         torch.testing.assert_close(read, expected)
@@ -100,9 +105,9 @@ def test_layers_are_each_foreground_on_the_ground_and_each_background(composites
     prepared = torch.stack([ColourTeacher().prepare(layers.load(row, (0, 0, 0))) for row in (0, 1)])
     foreground, background = ColourTeacher().patches(prepared)
     np.testing.assert_allclose(cache.features[1], background, atol=1e-3)
-    np.testing.assert_allclose(cache.features[0, :, :, :4], foreground[:, :, :4], atol=1e-3)
+    np.testing.assert_allclose(cache.features[0][:, :, :4], foreground[:, :, :4], atol=1e-3)
     ground = np.broadcast_to(np.float32([0.25, 0.5, 0.75])[:, None, None], (3, GRID, 4))
-    np.testing.assert_allclose(cache.features[0, :, :, 4:], ground + 1, atol=1e-3)
+    np.testing.assert_allclose(cache.features[0][:, :, 4:], ground + 1, atol=1e-3)
     assert open_features(tmp_path / "features").sample_ids == [row.sample_id for row in composites.rows]
 
 
@@ -110,12 +115,12 @@ def test_fewer_channels_are_the_centred_cells_in_the_stored_basis(composites, tm
     write(tmp_path / "full/features", {"composites": composites})
     write(tmp_path / "features", {"composites": composites}, pca=2)
     full, cache = (open_features(tmp_path / name) for name in ("full/features", "features"))
-    assert cache.features.shape == (5, 2, GRID, GRID)
+    assert cache.features.cells.shape == (5 * GRID * GRID, 2)
     assert cache.basis.shape == (2, WIDTH)
     np.testing.assert_allclose(cache.basis @ cache.basis.T, np.eye(2), atol=1e-6)
     np.testing.assert_array_equal(cache.mean, full.mean)
-    centred = unit(full.features) - full.mean[:, None, None]
-    np.testing.assert_allclose(cache.features, np.einsum("cd,ndhw->nchw", cache.basis, centred), atol=1e-3)
+    centred = unit(full.features.cells) - full.mean
+    np.testing.assert_allclose(cache.features.cells, centred @ cache.basis.T, atol=1e-3)
     assert cache.sample(torch.tensor([1]), torch.eye(2, 3)[None], (4, 4)).shape == (1, 2, 4, 4)
     write(tmp_path / "all/features", {"composites": composites}, pca=WIDTH)
     assert open_features(tmp_path / "all/features").basis is None
@@ -129,7 +134,7 @@ def test_principal_directions_find_the_plane_that_cells_lie_in(rng):
     assert list(kept) == ["8", "16", "32"]
     assert kept["8"] == pytest.approx(1, abs=1e-3)
     np.testing.assert_allclose(directions @ directions.T, np.eye(64), atol=1e-5)
-    variances = ((unit(cells).transpose(0, 2, 3, 1).reshape(-1, 64) @ directions.T) ** 2).mean(axis=0)
+    variances = ((unit(packed(cells)) @ directions.T) ** 2).mean(axis=0)
     assert (np.diff(variances[:8]) < 0).all()
     assert variances[8:].max() < 1e-6
 
@@ -137,10 +142,10 @@ def test_principal_directions_find_the_plane_that_cells_lie_in(rng):
 def test_a_second_level_lies_beside_the_first(composites, tmp_path):
     write(tmp_path / "features", {"composites": composites}, levels=2)
     cache = open_features(tmp_path / "features")
-    assert cache.shallow.features.shape == (5, WIDTH, 2 * GRID, 2 * GRID)
     assert cache.shallow.sample_ids == cache.sample_ids
-    halved = cache.shallow.features.astype(np.float32).reshape(5, WIDTH, GRID, 2, GRID, 2).mean(axis=(3, 5))
-    np.testing.assert_allclose(halved, cache.features, atol=2e-3)
+    for shallow, deep in zip(cache.shallow.features, cache.features, strict=True):
+        halved = shallow.astype(np.float32).reshape(WIDTH, GRID, 2, GRID, 2).mean(axis=(2, 4))
+        np.testing.assert_allclose(halved, deep, atol=2e-3)
     write(tmp_path / "one/features", {"composites": composites})
     assert open_features(tmp_path / "one/features").shallow is None
     (tmp_path / "features/composites-shallow.npy").unlink()
@@ -148,12 +153,70 @@ def test_a_second_level_lies_beside_the_first(composites, tmp_path):
         open_features(tmp_path / "features")
 
 
-@pytest.mark.parametrize("pca", [None, 2])
-def test_a_teacher_that_runs_online_gives_what_the_cache_holds(composites, layers, tmp_path, pca):
-    write(tmp_path / "features", {"composites": composites, "layers": layers}, pca=pca)
+class Places:
+    """Backgrounds of three sizes and shapes, each pixel's colour its column and row times five."""
+
+    sizes = (32, 48), (48, 20), (21, 37)
+
+    def __init__(self, folder):
+        rows = []
+        for number, (height, width) in enumerate(self.sizes):
+            row, column = np.indices((height, width), np.float32) * 5 / 255
+            save_image(np.dstack([column, row, np.zeros_like(row)]), folder / f"{number}.png")
+            rows.append(layer_row(str(number), "background", alpha="", height=height, width=width))
+        write_table(rows, folder / "library.csv")
+        self.images = TeacherImages(folder / "library.csv", rows)
+
+    def pixels(self, number, theta, size):
+        """The columns and rows of a crop's cell centres in pixels of image `number`."""
+        height, width = self.sizes[number]
+        points = affine_grid(theta[None], [1, 1, *size], align_corners=False)[0]
+        return ((points + 1) * torch.tensor([width, height]) / 2 - 0.5).permute(2, 0, 1)
+
+
+@pytest.mark.parametrize("size", [(4, 5), (2, 1)])
+def test_at_its_own_resolution_a_layer_is_read_where_a_crop_lies(tmp_path, size):
+    """Both levels of layers of several sizes and shapes, one of no whole number of cells; fine and coarse crops."""
+    places = Places(tmp_path / "layers")
+    write(tmp_path / "features", {"layers": places.images}, resolution="own", levels=2)
+    cache = open_features(tmp_path / "features", "layers")
+    assert [maps.shape[1:] for maps in cache.features] == [(8, 12), (12, 5), (6, 10)]
+    assert [maps.shape[1:] for maps in cache.shallow.features] == [(16, 24), (24, 10), (12, 20)]
+    theta = torch.tensor([[0.45, 0.1, 0.1], [-0.15, 0.4, -0.2]]).repeat(3, 1, 1)
+    for level in (cache, cache.shallow):
+        read = (level.sample(torch.arange(3), theta, size)[:, :2] - 1) * 255 / 5
+        for number in range(3):
+            torch.testing.assert_close(read[number], places.pixels(number, theta[number], size), rtol=0, atol=0.1)
+
+
+def test_images_larger_than_training_uses_them_are_made_smaller_first(tmp_path, monkeypatch):
+    places = Places(tmp_path / "layers")
+    monkeypatch.setattr(compositing, "LONGEST", 24)
+    write(tmp_path / "features", {"layers": places.images}, resolution="own")
+    cache = open_features(tmp_path / "features", "layers")
+    assert cache.extents.tolist() == [[4, 6], [6, 2.5], [3.5, 6]]
+    read = (cache.sample(torch.tensor([0]), torch.eye(2, 3)[None] / 2, (2, 2))[0, :2] - 1) * 255 / 5
+    torch.testing.assert_close(read, places.pixels(0, torch.eye(2, 3) / 2, (2, 2)), rtol=0, atol=0.1)
+
+
+def test_what_cannot_be_read_at_its_own_resolution_is_refused(tmp_path):
+    places, teacher = Places(tmp_path / "layers"), ColourTeacher()
+    save_image(np.zeros((32, 40, 3), np.float32), tmp_path / "layers/0.png")
+    with pytest.raises(InputError, match=r"0\.png: 32 x 40 pixels; library\.csv says otherwise"):
+        write(tmp_path / "features", {"layers": places.images}, resolution="own")
+    teacher.cell = None
+    with pytest.raises(InputError, match=r"features\.resolution: .* images of one size alone; set it to teacher"):
+        write(tmp_path / "features", {"layers": places.images}, teacher, resolution="own")
+
+
+@pytest.mark.parametrize(("pca", "resolution"), [(None, "teacher"), (2, "teacher"), (2, "own")])
+def test_a_teacher_that_runs_online_gives_what_the_cache_holds(composites, layers, tmp_path, pca, resolution):
+    write(tmp_path / "features", {"composites": composites, "layers": layers}, pca=pca, resolution=resolution)
+    teacher = ColourTeacher()
     for kind, pictures in (("composites", composites), ("layers", layers)):
         cache = open_features(tmp_path / "features", kind)
-        online = replace(cache, features=OnlineMaps(ColourTeacher(), pictures, CentredSpace(cache), "cpu"))
+        maps = OnlineMaps(teacher, pictures, preparation(teacher, resolution), CentredSpace(cache), "cpu")
+        online = replace(cache, features=maps)
         indices = torch.tensor([1, 0])
         theta = torch.tensor([[[0.5, 0.1, 0.2], [0, 0.7, -0.1]]]).repeat(2, 1, 1)
         expected = cache.sample(indices, theta, (5, 6))
@@ -224,6 +287,10 @@ def test_what_was_made_of_something_else_is_refused(composites, cache_folder, rn
         write(cache_folder, {"composites": TeacherImages(composites.table, [])})
     with pytest.raises(InputError, match=r"no cache of the kind 'layers', only composites; add it to features"):
         open_features(cache_folder, "layers")
+    wanted = PARAMS.model_copy(update={"resolution": "own", "pca": 2})
+    made = r"stale: made with features\.resolution teacher, not own, features\.pca null, not 2; run `dvc repro"
+    with pytest.raises(InputError, match=made):
+        open_features(cache_folder, params=wanted)
     with pytest.raises(InputError, match=r"stale: made by another teacher \(model differ"):
         open_features(cache_folder, teacher=ColourTeacher("others").identity)
     save_image(rng.random((64, 64, 3), dtype=np.float32), composites.table.parent / composites.rows[2].image)

@@ -32,12 +32,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder with every kind of file, as the stages write them."""
     root = make_sound_files(tmp_path_factory.mktemp("made"))
     export_student(make_student(), root / "onnx", ExportParams(opset=18, tolerance=1e-4), "0" * 64)
-    settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["a net"]}
+    settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["a net"], "vocabulary": ["a net"]}
     save_teacher(root / "teacher", build(TEACHER_PARAMS, seed=0), model_config(TEACHER_PARAMS), settings)
     return root
 
 
-CACHE = "features.json", "composites.npy", "composites.basis.npy", "composites.csv", "text.npy"
+CACHE = "features.json", "composites.npy", "composites.basis.npy", "composites.csv", "text.npy", "vocabulary.npy"
 TEACHER = "teacher.json", "open_clip_config.json", "open_clip_model.safetensors"
 USES: dict[str, Callable[[Path], object]] = {
     **{

@@ -125,11 +125,13 @@ def test_a_pickle_in_place_of_a_teacher_is_refused(tmp_path: Path, mark: Path) -
 def test_pickled_objects_in_a_cache_are_refused(tmp_path: Path, mark: Path, harm: bytes) -> None:
     """Even where all hashes are right."""
     np.save(tmp_path / "text.npy", np.array([Harm(mark)]), allow_pickle=True)
-    (tmp_path / "composites.csv").write_text("row,id\n0,a\n")
-    np.save(tmp_path / "composites.npy", np.zeros((1, 2, 3, 3), np.float16))
-    level = {"mean": [0, 0], "shape": [1, 2, 3, 3], "basis": False}
+    (tmp_path / "composites.csv").write_text("row,rows,columns,height,width,id\n0,3,3,3,3,a\n")
+    np.save(tmp_path / "composites.npy", np.zeros((9, 2), np.float16))
+    np.save(tmp_path / "vocabulary.npy", np.zeros((1, 2), np.float32))
+    level = {"mean": [0, 0], "shape": [9, 2], "basis": False}
     record = {
         "kinds": {"composites": {"images": "", "levels": {"composites": level}}}, "prompts": ["a"], "teacher": {},
+        "vocabulary": ["a"], "settings": {},
     }  # fmt: skip
     for content in ((tmp_path / "text.npy").read_bytes(), harm):
         (tmp_path / "text.npy").write_bytes(content)

@@ -69,7 +69,7 @@ def make_sound_files(root: Path) -> Path:
     """The tables, a feature cache and a student, as the stages write them."""
     table = table_paths(make_sound_tables(root))["composites"]
     images = TeacherImages(table, read_table(table, CompositeRow, "train"))
-    params = FeaturesParams(kinds=["composites"], levels=1, pca=2, online=False, batch_size=4)
+    params = FeaturesParams(kinds=["composites"], resolution="own", levels=1, pca=2, online=False, batch_size=4)
     write_features(root / "features", {"composites": images}, ColourTeacher(), params, "cpu", root / "x")
     save_student(small_student(), root / "student", {})
     return root

@@ -72,7 +72,7 @@ def random_cache(seed: int = 3, directions: int | None = None, shallow: int | No
     features = rng.normal(size=(3, DIMENSION, 4, 4)).astype(np.float16)
     mean = rng.normal(scale=0.05, size=DIMENSION).astype(np.float32)
     prompts = [str(i) for i in range(PROMPTS)]
-    cache = FeatureCache(features, ["a", "b", "c"], prompts, random_text().numpy(), mean)
+    cache = FeatureCache(features, ["a", "b", "c"], prompts, random_text().numpy(), random_text(8).numpy(), mean)
     if directions is not None:
         basis = np.linalg.qr(rng.normal(size=(DIMENSION, DIMENSION)))[0][:directions]
         cache = replace(cache, basis=basis.astype(np.float32))

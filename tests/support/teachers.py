@@ -15,9 +15,12 @@ TEACHER_PARAMS = TeacherParams(
 class ColourTeacher:
     """A teacher whose features are the mean colours of the cells, plus one, so that no cell is zero."""
 
+    cell = SIDE // GRID
+
     def __init__(self, name="colours"):
         self.identity = {"model": name, "weights": "0"}
         self.prompts = ["a photo of red", "a photo of green"]
+        self.vocabulary = [*self.prompts, "a photo of blue"]
         self.ground = (0.25, 0.5, 0.75)
 
     def prepare(self, image):
@@ -25,10 +28,10 @@ class ColourTeacher:
         return F.interpolate(pixels, (SIDE, SIDE), mode="area")[0]
 
     def levels(self, images, count):
-        return [F.adaptive_avg_pool2d(images, side) + 1 for side in (GRID, 2 * GRID)[:count]]
+        return [F.avg_pool2d(images, side) + 1 for side in (self.cell, self.cell // 2)[:count]]
 
     def patches(self, images):
-        return self.levels(images, 1)[0]
+        return F.avg_pool2d(images, self.cell) + 1
 
     def text(self, phrases):
         return torch.eye(WIDTH)[: len(phrases)]

@@ -112,7 +112,9 @@ def test_a_vit_has_one_level_and_says_so(tmp_path):
     open_clip.model.set_model_preprocess_cfg(
         model, {"size": 64, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"}
     )
-    teacher = Teacher(model, None, {"prompts": [], "output_stride": None}, {})
+    phrases = {"prompts": ["a net"], "vocabulary": ["a net", "a dog"]}
+    teacher = Teacher(model, None, {**phrases, "output_stride": None}, {})
+    assert teacher.cell is None
     assert len(teacher.levels(random_images(64), 1)) == 1
     with pytest.raises(InputError, match=r"VisionTransformer has no map .* \(4, 4\); set features.levels to 1"):
         teacher.levels(random_images(64), 2)
@@ -253,13 +255,14 @@ def test_prompts_are_one_per_material_and_the_commonest_backdrops():
 def test_a_teacher_survives_saving(tmp_path):
     model = bootstrap.build(TEACHER_PARAMS, seed=0)
     images = torch.rand(2, 3, 64, 64)
-    settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["a photo of hair"]}
+    settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["hair"], "vocabulary": ["hair", "a dog"]}
     expected = dense_features(model.visual, (images - 0.5) / 0.5)
     for folder in ("one", "two"):
         save_teacher(tmp_path / folder, model, bootstrap.model_config(TEACHER_PARAMS), settings)
     teacher = load_teacher(tmp_path / "one")
     found = teacher(images)
     assert found.patches.shape == (2, 16, 4, 4)
+    assert teacher.cell == 16
     assert teacher.ground == (0.5, 0.5, 0.5)
     torch.testing.assert_close(found.patches, expected.patches, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.patches.mean(dim=(2, 3)), found.embedding, rtol=1e-4, atol=1e-4)
@@ -422,7 +425,7 @@ def test_a_local_folder_is_a_teacher_at_another_size(tmp_path):
     text = {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
     config = {"embed_dim": 8, "vision_cfg": vision, "text_cfg": text}
     model = seeded(open_clip.CLIP, **config)
-    settings = {"source": "open_clip", "output_stride": None, "prompts": []}
+    settings = {"source": "open_clip", "output_stride": None, "prompts": ["a net"], "vocabulary": ["a net", "a dog"]}
     open_clip.model.set_model_preprocess_cfg(
         model, {"size": 32, "mean": [0.1] * 3, "std": [0.2] * 3, "interpolation": "bilinear"}
     )
@@ -432,3 +435,12 @@ def test_a_local_folder_is_a_teacher_at_another_size(tmp_path):
     teacher = load_teacher(tmp_path / "made")
     assert teacher.preprocessing == Preprocessing(64, (0.1,) * 3, (0.2,) * 3, "bilinear")
     assert teacher(torch.rand(1, 3, 64, 64)).patches.shape == (1, 8, 4, 4)
+
+
+@pytest.mark.parametrize(("name", "phrases"), [("prompts", []), ("prompts", ["a net", " "]), ("vocabulary", None)])
+def test_a_teacher_without_words_is_refused_in_one_line(name, phrases, tmp_path):
+    settings = {"source": "bootstrap", "output_stride": 16, "prompts": ["a net"], "vocabulary": ["a net"]}
+    model = bootstrap.build(TEACHER_PARAMS, seed=0)
+    save_teacher(tmp_path, model, bootstrap.model_config(TEACHER_PARAMS), settings | {name: phrases})
+    with pytest.raises(InputError, match=rf"teacher\.json: {name} must list phrases.*`dvc repro teacher`"):
+        load_teacher(tmp_path)
