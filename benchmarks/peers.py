@@ -23,8 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.documents import RESULTS, put_between
 from benchmarks.inference import drawn, resident
-from erkd.io.files import read_json, write_text
+from erkd.io.files import read_json
 from erkd.io.images import trimap_unit, unit
 
 Method = Callable[[], object]
@@ -126,7 +127,7 @@ def write_table(found: dict[str, dict[str, float]], threads: int) -> None:
     """Put the table between its marks in docs/results.md."""
     import pandas as pd
 
-    from benchmarks.release import RESULTS, table  # here, since they would count as a student's memory
+    from benchmarks.release import table  # here, since they would count as a student's memory
 
     published = pd.read_csv(PUBLISHED).set_index("method")
     small = found["small"]["seconds"]
@@ -142,9 +143,7 @@ are processor time of one call, peak memory that of a whole process. ViTMatte ru
 the students in ONNX Runtime as they ship. What they score on Composition-1k nobody here could measure.
 
 {table(lines)}"""
-    document = RESULTS.read_text(encoding="utf-8")
-    before, after = document.split(MARKS[0])[0], document.split(MARKS[1])[1]
-    write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}", RESULTS)
+    put_between(MARKS, text, RESULTS)
 
 
 def main() -> None:

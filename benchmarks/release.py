@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.documents import README, RESULTS, put_between
 from erkd.data.sources.alphamatting import list_samples
 from erkd.evaluation.baselines import MEAN, run_baselines
 from erkd.evaluation.bootstrap import mean_scores
@@ -26,7 +27,7 @@ from erkd.evaluation.scores import ScoreRow, predict_samples, score_samples, sig
 from erkd.experiments.release import CONTROL, START, WEIGHTS, ReleaseRow, publish_folder, replay
 from erkd.experiments.trials import prepare_trial
 from erkd.inference.matter import Matter
-from erkd.io.files import check_hash, read_json, write_json, write_text
+from erkd.io.files import check_hash, read_json, write_json
 from erkd.io.tables import Sample, list_composites, read_results, write_results
 from erkd.params import load_params
 
@@ -36,7 +37,6 @@ CLASSICAL = ("closed_form", "knn", "shared_sampling")
 SIZES = tuple(sorted(folder.name for folder in WEIGHTS.glob("*/")))
 PUBLISHED = WEIGHTS, ROOT / "controls", ROOT / "starts"
 STUDENTS = {folder.name: folder for parent in PUBLISHED for folder in parent.glob("*/")}
-README, RESULTS = Path("README.md"), Path("docs/results.md")
 MARKS = "<!-- release -->", "<!-- end -->"
 NAMES = {"Trimap1": "narrow", "Trimap2": "wide"}
 ORDER = (*NAMES.values(), "test")
@@ -152,9 +152,7 @@ one image on a shared machine.
 def write_tables(rows: list[ReleaseRow]) -> None:
     """Put both tables between the marks of their documents."""
     for path, text in ((README, readme_table(rows)), (RESULTS, results_table(rows))):
-        document = path.read_text(encoding="utf-8")
-        before, after = document.split(MARKS[0])[0], document.split(MARKS[1])[1]
-        write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}", path)
+        put_between(MARKS, text, path)
 
 
 def main() -> None:

@@ -20,9 +20,10 @@ SCRATCH = re.compile(r"(?P<stage>\w+)-[0-9a-f]{16}")
 def stage_states(root: Path) -> dict[str, list[Any]] | str:
     """The stages that `dvc status` names, with what changed; a sentence where it does not answer.
 
-    A further pipeline (`ablation/`, `release/`) counts once it has been run: until then nothing of it is missing.
+    A further pipeline (`ablation/`, `release/`) counts once it has been run, and has data: git may carry its lock.
     """
-    further = sorted(str(lock.with_name("dvc.yaml").relative_to(root)) for lock in root.glob("*/dvc.lock"))
+    run = (lock.parent for lock in root.glob("*/dvc.lock") if (lock.parent / "data").is_dir())
+    further = sorted(str(folder.relative_to(root) / "dvc.yaml") for folder in run)
     command = [sys.executable, "-m", "dvc", "status", "--json", "dvc.yaml", *further]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     try:

@@ -1,1 +1,1 @@
-"""The ablation, the release of pretrained students, and presets of settings."""
+"""The registered experiment, the release of pretrained students, and presets of settings."""

@@ -1,85 +1,60 @@
-"""The ablation's figures: paired differences by method, and accuracy against size and time."""
+"""The experiment's figure: contrasts with their intervals, and what ERKD changes on each photograph."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from erkd.experiments.ablation_table import PLAIN, SIZES, distilled, title
-from erkd.experiments.paired import as_long, by_trial, mean_of, paired_difference
-from erkd.experiments.trials import TrialRow
+import numpy as np
+
+from erkd.experiments.ablation_table import ENDPOINT, ERKD, LEAST_GAIN, PLAIN
+from erkd.experiments.contrasts import contrast, log_ratios
 from erkd.io.files import atomic
 
-INK, SECOND = "#1f4e79", "#c05a1f"
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+BETTER, WORSE, OPEN = "#1f7a5a", "#b5472f", "#5c6670"
 DPI = 130
 
 
-def draw_differences(rows: Sequence[TrialRow], path: Path) -> None:
-    """Plot SAD of plain training minus method, with 95 % intervals, at equal steps and seconds; a panel per set."""
-    sets = {set: by_trial(rows, set) for set in dict.fromkeys(row.set for row in rows)}
-    figure, panels = _panels(len(sets), 4.2)
-    for panel, (set, trials) in zip(panels, sets.items(), strict=True):
-        names = distilled(trials)[::-1]
-        for shift, colour, label in ((0.13, INK, "equal steps"), (-0.13, SECOND, "equal seconds")):
-            panel.plot([], [], "o-", color=colour, markersize=4, label=label)
-            for place, name in enumerate(names):
-                plain = PLAIN if colour == INK else as_long(trials, trials[name])
-                if plain is None or (found := paired_difference(trials[plain], trials[name])).n < 2:
-                    continue
-                panel.plot([found.low, found.high], [place + shift] * 2, color=colour, linewidth=1.5)
-                panel.plot(found.mean, place + shift, "o", color=colour, markersize=4)
-        panel.axvline(0, color="0.6", linewidth=0.8)
-        panel.set_yticks(range(len(names)), [title(name) for name in names])
-        panel.set_ylim(-0.5, len(names) - 0.5)
-        panel.set_xlabel("SAD, plain - method (right: the method is better)")
-        panel.set_title("test composites" if set == "test" else set)
-        panel.legend(frameon=False, fontsize=8)
-    _save(figure, path)
+def draw_contrasts(scores: "DataFrame", listed: Mapping[str, Any], path: Path) -> None:
+    """Plot the registered contrasts on the photographs, and ERKD against plain training on each of them.
 
-
-def draw_trade_off(
-    rows: Sequence[TrialRow], milliseconds: Mapping[str, float], baselines: Mapping[str, float], path: Path
-) -> None:
-    """Plot test SAD against parameters and prediction time of nano, small and base.
-
-    `milliseconds` are a prediction's time by METHOD-VARIANT; `baselines` are SADs of classical methods, as lines.
+    Dots are seeds, thick lines t-intervals over seeds, thin ones intervals over seeds and photographs.
     """
-    trials, (figure, panels) = by_trial(rows, "test"), _panels(2, 4.2)
-    sizes = [name for name in trials if name.split("-")[1] in SIZES and name.startswith("none-")]
-    costs = (
-        ("parameters, million", {name: mean_of(trials[name], "params") / 1e6 for name in sizes}),
-        ("processor milliseconds of an image of 384 pixels, one thread", milliseconds),
-    )
-    for panel, (label, cost) in zip(panels, costs, strict=True):
-        shown = sorted((name for name in sizes if name in cost), key=lambda name: cost[name])
-        errors = [mean_of(trials[name], "sad") for name in shown]
-        panel.plot([cost[name] for name in shown], errors, "o-", color=INK)
-        for name, error in zip(shown, errors, strict=True):
-            size = SIZES[name.split("-")[1]]
-            panel.annotate(size, (cost[name], error), (6, 4), textcoords="offset points", color=INK)
-        for method, sad in baselines.items():
-            panel.axhline(sad, color="0.55", linewidth=0.9, linestyle="--")
-            panel.text(
-                0.99,
-                sad,
-                method.replace("_", " "),
-                transform=panel.get_yaxis_transform(),
-                ha="right",
-                va="bottom",
-                fontsize=8,
-            )
-        panel.margins(x=0.12)
-        panel.set_xlabel(label)
-        panel.set_ylabel("SAD, test composites")
-    _save(figure, path)
-
-
-def _panels(count: int, height: float) -> tuple[Any, Sequence[Any]]:
     from matplotlib.figure import Figure  # pyplot would look for a display
 
-    figure = Figure(figsize=(6 * count, height), layout="constrained")
-    return figure, figure.subplots(1, count, squeeze=False)[0]
-
-
-def _save(figure: Any, path: Path) -> None:
+    every = [contrast(scores, first, second, ENDPOINT) for first, second in reversed(listed["contrasts"])]
+    found = [one for one in every if one.seeds]
+    ratios = 100 * np.expm1(log_ratios(scores, ERKD, PLAIN, ENDPOINT, "sad"))
+    height = 1.6 + 0.4 * max(len(found), ratios.shape[1])
+    figure = Figure(figsize=(13, height), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    for place, one in enumerate(found):
+        values = 100 * np.expm1([one.mean, one.low, one.high, one.crossed_low, one.crossed_high])
+        colour = BETTER if one.high < 0 else WORSE if one.low > 0 else OPEN
+        left.plot(values[3:], [place] * 2, color=colour, linewidth=1.2, solid_capstyle="round")
+        left.plot(values[1:3], [place] * 2, color=colour, linewidth=5, alpha=0.45, solid_capstyle="round")
+        seeds = 100 * np.expm1(one.by_seed)
+        left.plot(seeds, [place - 0.22] * len(seeds), "o", color=colour, markersize=3, alpha=0.6)
+        left.plot(values[0], place, "D", color=colour, markersize=7, markeredgecolor="white")
+    titles = [f"{listed['titles'][one.first]}  /  {listed['titles'][one.second]}" for one in found]
+    left.set_yticks(range(len(found)), titles)
+    left.axvline(-100 * LEAST_GAIN, color=BETTER, linewidth=0.8, linestyle=":")
+    left.set_xlabel("change of SAD on photographs, %\nleft of 0 the first is better; dotted: what proof asks for")
+    ordered = ratios[ratios.mean().sort_values(ascending=False).index]
+    for place, name in enumerate(ordered.columns):
+        values = ordered[name].to_numpy()
+        colour = BETTER if values.mean() < 0 else WORSE
+        right.plot([0, values.mean()], [place] * 2, color=colour, linewidth=8, alpha=0.35, solid_capstyle="butt")
+        right.plot(values, [place] * len(values), "o", color=colour, markersize=4, alpha=0.7)
+    right.set_yticks(range(ordered.shape[1]), list(ordered.columns))
+    right.set_xlabel("change of SAD by ERKD against plain training, %\nbars: mean over seeds")
+    for panel in (left, right):
+        panel.axvline(0, color="0.4", linewidth=0.9)
+        panel.spines[["top", "right", "left"]].set_visible(False)
+        panel.tick_params(axis="y", length=0)
+        panel.grid(axis="x", color="0.92")
+        panel.set_axisbelow(True)
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=DPI, metadata={"Software": None})

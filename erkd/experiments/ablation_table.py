@@ -1,85 +1,86 @@
-"""The ablation's report as Markdown: the findings in sentences, then tables of paired differences."""
+"""The registered experiment's report: a row per trial and set, the verdict in a sentence, and tables of contrasts."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from erkd.evaluation.printing import OFFICIAL, signed
-from erkd.experiments.paired import PairedDifference, Seeds, as_long, by_trial, mean_of, paired_difference
-from erkd.experiments.trials import TrialRow
+import numpy as np
 
-PLAIN, ERKD = "none-full", "erkd-full"
-METHODS = {
-    "none": "plain training",
-    "erkd": "ERKD",
-    "layers": "ERKD on layers",
-    "layers3": "ERKD on layers (three times the weight)",
-    "bcd": "BCD",
-    "frskd": "FRSKD",
-    "ffcl": "FFCL",
-    "fb": "colours of F and B (no teacher)",
-    "matting": "matting teacher",
-}
-PARTS = {
-    "no_erm": "ERM off",
-    "no_mffm": "MFFM off",
-    "learned": "MFFM with a learned dictionary",
-    "shuffled": "MFFM with a shuffled dictionary",
-}
-SIZES = {"full": "nano", "small": "small", "base": "base"}
-Trials = Mapping[str, Seeds]
+from erkd.evaluation.printing import METRICS, OFFICIAL, signed
+from erkd.experiments.contrasts import Contrast, contrast, holm, log_ratios, percent
+from erkd.experiments.trials import Run, Trial
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+PLAIN, ERKD, EXCHANGED = "plain", "erkd", "exchanged"
+ENDPOINT = "photographs"  # the set that decides
+LEAST_GAIN = 0.03  # what the registration asks of the mean
+NO_VERDICT = "The registered experiment has no verdict yet."
 
 
-def title(name: str) -> str:
-    """Display name of a trial METHOD-VARIANT."""
-    method, variant = name.split("-")
-    words = METHODS.get(method, method)
-    return words if variant == "full" else f"{words} ({PARTS.get(variant, variant)})"
+def trial_table(scores: "DataFrame", runs: Mapping[Trial, Run]) -> "DataFrame":
+    """A row per trial and set: means over images and trimaps, mean log ratio of SAD to plain training of the same
+    seed, and how the trial was run.
+    """
+    import pandas as pd
+
+    names, rows = [metric.key for metric in OFFICIAL], []
+    ratios = {
+        (set, arm): log_ratios(scores, arm, PLAIN, set, "sad").mean(axis=1)
+        for set in scores["set"].unique()
+        for arm in scores["arm"].unique()
+    }
+    for trial, run in runs.items():
+        of_trial = scores[(scores["arm"] == trial.name) & (scores["seed"] == trial.seed)]
+        for set, group in of_trial.groupby("set", sort=False):
+            ratio = ratios[set, trial.name].get(trial.seed, math.nan)
+            means = {name: group[name].mean() for name in names}
+            shown = {"arm": trial.name, "seed": trial.seed, "set": set, "images": group["image"].nunique()}
+            rows.append(shown | means | {"log_ratio_to_plain": ratio} | asdict(run))
+    return pd.DataFrame(rows)
 
 
-def distilled(trials: Trials) -> list[str]:
-    """The trials of the full student with distillation."""
-    return [name for name in trials if name.endswith("-full") and name != PLAIN]
-
-
-def rivals(trials: Trials) -> list[str]:
-    """The trials of the full student with a method other than ERKD."""
-    return [name for name in distilled(trials) if name != ERKD]
-
-
-def span(found: PairedDifference) -> str:
-    """Format a paired difference with its interval and number of seeds."""
-    if found.n < 2:
-        return f"{signed(found.mean, 3)} (one seed)"
-    return f"{signed(found.mean, 3)} ({signed(found.low, 3)} to {signed(found.high, 3)}; {found.n} seeds)"
-
-
-def variants(trials: Trials) -> list[str]:
-    """The ERKD trials whose student lacks a module or has another dictionary."""
-    return [name for part in PARTS if (name := f"erkd-{part}") in trials]
-
-
-def named(signs: Mapping[str, int], sign: int) -> str:
-    """The display names of trials with this sign, or `none`."""
-    return ", ".join(title(name) for name, of in signs.items() if of == sign) or "none"
-
-
-def verdict(trials: Trials, set: str) -> str:
-    """Two sentences on one set at equal steps: which methods beat plain training, and which ERKD beats."""
-    found = paired_difference(trials[PLAIN], trials[ERKD])
-    does = {1: "lowers SAD", 0: "makes no difference that can be told from 0", -1: "raises SAD"}[found.sign]
-    plain, erkd = mean_of(trials[PLAIN], "sad"), mean_of(trials[ERKD], "sad")
+def verdict(scores: "DataFrame", seeds: Sequence[int]) -> str:
+    """One sentence on the endpoint: ERKD against plain training, `seeds` being those registered."""
+    found = contrast(scores, ERKD, PLAIN, ENDPOINT)
+    if len(found.seeds) < 2:
+        return NO_VERDICT
+    finished = len(found.seeds) == len(seeds)
+    begin = "On" if finished else f"After {len(found.seeds)} of {len(seeds)} seeds, on"
     text = (
-        f"On {'the test composites' if set == 'test' else set}, distillation by ERKD {does} at equal steps: "
-        f"{plain:.3f} without, {erkd:.3f} with it, difference {span(found)}"
+        f"{begin} {found.images} photographs ERKD changes SAD by {change(found)} against plain training "
+        f"(mean log ratio, 95 % interval over {len(found.seeds)} seeds; over seeds and photographs "
+        f"{span(found.crossed_low, found.crossed_high)})"
     )
-    others = rivals(trials)
-    signs = {name: paired_difference(trials[PLAIN], trials[name]).sign for name in others}
-    for sign, word in ((1, "lower"), (-1, "higher")):
-        text += f"; {word} than plain training of the other methods: {named(signs, sign)}"
-    stands = {name: paired_difference(trials[name], trials[ERKD]).sign for name in (*others, *variants(trials))}
-    return (
-        f"{text}. ERKD is better than {named(stands, 1)}; worse than {named(stands, -1)}; "
-        f"not told apart from {named(stands, 0)}."
-    )
+    codes = contrast(scores, ERKD, EXCHANGED, ENDPOINT)
+    if len(codes.seeds) > 1:
+        text += f" and by {change(codes)} against ERKD whose codes are exchanged"
+    return f"{text}: {conclusion(found) if finished else 'nothing is decided yet'}."
+
+
+def conclusion(found: Contrast) -> str:
+    """What the registration calls an outcome of its first contrast."""
+    if found.low > 0:
+        return "the gain is denied, ERKD is worse"
+    if found.high >= 0:
+        return "the gain is denied, since the interval holds 0"
+    gained = percent(found.mean) <= -100 * LEAST_GAIN
+    return "the gain is proven" if gained else f"the gain is denied, since it is below {100 * LEAST_GAIN:g} %"
+
+
+def span(low: float, high: float) -> str:
+    """An interval of log ratios in percent."""
+    return f"{signed(percent(low), 1)} to {signed(percent(high), 1)} %"
+
+
+def change(found: Contrast) -> str:
+    """A contrast in percent, with its interval over seeds where it has one."""
+    if not found.seeds:
+        return ""
+    mean = f"{signed(percent(found.mean), 1)} %"
+    return mean if math.isnan(found.low) else f"{mean} ({span(found.low, found.high)})"
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -88,75 +89,59 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines))
 
 
-def methods_table(trials: Trials) -> str:
-    """Compare every method with plain training of equal steps, and of at least equal seconds."""
-    plain, lines = trials[PLAIN], []
-    for name in (PLAIN, *distilled(trials)):
-        trial = trials[name]
-        steps, seconds = mean_of(trial, "steps"), mean_of(trial, "seconds")
-        line = [title(name), f"{mean_of(trial, 'sad'):.3f}", f"{seconds / mean_of(plain, 'seconds'):.2f}"]
-        if name == PLAIN:
-            lines.append([*line, "", "", ""])
-            continue
-        found = paired_difference(plain, trial)
-        share = f"{signed(100 * found.mean / mean_of(plain, 'sad'), 1)} %"
-        more, long = "not run", as_long(trials, trial)
-        if long is not None:
-            times = mean_of(trials[long], "steps") / steps
-            more = f"{span(paired_difference(trials[long], trial))}, {times:.2f} times the steps"
-        lines.append([*line, span(found), share, more])
-    header = [
-        "method",
-        "SAD",
-        "seconds, plain = 1",
-        "plain - method, equal steps",
-        "of plain",
-        "plain - method, equal seconds",
+def pair(found: Contrast, titles: Mapping[str, str]) -> str:
+    """The arms of a contrast in words."""
+    return f"{titles[found.first]} / {titles[found.second]}"
+
+
+def contrasts_table(found: Sequence[Contrast], titles: Mapping[str, str]) -> str:
+    """Contrasts with both intervals, p-values, and those by Holm for all of `found`."""
+    lines = []
+    for one, adjusted in zip(found, holm([one.p for one in found]), strict=True):
+        tested = [span(one.crossed_low, one.crossed_high), f"{one.p:.3g}", f"{adjusted:.3g}"]
+        lines.append([pair(one, titles), str(len(one.seeds)), change(one), *(tested if one.p >= 0 else ["", "", ""])])
+    return table(["SAD of", "seeds", "change (over seeds)", "over seeds and photographs", "p", "p, Holm"], lines)
+
+
+def report(scores: "DataFrame", trials: "DataFrame", listed: Mapping[str, Any]) -> str:
+    """The content of table.md: the verdict, the registered contrasts, secondary endpoints, and every arm.
+
+    Args:
+        scores: Scores by image, of `read_scores`.
+        trials: `trial_table` of them.
+        listed: The content of trials.yaml.
+    """
+    titles = listed["titles"]
+    found = [contrast(scores, first, second, ENDPOINT) for first, second in listed["contrasts"]]
+    others = [set for set in dict.fromkeys(scores["set"]) if set != ENDPOINT]
+    further = [(ENDPOINT, "mse"), (ENDPOINT, "grad"), *((set, "sad") for set in others)]
+    second = [
+        [pair(one, titles), *(change(contrast(scores, one.first, one.second, *of)) for of in further)]
+        for one in found
     ]
-    return table(header, lines)
+    return "\n\n".join(
+        [
+            verdict(scores, listed["main"]["seeds"]),
+            "# Does distillation help? The registered experiment",
+            "Written by `python -m pipeline.ablation.table --root ablation`; rules: "
+            "[docs/experiments/erkd.md](../docs/experiments/erkd.md). A change is the mean log ratio of two arms' "
+            "errors, over common seeds, photographs (each weighing the same) and trimaps, in percent; negative: the "
+            "first arm is better. In brackets 95 % t-intervals over seeds; then percentile intervals of 10,000 "
+            "bootstrap samples of seeds and photographs. `table.csv` has every trial, `scores/` every image.",
+            contrasts_table(found, titles),
+            "## Secondary endpoints",
+            table(["", *(f"{METRICS[metric].title}, {set}" for set, metric in further)], second),
+            "## Every arm",
+            arms_table(trials, titles),
+        ]
+    ) + "\n"  # fmt: skip
 
 
-def against_table(trials: Trials, first: Sequence[str], second: str) -> str:
-    """SAD of each trial in `first` and its paired difference to `second`, positive where `second` is better."""
-    lines = [
-        [title(name), f"{mean_of(trials[name], 'sad'):.3f}", span(paired_difference(trials[name], trials[second]))]
-        for name in first
-    ]
-    return table(["", "SAD", f"minus {title(second)}"], lines)
-
-
-def longer_table(trials: Trials) -> str:
-    """All trials without distillation: more steps, and larger students."""
-    metrics, lines = {metric.key: metric.title for metric in OFFICIAL}, []
-    for name, trial in trials.items():
-        if not name.startswith("none-"):
-            continue
-        variant = name.removeprefix("none-")
-        row = next(iter(trial.values()))
-        means = [f"{mean_of(trial, column):.4g}" for column in (*metrics, "seconds")]
-        size = SIZES.get(variant, SIZES["full"])
-        lines.append([size, f"{row.params / 1e6:.2f}", str(row.steps), str(len(trial)), *means])
-    header = ["student", "parameters, million", "steps", "seeds", *metrics.values(), "seconds"]
-    return table(header, lines)
-
-
-def report(rows: Sequence[TrialRow], baselines: Mapping[str, float]) -> str:
-    """The content of table.md; `baselines` are SADs of classical methods on the test composites."""
-    sets = {set: by_trial(rows, set) for set in dict.fromkeys(row.set for row in rows)}
-    parts = [" ".join(verdict(trials, set) for set, trials in sets.items()), "# Ablation of distillation"]
-    parts.append(
-        "SAD is in thousands of pixels, a mean over the unknown regions of a set's images. Differences are paired: "
-        "same initial weights and same batches for all methods of a seed. Positive ones say that what is "
-        "subtracted is better. In brackets 95 % t-intervals over seeds; they say nothing of other images. A mean is "
-        "that of a trial's own seeds. Seconds are processor time of the training. `table.csv` has every trial."
-    )
-    for set, trials in sets.items():
-        parts += [f"## {set.capitalize()}: methods", methods_table(trials)]
-        parts += ["ERKD against every other method:", against_table(trials, rivals(trials), ERKD)]
-        if lacking := variants(trials):
-            parts += ["The student's parts, all taught by ERKD:", against_table(trials, lacking, ERKD)]
-        parts += ["Plain training of more steps, and of larger students:", longer_table(trials)]
-        if set == "test" and baselines:
-            classical = ", ".join(f"{name.replace('_', ' ')} {sad:.3f}" for name, sad in baselines.items())
-            parts.append(f"Methods without training: {classical}.")
-    return "\n\n".join(parts) + "\n"
+def arms_table(trials: "DataFrame", titles: Mapping[str, str]) -> str:
+    """Mean scores of each arm's own seeds by set, and the processor seconds of its training."""
+    lines = []
+    for (set, arm), group in trials.groupby(["set", "arm"], sort=False):
+        means = [metric.text(group[metric.key].mean()) for metric in OFFICIAL]
+        lines.append([titles[arm], set, str(len(group)), *means, f"{np.mean(group['seconds']):.0f}"])
+    head = ["arm", "set", "seeds", "SAD", "MSE x 1000", "Grad", "Conn", "seconds of training"]
+    return table(head, sorted(lines, key=lambda line: line[1] != ENDPOINT))

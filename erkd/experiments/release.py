@@ -1,7 +1,6 @@
 """The release: publish a trained student with its card, and check it by replaying the start of its training."""
 
 import csv
-import platform
 import shutil
 import tempfile
 import time
@@ -11,13 +10,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-import torch
-
+from erkd.experiments.trial_students import hardware
 from erkd.export.onnx import export_student
 from erkd.io.files import InputError, read_json, sha256, write_json
 from erkd.io.tables import LayerRow, read_table
 from erkd.params import Params
-from erkd.runtime.device import choose_device
 from erkd.students.student import load_student
 from erkd.tracking.candidate import group_licences
 from erkd.tracking.runs import git
@@ -84,9 +81,7 @@ def publish(project: Path, params: Params, folder: Path, hours: float) -> None:
         "data_seed": params.seed,
         "steps": params.distill.steps,
         "hours": round(hours, 2),
-        "hardware": torch.cuda.get_device_name()
-        if choose_device(params.device).type == "cuda"
-        else f"{platform.machine()} CPU, {params.threads} thread(s)",
+        "hardware": hardware(params),
         "parameters": student["parameters"],
         "sha256": weights,
         "best_validation": student["training"]["best"],

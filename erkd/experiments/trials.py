@@ -1,53 +1,30 @@
-"""Trials of the ablation and the release: trainings that differ in a few settings, on shared data.
+"""Trials of the registered experiment and the release: trainings that differ in a few settings, on shared data.
 
 A trial's folder `trials/NAME-SEED` is a project of its own (params.yaml, a link to the shared data, outputs), so that
-every stage runs on it by `--root`. The ablation's trials are named METHOD-VARIANT, the release's after their sizes.
+every stage runs on it by `--root`. The experiment's trials are named after arms, the release's after sizes.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 
-from erkd.evaluation.bootstrap import mean_scores
-from erkd.evaluation.costs import read_costs, typical, write_costs
-from erkd.evaluation.scores import STUDENT, predict_samples, score_samples, significant
 from erkd.experiments.presets import change_settings
-from erkd.inference.matter import Matter
-from erkd.io.files import InputError, atomic, read_json
-from erkd.io.tables import Sample, read_results
-from erkd.params import Params
+from erkd.io.files import InputError, atomic, read_json, write_json
+from erkd.tracking.runs import git
 
 SHARED = "data"
-
-
-@dataclass(frozen=True)
-class TrialRow:
-    """Scores of a trial's student on one set, over unknown regions; SAD in thousands of pixels.
-
-    `params` is the student's number of parameters; `seconds` the training's processor time over all processes (on a
-    GPU, wall-clock time).
-    """
-
-    method: str
-    variant: str
-    seed: int
-    set: str
-    sad: float
-    mse: float
-    grad: float
-    conn: float
-    params: int
-    steps: int
-    seconds: float
+GROUPS = ("main", "further")  # of the experiment's arms, each with its seeds
+VOUCHED = (":/erkd", ":/pipeline", "params.yaml", "trials.yaml")  # what a trial's commit has to say, for git
 
 
 def read_trials(root: Path) -> Any:
-    """Read `trials.yaml` in `root`: `trials` by name and, in the ablation, `seeds` and `names` to compare."""
+    """Read `trials.yaml` in `root`: `trials` by name and, in the experiment, groups of arms, titles and contrasts."""
     path = root / "trials.yaml"
     try:
         return YAML(typ="safe", pure=True).load(path)
@@ -61,7 +38,7 @@ def read_trials(root: Path) -> Any:
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial, by name and seed, below the folder `root` of the ablation or the release."""
+    """A trial, by name and seed, below the folder `root` of the experiment or the release."""
 
     root: Path
     name: str
@@ -74,18 +51,33 @@ class Trial:
 
     @property
     def student(self) -> Path:
-        """The folder of its trained student."""
-        return self.folder / "models/student"
+        """The folder of its published student."""
+        return self.root / "students" / f"{self.name}-{self.seed}"
+
+    @property
+    def record(self) -> Path:
+        """Its record of when and how it was trained."""
+        return self.root / "runs" / f"{self.name}-{self.seed}.json"
 
     @property
     def scores(self) -> Path:
-        """Its table of scores, one row per set."""
+        """Its table of scores, one row per image and trimap."""
         return self.root / "scores" / f"{self.name}-{self.seed}.csv"
 
 
+def registered_trials(root: Path) -> list[Trial]:
+    """All trials of the experiment, by arm in the order of trials.yaml, then by seed."""
+    groups = [read_trials(root)[group] for group in GROUPS]
+    return [Trial(root, arm, seed) for group in groups for arm in group["arms"] for seed in group["seeds"]]
+
+
 def prepare_trial(root: Path, name: str, seed: int) -> Trial:
-    """Write a trial's params.yaml and link the shared data. Raises InputError for an unknown trial or setting."""
-    changes, trial = read_trials(root)["trials"], Trial(root, name, seed)
+    """Write a trial's params.yaml and link its data: shared, or of the trial that trials.yaml names in `features`.
+
+    Raises InputError for an unknown trial or setting.
+    """
+    listed, trial = read_trials(root), Trial(root, name, seed)
+    changes = listed["trials"]
     if name not in changes:
         raise InputError(f"{root / 'trials.yaml'}: no trial {name!r}; there are {', '.join(changes)}")
     yaml = YAML()
@@ -95,25 +87,50 @@ def prepare_trial(root: Path, name: str, seed: int) -> Trial:
     change_settings(settings, changes[name], f"{root / 'trials.yaml'}: {name}")
     with atomic(trial.folder / "params.yaml") as temporary:
         yaml.dump(settings, temporary)
-    link = trial.folder / SHARED
-    if not link.is_symlink():
-        link.symlink_to(Path("..", "..", SHARED), target_is_directory=True)
+    link, source = trial.folder / SHARED, listed.get("features", {}).get(name)
+    if not (link.is_symlink() or link.is_dir()):
+        link.symlink_to(Path("..", source, SHARED) if source else Path("..", "..", SHARED), target_is_directory=True)
     return trial
 
 
-def score_trial(trial: Trial, set: str, samples: Sequence[Sample], params: Params, seconds: float) -> TrialRow:
-    """Predict and score a set, and write the predictions' costs as the stage evaluate does.
+def own_features(trial: Trial) -> None:
+    """Give a trial a data folder whose features are its own; everything else in it is shared, by links."""
+    folder = trial.folder / SHARED
+    if folder.is_symlink():
+        folder.unlink()
+    folder.mkdir(exist_ok=True)
+    for entry in sorted((trial.root / SHARED).iterdir()):
+        link = folder / entry.name
+        if entry.name != "features" and not link.is_symlink():
+            link.symlink_to(Path("../../..", SHARED, entry.name), target_is_directory=True)
 
-    `seconds` is the duration of the training.
+
+@dataclass(frozen=True)
+class Run:
+    """When and how a trial was trained.
+
+    `started` is UTC; `commit` is that of the start, with `+changes` where code or settings differed from it;
+    `seconds` are the processor time of all processes and pieces (on a GPU, of the CPU alone).
     """
-    predictions = trial.folder / "predictions" / set
-    costs = predict_samples(Matter.load(trial.student, params.device), samples, predictions)
-    write_costs({STUDENT: typical(costs)}, trial.folder / "reports", "evaluate", set)
-    mean = mean_scores([row.scores for row in score_samples(samples, STUDENT, predictions)])
-    sad, mse, grad, conn = (significant(mean[metric]) for metric in ("sad", "mse", "grad", "conn"))
-    parameters, steps = read_json(trial.student / "student.json")["parameters"], params.distill.steps
-    method, variant = trial.name.split("-")
-    return TrialRow(method, variant, trial.seed, set, sad, mse, grad, conn, parameters, steps, round(seconds, 1))
+
+    started: str
+    commit: str
+    steps: int
+    seconds: float
+    machine: str
+    parameters: int
+
+
+def read_runs(trials: Iterable[Trial]) -> dict[Trial, Run]:
+    """The records of all trials that have run. Raises InputError for a file that is no record."""
+    runs = {}
+    for trial in trials:
+        if trial.record.is_file():
+            try:
+                runs[trial] = Run(**read_json(trial.record))
+            except TypeError as error:
+                raise InputError(f"{trial.record}: not a trial's record ({error}); run the trial again") from None
+    return runs
 
 
 def processor_seconds() -> float:
@@ -122,29 +139,15 @@ def processor_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def list_rows(root: Path) -> list[TrialRow]:
-    """The rows of all finished trials that trials.yaml names, in its order, then by seed.
-
-    Raises InputError when plain training or ERKD is missing.
-    """
-    listed = read_trials(root)
-    trials = [Trial(root, name, seed) for name in listed["names"] for seed in listed["seeds"]]
-    made = [trial.scores for trial in trials if trial.scores.is_file()]
-    rows = [row for path in made for row in read_results(path, TrialRow, "trials")]
-    if not {"none", "erkd"} <= {row.method for row in rows if row.variant == "full"}:
-        raise InputError(f"{root / 'scores'}: no trial of none-full or erkd-full; `dvc repro ablation/dvc.yaml`")
-    return rows
-
-
-def prediction_milliseconds(root: Path) -> dict[str, float]:
-    """Median over seeds of a prediction's milliseconds on the test set, by METHOD-VARIANT.
-
-    Trials restored from a cache have no measured costs and are left out.
-    """
-    listed, found = read_trials(root), {}
-    for name in listed["names"]:
-        costs = [read_costs(Trial(root, name, seed).folder / "reports", "test") for seed in listed["seeds"]]
-        seconds = [cost[STUDENT]["seconds"] for cost in costs if cost]
-        if seconds:
-            found[name] = 1000 * median(seconds)
-    return found
+@contextmanager
+def timed(path: Path, root: Path) -> Iterator[None]:
+    """Keep start, commit and processor seconds of a training in the JSON file `path`, over all its pieces."""
+    if not path.is_file():
+        changed = git(root, "status", "--porcelain", "--", *VOUCHED)
+        commit = (git(root, "rev-parse", "HEAD") or "unknown") + ("+changes" if changed else "")
+        write_json({"started": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "commit": commit, "seconds": 0.0}, path)
+    before, start = read_json(path), processor_seconds()
+    try:
+        yield
+    finally:
+        write_json(before | {"seconds": round(before["seconds"] + processor_seconds() - start, 1)}, path)

@@ -1,29 +1,25 @@
-"""Compare the ablation's trials. Reads scores/, trials.yaml, data/; writes table.csv, table.md and two figures."""
+"""Compare the finished trials. Reads scores/, runs/, trials.yaml; writes table.csv, table.md and contrasts.png."""
 
 from pathlib import Path
 
-from erkd.evaluation.bootstrap import mean_scores
-from erkd.evaluation.scores import score_samples
-from erkd.experiments.ablation_figures import draw_differences, draw_trade_off
-from erkd.experiments.ablation_table import report
-from erkd.experiments.trials import list_rows, prediction_milliseconds
-from erkd.io.files import write_text
-from erkd.io.tables import write_results
+from erkd.experiments.ablation_figures import draw_contrasts
+from erkd.experiments.ablation_table import report, trial_table
+from erkd.experiments.image_scores import read_scores
+from erkd.experiments.trials import read_runs, read_trials, registered_trials
+from erkd.io.files import InputError, write_text
 from erkd.params import Params
-from pipeline.common.sets import list_methods, list_set
 from pipeline.common.stage import run_stage
 
 
 def main(root: Path, params: Params) -> None:
-    rows, samples = list_rows(root), list_set(root, params, "test")
-    baselines = {
-        name: mean_scores([row.scores for row in score_samples(samples, name, folder)])["sad"]
-        for name, folder in list_methods(root, "test").items()
-    }
-    write_results(rows, root / "table.csv")
-    write_text(report(rows, baselines), root / "table.md")
-    draw_differences(rows, root / "differences.png")
-    draw_trade_off(rows, prediction_milliseconds(root), baselines, root / "trade_off.png")
+    runs = read_runs(registered_trials(root))
+    scores = read_scores(runs)
+    if scores.empty:
+        raise InputError(f"{root / 'scores'}: no scores of a trial that has run; docs/experiments/erkd.md says how")
+    trials, listed = trial_table(scores, runs), read_trials(root)
+    write_text(trials.to_csv(index=False, float_format="%.6g", lineterminator="\n"), root / "table.csv")
+    write_text(report(scores, trials, listed), root / "table.md")
+    draw_contrasts(scores, listed, root / "contrasts.png")
 
 
 if __name__ == "__main__":

@@ -74,11 +74,14 @@ def doctor(project: Path, *options: str) -> tuple[int, str]:
 
 def test_a_further_pipeline_counts_once_it_has_been_run(project):
     (project / "more").mkdir()
-    stage = "stages: {copy: {cmd: cp ../weights copy, deps: [../weights], outs: [copy]}}"
+    stage = "stages: {copy: {cmd: mkdir -p data && cp ../weights data/copy, deps: [../weights], outs: [data/copy]}}"
     (project / "more/dvc.yaml").write_text(stage)
     assert not wrong(stages(project))
     run("dvc repro -q more/dvc.yaml", project)
     assert not wrong(stages(project))
+    (project / "more/data").rename(project / "more/elsewhere")  # as in a clone, which has the lock alone
+    assert not wrong(stages(project))
+    (project / "more/elsewhere").rename(project / "more/data")
     (project / "weights").write_bytes(bytes(2000))
     assert {"stale student", "stale more/dvc.yaml:copy"} == {check.name for check in wrong(stages(project))}
 

@@ -1,4 +1,4 @@
-"""The second pipeline as its user runs it, in a clone with tiny parameters. Tests build on one another, in order."""
+"""The registered experiment as its user runs it, in a clone with tiny parameters. Tests build on one another."""
 
 import csv
 
@@ -8,30 +8,42 @@ from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
 from erkd.experiments.trials import prepare_trial, read_trials
-from erkd.io.files import sha256
+from erkd.io.files import read_json, sha256
 from erkd.params import load_params
 from erkd.training.train import train_student
 from tests.support import ROOT
-from tests.support.documents import commands
+from tests.support.documents import blocks
+from tests.support.photo import photographs
 from tests.support.project import TINY, clone, merge, run, stages_run
 
 pytestmark = pytest.mark.nightly
-TRIALS = ["none-full", "erkd-full", "matting-full", "none-longer", "none-base"]
-RUN_ALL, RUN_ONE = commands(ROOT / "docs/guides/ablation.md")
-STEPS = {"distill": {"steps": 5}}
+MAIN, FURTHER = ["plain", "erkd"], ["matting", "erkd_before"]
+TRIALS = [*(f"{arm}-{seed}" for arm in MAIN for seed in (1, 2)), *(f"{arm}-1" for arm in FURTHER)]
+RUN_ALL, TWO_AT_A_TIME, WITHOUT_DVC, OWN = blocks(ROOT / "docs/guides/ablation.md", "sh")
+FEW = {
+    "main": {"arms": MAIN, "seeds": [1, 2]},
+    "further": {"arms": FURTHER, "seeds": [1]},
+    "contrasts": [["erkd", "plain"], ["matting", "plain"]],
+    "trials": {"before": {"teacher": TINY["teacher"]}},
+}
 
 
 @pytest.fixture(scope="module")
-def ablated(tmp_path_factory):
-    """A clone after the guide's first command, which printed what output.txt holds."""
+def given(tmp_path_factory):
+    return photographs(tmp_path_factory.mktemp("given"))
+
+
+@pytest.fixture(scope="module")
+def ablated(tmp_path_factory, given):
+    """A clone after the guide's first commands, which printed what output.txt holds."""
     folder = clone(tmp_path_factory.mktemp("ablation") / "erkd", {})
-    few = {"seeds": [1, 2], "names": TRIALS, "trials": {"none-teacher": STEPS, "none-longer": STEPS}}
-    for name, changes in (("params", TINY), ("trials", few)):
+    for name, changes in (("params", TINY), ("trials", FEW)):
         yaml = YAML()
         settings = yaml.load(folder / f"ablation/{name}.yaml")
         merge(settings, changes)
         yaml.dump(settings, folder / f"ablation/{name}.yaml")
-    (folder / "output.txt").write_text(run(RUN_ALL, folder))
+    run("git commit -qam few", folder)
+    (folder / "output.txt").write_text(run(RUN_ALL, folder, PHOTOGRAPHS=str(given)))
     return folder
 
 
@@ -41,39 +53,59 @@ def lines(path):
 
 
 def test_one_command_runs_every_trial_and_compares_them(ablated):
-    ran = stages_run((ablated / "output.txt").read_text())
-    assert {f"ablation/dvc.yaml:trial@{name}-{seed}" for name in TRIALS for seed in (1, 2)} < set(ran)
+    ran = {name.split(":")[1] for name in stages_run((ablated / "output.txt").read_text())}
+    made = {f"trial@{name}" for name in TRIALS[:4]} | {f"further_trial@{name}" for name in TRIALS[4:]}
+    assert made | {name.replace("trial", "score") for name in made} | {"before", "matting_teacher", "table"} < ran
     table = lines(ablated / "ablation/table.csv")
-    assert [(f"{row['method']}-{row['variant']}", row["seed"]) for row in table] == [
-        (name, seed) for name in TRIALS for seed in ("1", "2")
+    assert [(f"{row['arm']}-{row['seed']}", row["set"]) for row in table] == [
+        (name, set) for name in TRIALS for set in ("photographs", "test")
     ]
-    assert all(float(row["sad"]) > 0 and float(row["seconds"]) > 0 and row["set"] == "test" for row in table)
-    assert {row["steps"] for row in table if row["variant"] == "longer"} == {"5"}
+    head = run("git rev-parse HEAD", ablated).strip()
+    assert {row["commit"] for row in table} == {head}
+    assert all(float(row["sad"]) > 0 and float(row["seconds"]) > 0 and row["steps"] == "4" for row in table)
     text = (ablated / "ablation/table.md").read_text()
-    assert text.startswith("On the test composites, distillation by ERKD")
-    assert "closed form" in text
-    for figure in ("differences.png", "trade_off.png"):
-        assert (ablated / "ablation" / figure).stat().st_size > 10_000
+    assert text.startswith("On 2 photographs ERKD changes SAD by ")
+    assert (ablated / "ablation/contrasts.png").stat().st_size > 10_000
 
 
-def test_git_sees_the_results_and_no_data(ablated):
+def test_git_sees_the_results_and_the_students_of_three_arms(ablated):
     listed = run("git status --porcelain -uall ablation", ablated).split()[1::2]
-    assert sorted(listed) == [
-        f"ablation/{name}" for name in
-        ("differences.png", "dvc.lock", "params.yaml", "table.csv", "table.md", "trade_off.png", "trials.yaml")
-    ]  # fmt: skip
+    records = [f"{folder}/{name}" for name in TRIALS for folder in ("runs", "scores")]
+    named = {name.replace("scores/", "").replace("runs/", "") for name in records}
+    expected = {"dvc.lock", "table.csv", "table.md", "contrasts.png", "runs/teacher-0.json"}
+    expected |= {f"runs/{name}.json" for name in named} | {f"scores/{name}.csv" for name in named}
+    expected |= {f"students/{name}/student.{end}" for name in TRIALS[:4] for end in ("json", "safetensors")}
+    assert {name.removeprefix("ablation/") for name in listed} == expected
 
 
-def test_one_command_reruns_one_trial_with_the_same_result(ablated):
-    name = RUN_ONE.split("@")[1]
-    before = lines(ablated / f"ablation/scores/{name}.csv")
-    weights = sha256(ablated / f"ablation/trials/{name}/models/student/student.safetensors")
-    assert stages_run(run(RUN_ONE, ablated)) == [f"ablation/dvc.yaml:trial@{name}"]
-    after = lines(ablated / f"ablation/scores/{name}.csv")
-    for row in (*before, *after):
-        del row["seconds"]
-    assert before == after
-    assert weights == sha256(ablated / f"ablation/trials/{name}/models/student/student.safetensors")
+def test_arms_of_a_seed_share_data_and_the_old_one_has_features_of_its_own(ablated):
+    root = ablated / "ablation/trials"
+    shared, own = (root / f"{name}/data/features" for name in ("erkd-1", "erkd_before-1"))
+    assert shared.resolve() == ablated / "ablation/data/features"
+    assert own.resolve() == root / "before-0/data/features"
+    assert (root / "erkd_before-1/data/library").resolve() == ablated / "ablation/data/library"
+
+
+def test_two_at_a_time_nothing_is_left_to_do_and_one_trial_repeats_its_weights(ablated):
+    name = "ablation/students/plain-1/student.safetensors"
+    before, scores = sha256(ablated / name), lines(ablated / "ablation/scores/plain-1.csv")
+    assert stages_run(run(TWO_AT_A_TIME, ablated)) == ["ablation/dvc.yaml:trial@plain-1"]
+    assert sha256(ablated / name) == before
+    run("dvc repro ablation/dvc.yaml", ablated)
+    assert lines(ablated / "ablation/scores/plain-1.csv") == scores
+
+
+def test_without_dvc_a_new_trial_is_taken_over_and_not_repeated(ablated):
+    """DVC's lock of all of them is made from nothing."""
+    (ablated / "ablation/dvc.lock").unlink()
+    run(WITHOUT_DVC, ablated)
+    assert read_json(ablated / "ablation/runs/plain-1.json")["steps"] == 4
+    assert stages_run(run("dvc repro ablation/dvc.yaml", ablated)) == []
+
+
+def test_the_students_answer_on_other_photographs(ablated, given):
+    printed = run(OWN, ablated, PHOTOGRAPHS=str(given))
+    assert "| ERKD / plain training | 2 | " in printed
 
 
 def test_every_trial_is_a_run_in_mlflow(ablated):
@@ -81,22 +113,23 @@ def test_every_trial_is_a_run_in_mlflow(ablated):
         "import mlflow; from pathlib import Path; from erkd.tracking.store import store_uri\n"
         "mlflow.set_tracking_uri(store_uri(Path('.')))\n"
         "runs = mlflow.search_runs(search_all_experiments=True, output_format='list')\n"
-        "print(sorted({run.data.tags['DVC_STAGE'] for run in runs}))"
+        "print(sorted({run.data.tags.get('DVC_STAGE') for run in runs} - {None}))"
     )
     (ablated / "query.py").write_text(code)
     printed = run("PYTHONPATH=. python -W ignore query.py", ablated).splitlines()[-1]
-    assert all(f"trial@{name}-{seed}" in printed for name in TRIALS for seed in (1, 2))
+    assert all(f"trial@{name}" in printed for name in TRIALS)
 
 
 def test_a_changed_trial_is_run_again_and_no_other(ablated):
     yaml = YAML()
     settings = yaml.load(ablated / "ablation/trials.yaml")
-    settings["trials"]["erkd-full"]["kd"]["weight"] = 0.5
+    settings["trials"]["erkd"]["kd"]["weight"] = 0.5
     yaml.dump(settings, ablated / "ablation/trials.yaml")
-    ran = stages_run(run("dvc repro ablation/dvc.yaml", ablated))
-    assert sorted(ran) == [
-        f"ablation/dvc.yaml:{name}" for name in ("table", "trial@erkd-full-1", "trial@erkd-full-2")
-    ]
+    ran = [name.split(":")[1] for name in stages_run(run("dvc repro ablation/dvc.yaml", ablated))]
+    assert sorted(ran) == ["score@erkd-1", "score@erkd-2", "table", "trial@erkd-1", "trial@erkd-2"]
+    assert all(
+        row["commit"].endswith("+changes") for row in lines(ablated / "ablation/table.csv") if row["arm"] == "erkd"
+    )
 
 
 def test_methods_of_a_seed_share_first_weights_and_batches(ablated):
@@ -111,11 +144,12 @@ def test_methods_of_a_seed_share_first_weights_and_batches(ablated):
         still = params.distill.model_copy(update={"steps": 2, "learning_rate": 1e-12, "weight_decay": 0.0})
         params = params.model_copy(update={"distill": still})
         train_student(trial.folder, params, lambda step, record: None)
-        weights = load_file(trial.student / "student.safetensors")
+        weights = load_file(trial.folder / "models/student/student.safetensors")
         return torch.cat([value.flatten().double() for value in weights.values()])
 
-    names = [name for name in read_trials(root)["trials"] if name.endswith("-full")]
+    others = {"teacher", "before", "erkd_no_erm", "erkd_no_text"}  # other students
+    names = [name for name in read_trials(root)["trials"] if name not in others]
     assert len(names) >= 8
-    plain = trained("none-full", 1)
+    plain = trained("plain", 1)
     assert {name: (trained(name, 1) - plain).abs().max() < 1e-5 for name in names} == dict.fromkeys(names, True)
-    assert (trained("none-full", 2) - plain).abs().max() > 0.1
+    assert (trained("plain", 2) - plain).abs().max() > 0.1

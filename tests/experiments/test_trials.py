@@ -1,91 +1,186 @@
-"""Trials of the ablation: what each changes, where it works, and its table."""
+"""Trials: what each arm of the experiment changes, where it works, its record, and its student in float16."""
 
 import shutil
+from dataclasses import asdict
 
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from erkd.experiments.trials import Trial, TrialRow, list_rows, prediction_milliseconds, prepare_trial, read_trials
-from erkd.io.files import InputError, write_json
-from erkd.io.tables import read_results, write_results
+from benchmarks.experiment import score_all
+from erkd import Matter
+from erkd.experiments import trials
+from erkd.experiments.image_scores import ImageRow, read_scores
+from erkd.experiments.student_scores import score_student
+from erkd.experiments.trial_students import publish_half
+from erkd.experiments.trials import (
+    GROUPS,
+    Run,
+    Trial,
+    own_features,
+    prepare_trial,
+    read_runs,
+    read_trials,
+    registered_trials,
+    timed,
+)
+from erkd.io.files import InputError, read_json, write_json
+from erkd.io.images import save_image
+from erkd.io.tables import Sample, read_results, write_results
 from erkd.params import load_params
+from erkd.students.student import load_student, save_student
 from tests.support import ROOT
+from tests.support.photo import photo
+from tests.support.students import small_student
 
 COMMITTED = read_trials(ROOT / "ablation")
+METHODS = {
+    "plain": [], "teacher": [], "erkd_matting": ["erkd", "matting"],
+    "matting": ["matting"], "bcd": ["bcd"], "frskd": ["frskd"], "ffcl": ["ffcl"],
+}  # fmt: skip
+ARMS = [arm for group in GROUPS for arm in COMMITTED[group]["arms"]]
 
 
 @pytest.fixture
 def root(tmp_path):
-    """The ablation's settings in an empty folder."""
+    """The experiment's settings in an empty folder."""
     for name in ("params.yaml", "trials.yaml"):
         shutil.copy(ROOT / "ablation" / name, tmp_path)
     return tmp_path
 
 
-def test_the_committed_trials_and_their_names():
-    assert set(COMMITTED["names"]) == set(COMMITTED["trials"]) - {"none-teacher"}
-    assert 0 not in COMMITTED["seeds"]  # tuning's
-    assert len(COMMITTED["seeds"]) >= 5
+def test_the_committed_arms_seeds_and_contrasts():
+    assert {*ARMS} == {*COMMITTED["trials"]} - {"teacher", "before"} == {*COMMITTED["titles"]}
+    assert len(ARMS) == len({*ARMS})
+    assert {arm for pair in COMMITTED["contrasts"] for arm in pair} == {*ARMS}
+    assert COMMITTED["contrasts"][0] == ["erkd", "plain"]
+    seeds = [COMMITTED[group]["seeds"] for group in GROUPS]
+    assert seeds[1] == seeds[0][: len(seeds[1])]  # so that every contrast has common seeds
+    assert len(registered_trials(ROOT / "ablation")) == 4 * 6 + 9 * 3
+    assert all(0 < seed < 100 for group in seeds for seed in group)  # 0 is the shared data's, others for choosing
 
 
 @pytest.mark.parametrize("name", COMMITTED["trials"])
 def test_a_trial_is_a_project_with_valid_parameters(root, name):
     trial = prepare_trial(root, name, 3)
-    (root / "data").mkdir()
     params, shared = load_params(trial.folder / "params.yaml"), load_params(root / "params.yaml")
-    assert trial.folder == root / f"trials/{name}-3"
-    assert (trial.folder / "data").resolve() == root / "data"
-    assert params.seed == 3
-    method, variant = name.split("-")
-    assert params.kd.methods == {"none": [], "layers": ["erkd"], "layers3": ["erkd"]}.get(method, [method])
-    assert (params.kd.erkd.target == "layered") == method.startswith("layers")
-    assert (params.distill == shared.distill) == (variant not in ("longer", "longest", "teacher"))
-    assert (params.data, params.composite, params.features) == (shared.data, shared.composite, shared.features)
+    assert (trial.folder, params.seed) == (root / f"trials/{name}-3", 3)
+    (root / "data").mkdir()
+    (root / "trials/before-0/data").mkdir(parents=True)
+    source = "trials/before-0/data" if name == "erkd_before" else "data"
+    assert (trial.folder / "data").resolve() == root / source
+    assert params.kd.methods == METHODS.get(name, ["erkd"])
+    assert params.distill == shared.distill  # equal steps, batches and crops
+    assert (params.data, params.composite) == (shared.data, shared.composite)
+    assert (params.student == shared.student) == (name not in ("erkd_no_erm", "erkd_no_text", "teacher"))
+
+
+def test_the_recipe_is_that_of_the_released_nano(root, tmp_path):
+    """But for photographs in the data, and what is drawn to score on."""
+    (tmp_path / "release").mkdir()
+    for name in ("params.yaml", "trials.yaml"):
+        shutil.copy(ROOT / "release" / name, tmp_path / "release")
+    released = load_params(prepare_trial(tmp_path / "release", "nano", 0).folder / "params.yaml")
+    ours = load_params(root / "params.yaml")
+    assert (ours.distill, ours.student, ours.trimap) == (released.distill, released.student, released.trimap)
+    assert (ours.data.size, ours.data.foregrounds.train) == (released.data.size, released.data.foregrounds.train)
 
 
 def test_seeds_of_a_trial_differ_in_the_seed_alone(root):
-    first, second = (load_params(prepare_trial(root, "erkd-full", seed).folder / "params.yaml") for seed in (1, 2))
+    first, second = (load_params(prepare_trial(root, "erkd", seed).folder / "params.yaml") for seed in (1, 2))
     assert first.model_copy(update={"seed": 2}) == second
 
 
 def test_unknown_trials_and_settings_are_named(root):
-    with pytest.raises(InputError, match=r"trials\.yaml: no trial 'erkd-fast'; there are .*none-full"):
-        prepare_trial(root, "erkd-fast", 1)
+    with pytest.raises(InputError, match=r"trials\.yaml: no trial 'erkd_fast'; there are plain, "):
+        prepare_trial(root, "erkd_fast", 1)
     yaml = YAML()
-    trials = yaml.load(root / "trials.yaml")
-    trials["trials"]["erkd-full"]["kd"]["wieght"] = 2.0
-    yaml.dump(trials, root / "trials.yaml")
-    with pytest.raises(InputError, match=r"erkd-full\.kd\.wieght: params\.yaml has no such setting"):
-        prepare_trial(root, "erkd-full", 1)
+    settings = yaml.load(root / "trials.yaml")
+    settings["trials"]["erkd"]["kd"]["wieght"] = 2.0
+    yaml.dump(settings, root / "trials.yaml")
+    with pytest.raises(InputError, match=r"erkd\.kd\.wieght: params\.yaml has no such setting"):
+        prepare_trial(root, "erkd", 1)
     with pytest.raises(InputError, match="--root ablation"):
         read_trials(root / "elsewhere")
 
 
-def rows_of(trial):
-    method, variant = trial.name.split("-")
-    values = (method, variant, trial.seed, "test", 5.25, 0.01, 2.0, 3.0, 290_000, 350, 41.5)
-    return [TrialRow(*values)]
+def test_a_trial_with_features_of_its_own_shares_the_rest(root):
+    for name in ("library", "features"):
+        (root / "data" / name).mkdir(parents=True)
+    trial = prepare_trial(root, "before", 0)
+    for _ in range(2):  # as when it is run again
+        own_features(trial)
+        prepare_trial(root, "before", 0)
+    (trial.folder / "data/features").mkdir()
+    assert (trial.folder / "data/library").resolve() == root / "data/library"
+    learner = prepare_trial(root, "erkd_before", 1).folder / "data"
+    assert (learner / "features").resolve() == trial.folder / "data/features"
+    assert [*(root / "data/features").iterdir()] == []
 
 
-def test_a_table_is_read_as_it_was_written(tmp_path):
-    rows = rows_of(Trial(tmp_path, "erkd-full", 2))
-    write_results(rows, tmp_path / "scores.csv")
-    header = (tmp_path / "scores.csv").read_text().splitlines()[0]
-    assert header == "method,variant,seed,set,sad,mse,grad,conn,params,steps,seconds"
-    assert read_results(tmp_path / "scores.csv", TrialRow, "trials") == rows
-    (tmp_path / "scores.csv").write_text("method,variant\na,b\n")
-    with pytest.raises(InputError, match=r"scores\.csv: not a table of trials"):
-        read_results(tmp_path / "scores.csv", TrialRow, "trials")
+def test_a_run_in_pieces_keeps_its_start_and_adds_its_seconds(tmp_path, monkeypatch):
+    monkeypatch.setattr(trials, "processor_seconds", iter([10.0, 40.0, 100.0, 105.5]).__next__)
+    monkeypatch.setattr(trials, "git", lambda root, command, *_: "abc" if command == "rev-parse" else " M erkd/x.py")
+    with pytest.raises(KeyboardInterrupt), timed(tmp_path / "run.json", tmp_path):
+        raise KeyboardInterrupt
+    begun = read_json(tmp_path / "run.json")
+    monkeypatch.setattr(trials, "git", lambda *arguments: "")
+    with timed(tmp_path / "run.json", tmp_path):
+        pass
+    assert read_json(tmp_path / "run.json") == begun | {"seconds": 35.5}
+    assert begun["commit"] == "abc+changes"
+    assert begun["started"].endswith("Z")
 
 
-def test_listed_trials_that_were_run_and_no_others(root):
-    with pytest.raises(InputError, match="no trial of none-full or erkd-full"):
-        list_rows(root)
-    trials = [Trial(root, name, seed) for name in ("none-full", "erkd-full") for seed in (1, 0)]
-    for trial in trials:
-        write_results(rows_of(trial), trial.scores)
-        write_json(
-            {"student": {"seconds": 0.1, "peak_mib": 1}}, trial.folder / "reports/timings/evaluate-test-methods.json"
-        )
-    assert [(row.method, row.seed) for row in list_rows(root)] == [("none", 1), ("erkd", 1)]
-    assert prediction_milliseconds(root) == {"none-full": 100.0, "erkd-full": 100.0}
+def test_a_student_in_float16_mattes_as_it_did_and_is_half_as_large(tmp_path):
+    student = small_student().eval()
+    save_student(student, tmp_path / "whole", {"seed": 3})
+    publish_half(tmp_path / "whole", tmp_path / "half")
+    alphas = [Matter.load(tmp_path / name, "cpu")(*photo(96, 64)) for name in ("whole", "half")]
+    np.testing.assert_allclose(*alphas, atol=5e-3)
+    sizes = [(tmp_path / name / "student.safetensors").stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.56 * sizes[0]
+    assert read_json(tmp_path / "half/student.json")["training"] == {"seed": 3}
+    assert {value.dtype for value in load_student(tmp_path / "half").parameters()} == {
+        value.dtype for value in student.parameters()
+    }
+
+
+def test_a_student_is_scored_image_by_image_and_the_table_is_read_again(root):
+    image, trimap = photo(64, 64)
+    files = {"image": image, "trimap": trimap, "alpha": trimap}
+    for name, content in files.items():
+        save_image(content, root / f"{name}.png")
+    paths = {name: root / f"{name}.png" for name in files}
+    samples = [Sample(f"GT01-{group}", **paths, group=group) for group in ("Trimap1", "Trimap2")]
+    trial = Trial(root, "erkd", 2)
+    save_student(small_student().eval(), trial.student, {})
+    sets = {"photographs": samples, "test": [Sample("c7", **paths, group="test")]}
+    rows = score_student(trial.student, sets, "cpu")
+    assert [(row.set, row.image, row.trimap) for row in rows] == [
+        ("photographs", "GT01", "Trimap1"), ("photographs", "GT01", "Trimap2"), ("test", "c7", "test")
+    ]  # fmt: skip
+    assert rows[0].sad > 0
+    write_results(rows, trial.scores)
+    assert read_results(trial.scores, ImageRow, "scores") == rows
+    everywhere = score_all(root / "students", samples)
+    assert everywhere[["arm", "seed", "sad"]].to_numpy().tolist() == [["erkd", 2, row.sad] for row in rows[:2]]
+    with pytest.raises(InputError, match="none: no students"):
+        score_all(root / "none", samples)
+    table = read_scores([Trial(root, "plain", 1), trial])
+    assert [*table[["arm", "seed"]].itertuples(index=False, name=None)] == [("erkd", 2)] * 3
+    assert table["sad"].tolist() == [row.sad for row in rows]
+    assert read_scores([]).empty
+    trial.scores.write_text("set,image\na,b\n")
+    with pytest.raises(InputError, match=r"erkd-2\.csv: not a table of scores"):
+        read_scores([trial])
+
+
+def test_records_of_trials_that_have_run(root):
+    first, second = Trial(root, "plain", 1), Trial(root, "plain", 2)
+    run = Run("2026-11-26T17:00:00Z", "abc", 9, 1.5, "x", 7)
+    write_json(asdict(run), first.record)
+    assert read_runs([first, second]) == {first: run}
+    write_json({"started": "now"}, second.record)
+    with pytest.raises(InputError, match=r"plain-2\.json: not a trial's record"):
+        read_runs([first, second])

@@ -11,12 +11,14 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
+from erkd import Matter
 from erkd.experiments.trials import read_trials
 from erkd.io.images import load_trimap
 from erkd.params import load_params
-from pipeline.ablation import table, trial
+from pipeline.ablation import score, table, trial
 from tests.support import ROOT
 from tests.support.documents import blocks, commands
+from tests.support.photo import photo, photographs
 from tests.support.project import TINY, clone, hashes, merge, run, stages_run
 
 slow, nightly = pytest.mark.slow, pytest.mark.nightly
@@ -200,8 +202,10 @@ def test_a_trial_of_the_ablation_is_trained_scored_and_compared(project, tmp_pat
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/mlflow.db")
     shutil.copytree(project / "ablation", tmp_path, dirs_exist_ok=True)
     (tmp_path / "data").symlink_to(project / "data")
-    yaml, names = YAML(), ["none-full", "erkd-full"]
-    for name, changes in (("params", TINY), ("trials", {"seeds": [1], "names": names})):
+    yaml, names = YAML(), ["plain", "erkd"]
+    few = {group: {"arms": arms, "seeds": [1]} for group, arms in (("main", names), ("further", []))}
+    set = {"layout": "alphamatting", "root": str(photographs(tmp_path / "photographs"))}
+    for name, changes in (("params", TINY | {"evaluate": {"sets": {"photographs": set}}}), ("trials", few)):
         settings = yaml.load(tmp_path / f"{name}.yaml")
         merge(settings, changes)
         yaml.dump(settings, tmp_path / f"{name}.yaml")
@@ -209,10 +213,13 @@ def test_a_trial_of_the_ablation_is_trained_scored_and_compared(project, tmp_pat
     for name in names:
         assert name in read_trials(tmp_path)["trials"]
         trial.main(tmp_path, params, name, "1")
+        score.main(tmp_path, params, name, "1")
     table.main(tmp_path, params)
-    assert (tmp_path / "table.csv").read_text().count("\n") == 1 + len(names)
-    assert (tmp_path / "table.md").read_text().startswith("On the test composites, distillation by ERKD")
-    assert (tmp_path / "trade_off.png").stat().st_size > 10_000
+    assert (tmp_path / "table.csv").read_text().count("\n") == 1 + 2 * len(names)
+    assert "| ERKD / plain training | 1 | " in (tmp_path / "table.md").read_text()
+    assert not list((tmp_path / "trials").glob("*/unfinished*"))
+    student = tmp_path / "students/erkd-1"
+    assert Matter.load(student, "cpu")(*photo(64, 64)).shape == (64, 64)
 
 
 @nightly
