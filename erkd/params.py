@@ -52,9 +52,10 @@ class DataParams(Section):
 
 
 class CompositeParams(Section):
-    """Composites per foreground of each split, and the share with camera effects."""
+    """Composites per foreground of each split, and the shares with a defocused background and with camera effects."""
 
     per_foreground: Splits
+    defocus: Fraction
     effects: Fraction
 
 
@@ -218,7 +219,7 @@ class DistillParams(Section):
     `init_from` is the folder of a student to fine-tune. `compositing` chooses batches composited live from the
     library's layers, or cut from stored composites. Shares of live composites: `second_foreground` with two
     foregrounds, `linear_light` composited in linear light (`photometry.mix`), `highlights` with highlights on the
-    foreground.
+    foreground, `defocus` with a background that a lens puts out of focus (`erkd.data.synth.lens`).
     """
 
     init_from: str | None
@@ -226,6 +227,7 @@ class DistillParams(Section):
     second_foreground: Fraction
     linear_light: Fraction
     highlights: Fraction
+    defocus: Fraction
     steps: Count
     batch_size: Count
     crop: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]

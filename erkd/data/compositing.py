@@ -9,6 +9,7 @@ from PIL import Image
 from erkd.io.images import Array, Bytes, to_bytes
 
 SHIFTED = 0.25  # share of composites whose background is shifted towards the foreground's mean colour
+WIDEST = 16  # the largest radius of a lens's defocus is the image's longer side divided by this
 
 
 def composite(foreground: Array, alpha: Array, background: Array) -> Array:

@@ -8,6 +8,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from erkd.batches import photometry
 from erkd.batches.live import LiveBatches, over
 from erkd.batches.trimaps import draw_strokes, draw_trimaps, erode, trimap_in_torch
+from erkd.data.synth.lens import Lens, defocus
 from erkd.data.trimap_generation import Radii, _erode, trimap_from_radii
 from erkd.params import TrimapParams
 from tests.support.training_set import disc, live_batches
@@ -64,6 +65,23 @@ def test_gloss_adds_highlights_to_foregrounds_alone(live):
     assert (lit_up.foreground >= plain.foreground - 1e-6).all()
     lit = (lit_up.foreground > plain.foreground + 1e-3).float().mean()
     assert 0.2 < lit < 0.7  # about half of the noise is positive; what is black or white stays
+
+
+def test_a_lens_puts_backgrounds_alone_out_of_focus(live):
+    sharp, soft = (with_share(live, defocus=share)[0] for share in (1e-9, 1.0))  # as many draws in both
+    assert torch.equal(sharp.alpha, soft.alpha)
+    assert torch.equal(sharp.foreground, soft.foreground)
+    detail = [batch.background.diff(dim=3).abs().mean().item() for batch in (sharp, soft)]
+    assert detail[1] < 0.5 * detail[0]  # stored as noise
+
+
+@pytest.mark.parametrize(("radius", "closest"), [(2.5, 1e-5), (11.0, 0.05)])
+def test_defocus_in_torch_is_that_of_the_data(rng, radius, closest):
+    images = rng.random((2, 48, 48, 3), dtype=np.float32)
+    lens = Lens(radius, 6, 0.3, 8.0)
+    found = photometry.defocus(torch.from_numpy(images).permute(0, 3, 1, 2), [lens, None]).permute(0, 2, 3, 1)
+    np.testing.assert_allclose(found[0], defocus(images[0], lens), atol=closest)  # reduced images differ slightly
+    np.testing.assert_array_equal(found[1], images[1])
 
 
 def test_theta_finds_the_crop_in_its_layer(live, monkeypatch):

@@ -15,8 +15,8 @@ CPU = torch.device("cpu")
 def distill(**changes) -> DistillParams:
     settings = {
         "init_from": None, "compositing": "live", "steps": 3, "batch_size": 4, "crop": 64,
-        "second_foreground": 0.5, "linear_light": 0.5, "highlights": 0.5, "laplacian": 0.2, "warmup": 0.1,
-        "learning_rate": 1e-3, "weight_decay": 0.0, "ema_decay": 0.5, "validate_every": 4,
+        "second_foreground": 0.5, "linear_light": 0.5, "highlights": 0.5, "defocus": 0.5, "laplacian": 0.2,
+        "warmup": 0.1, "learning_rate": 1e-3, "weight_decay": 0.0, "ema_decay": 0.5, "validate_every": 4,
     }  # fmt: skip
     return DistillParams(**settings | changes)
 
