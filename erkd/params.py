@@ -62,12 +62,14 @@ class CompositeParams(Section):
 class TrimapParams(Section):
     """Erosion radii, drawn log-uniformly for foreground and background, in pixels at a longer side of 800.
 
-    `whole_object` is the share of trimaps whose porous parts are unknown as a whole.
+    `whole_object` is the share of trimaps whose porous parts are unknown as a whole, `whole_flat` that of flat layers
+    (flags, cards) of live composites that are unknown as a whole.
     """
 
     min_radius: Annotated[int, Field(ge=1, le=200)]
     max_radius: Annotated[int, Field(ge=1, le=200)]
     whole_object: Fraction
+    whole_flat: Fraction
 
 
 class ValidateParams(Section):

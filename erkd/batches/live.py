@@ -21,9 +21,10 @@ from torch.utils.data import Dataset
 from erkd.batches import photometry
 from erkd.batches.batch import Batch, Crops
 from erkd.batches.crops import normalised, random_affine, zoom_of
-from erkd.batches.trimaps import draw_trimaps
+from erkd.batches.trimaps import doubt, draw_trimaps
 from erkd.data.compositing import SHIFTED
 from erkd.data.synth.lens import Lens, draw_lens
+from erkd.data.synth.materials import FLAT
 from erkd.io.images import load_alpha, load_image, resize_area, to_bytes
 from erkd.io.tables import LayerRow, read_table, resolve
 from erkd.params import DistillParams, TrimapParams
@@ -90,6 +91,12 @@ class LiveBatches(Dataset[Batch]):
         background = self._vary_background(rngs, background, foreground, alpha)
         image = self._camera_effects(rngs, photometry.mix(foreground, alpha, background, gamma))
         trimap = draw_trimaps(alpha, self.trimap, rngs, sides)
+        if self.trimap.whole_flat:
+            covered = sum(
+                share * self._is_flat(index)
+                for share, (index, _) in zip(shares, (first_crops, second_crops), strict=True)
+            )
+            trimap = doubt(trimap, covered * self._draw_flag(rngs, self.trimap.whole_flat)[:, None, None, None])
         crops = tuple(
             Crops(index, theta, share)
             for (index, theta), share in zip(
@@ -97,6 +104,11 @@ class LiveBatches(Dataset[Batch]):
             )
         )
         return Batch(image, trimap, alpha, crops, foreground, background)
+
+    def _is_flat(self, index: Tensor) -> Tensor:
+        """1 for layers of a flat material, else 0: B x 1 x 1 x 1."""
+        flat = [self.rows[i].material in FLAT for i in index.tolist()]
+        return torch.tensor(flat, dtype=torch.float32, device=self.device)[:, None, None, None]
 
     def _load(self, index: int) -> tuple[Tensor, NDArray[np.int32]]:
         """Load a layer: RGBA, uint8 4 x H x W on the device, and up to `POINTS` edge pixels (row, column)."""

@@ -1,5 +1,7 @@
 """Live batches: exact composites, aligned crops, the same on every call; trimaps equal on every device."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -84,6 +86,20 @@ def test_defocus_in_torch_is_that_of_the_data(rng, radius, closest):
     np.testing.assert_array_equal(found[1], images[1])
 
 
+def test_flags_are_unknown_as_a_whole_and_others_are_not(live, monkeypatch):
+    monkeypatch.setattr("erkd.batches.trimaps.STROKED", 0)
+    live.trimap = TrimapParams(min_radius=1, max_radius=2, whole_object=0, whole_flat=0)
+    batch = with_share(live, second_foreground=0.0)[0]
+    live.trimap = TrimapParams(min_radius=1, max_radius=2, whole_object=0, whole_flat=1)
+    assert torch.equal(live[0].trimap, batch.trimap)  # no flat layer in it
+    live.rows = [dataclasses.replace(row, material="flag") for row in live.rows]
+    doubted = live[0].trimap
+    hidden = (doubted != batch.trimap).flatten(1).any(1)
+    assert hidden.any()
+    assert (doubted[hidden][batch.alpha[hidden] > 0.01] == 0.5).all()
+    assert (doubted[hidden] == 0).any()
+
+
 def test_theta_finds_the_crop_in_its_layer(live, monkeypatch):
     monkeypatch.setattr("erkd.batches.live.FINE", 0)  # no layer is halved
     crops = with_share(live, second_foreground=0.0)[1].crops[0]
@@ -115,7 +131,7 @@ def test_people_doubt_known_pixels_and_alpha_stays(rng):
     assert 0.02 < np.mean([doubt.mean() for doubt in strokes if doubt.any()]) < 0.4
     alpha = torch.zeros(8, 1, 64, 64)
     alpha[:, :, :, 32:] = 1
-    params = TrimapParams(min_radius=1, max_radius=2, whole_object=0.0)
+    params = TrimapParams(min_radius=1, max_radius=2, whole_object=0.0, whole_flat=0.5)
     trimaps = draw_trimaps(alpha, params, [np.random.default_rng(i) for i in range(8)], [800.0] * 8)
     far = torch.ones(64, dtype=torch.bool)
     far[24:40] = False

@@ -41,7 +41,7 @@ def live_batches(folder, **changes) -> LiveBatches:
         split = "train" if i < 4 else "test"
         rows.append(LayerRow(str(i), kind, split, "", "", "", f"{i}.png", alpha, height, width, i, ""))
     write_table(rows, folder / "library.csv")
-    trimap = TrimapParams(min_radius=10, max_radius=60, whole_object=0.25)
+    trimap = TrimapParams(min_radius=10, max_radius=60, whole_object=0.25, whole_flat=0.5)
     return LiveBatches(folder / "library.csv", trimap, distill(**changes), seed=1, device=CPU)
 
 
@@ -56,7 +56,7 @@ def stored_batches(folder, **changes) -> StoredBatches:
         save_image(alpha, folder / paths[1])
         rows.append(CompositeRow(name, "train", "", "", "", "", "", *paths, 80, 100, i, "", "", ""))
     write_table(rows, folder / "manifest.csv")
-    trimap = TrimapParams(min_radius=5, max_radius=30, whole_object=0.0)
+    trimap = TrimapParams(min_radius=5, max_radius=30, whole_object=0.0, whole_flat=0.5)
     return StoredBatches(folder / "manifest.csv", trimap, distill(**changes), seed=3)
 
 

@@ -17,7 +17,7 @@ from erkd.params import CompositeParams, DataParams, Splits, TrimapParams
 from tests.support import official_trees
 from tests.support.official_trees import composite_by_hand
 
-TRIMAP = TrimapParams(min_radius=2, max_radius=60, whole_object=0.25)
+TRIMAP = TrimapParams(min_radius=2, max_radius=60, whole_object=0.25, whole_flat=0.5)
 
 
 def splits(train, validation, test):
