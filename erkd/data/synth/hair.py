@@ -3,12 +3,21 @@
 import cv2
 import numpy as np
 
-from erkd.data.synth.canvas import COLOUR_SCALE, Drawing, Sketch, average, coverage_canvas, enlarge, unit_of
+from erkd.data.synth.canvas import (
+    COLOUR_SCALE,
+    Drawing,
+    Sketch,
+    average,
+    coverage_canvas,
+    developed,
+    enlarge,
+    unit_of,
+)
 from erkd.data.synth.noise import fractal, log_uniform, pixels, ramp
 from erkd.data.synth.shapes import body_field, ellipse_field, inside, paint_body, shade
 from erkd.data.synth.strands import Points, Strands, cover, grow, paint, waves
 from erkd.data.synth.textures import colour_name, noise_texture, random_colour, vary
-from erkd.data.synth.tresses import Solid, coil, developed, draw_lights, grow_around, light_strands, splat
+from erkd.data.synth.tresses import Solid, coil, draw_lights, grow_around, light_strands, splat
 from erkd.io.images import Array
 
 HAIR_COLOURS = (

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from erkd.data.synth import cloth, feathers, flat, hair, plants, solids, transparent
+from erkd.data.synth import cloth, feathers, flat, hair, plants, solids, transparent, woven
 from erkd.data.synth.canvas import Drawing, over, random_shape
 from erkd.data.synth.shapes import body_field, solid_body
 from erkd.io.images import Array
@@ -30,6 +30,8 @@ _DRAW: dict[str, Callable[[np.random.Generator, int, int, Array | None], Drawing
     "motion blur": solids.motion_blur,
     "flag": flat.flag,
     "card": flat.card,
+    "wire mesh": woven.wire_mesh,
+    "wicker": woven.wicker,
 }
 MATERIALS = tuple(_DRAW)
 # materials without an opaque core: half of their drawings get a solid body

@@ -9,7 +9,6 @@ azimuthal parts as are usual in real-time rendering.
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +19,6 @@ from erkd.io.images import Array
 Solid = tuple[Points, Points]  # centre and radii of an ellipsoid, 3 each
 CELLS = 40  # of the grid that shadows are looked up in, along each axis
 TILT, ROUGH = 0.06, 0.13  # of a fibre's scales and its lobes along the fibre, radians
-SHOULDER = 0.6  # linear light above which highlights are rolled off
 SHADOW = 0.55  # how much of a light a full cover of strands takes
 
 
@@ -227,18 +225,3 @@ def splat(
 def _between(first: Points, second: Points, at: Array) -> Points:
     """Linear interpolation, ... x 3, by the fraction of the position `at`."""
     return np.asarray(first + (at % 1)[:, None] * (second - first))
-
-
-def developed(canvas: Array, drawn: NDArray[np.bool_], base: Array) -> Array:
-    """The stored colours H x W x 3 of a canvas; where nothing is drawn those of what is near, else `base`."""
-    height, width = base.shape[:2]
-    shown = np.dstack([canvas, np.ones(canvas.shape[:2], np.float32)]) * drawn[:, :, None]
-    small = cv2.resize(shown.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-    filled = small
-    for sigma in (1.0, 4.0):
-        wide = cv2.GaussianBlur(small, (0, 0), sigma)
-        filled = np.where(filled[:, :, 3:] > 0.02, filled, wide)
-    light = filled[:, :, :3] / np.maximum(filled[:, :, 3:], 1e-6)
-    light = np.where(filled[:, :, 3:] > 1e-4, light, base**2)
-    light = np.where(light < SHOULDER, light, 1 - (1 - SHOULDER) * np.exp((SHOULDER - light) / (1 - SHOULDER)))
-    return np.sqrt(np.maximum(light, 0)).astype(np.float32)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from erkd.data.synth.canvas import average, coverage_canvas
+from erkd.data.synth.canvas import average, coverage_canvas, developed
 from erkd.data.synth.strands import Strands, cover
-from erkd.data.synth.tresses import Lights, coil, developed, draw_lights, grow_around, light_strands, scatter, splat
+from erkd.data.synth.tresses import Lights, coil, draw_lights, grow_around, light_strands, scatter, splat
 
 FAR = np.full((32, 32), -1e6, np.float32)
 
