@@ -49,7 +49,7 @@ def _length(vectors: Points) -> Points:
     return np.asarray(np.sqrt(np.einsum("...i,...i->...", vectors, vectors)))
 
 
-def _unit(vectors: Points) -> Points:
+def unit_vectors(vectors: Points) -> Points:
     return np.asarray(vectors / (_length(vectors)[..., None] + 1e-9))
 
 
@@ -75,17 +75,17 @@ def grow_around(
         weight: Strength of the pull downwards over the whole length.
         solids: What strands must stay outside of.
     """
-    heading, points = _unit(headings), [np.asarray(roots, np.float64)]
+    heading, points = unit_vectors(headings), [np.asarray(roots, np.float64)]
     turn = rng.normal(0, bend, roots.shape) / steps
     for _ in range(steps):
         heading = heading + turn + rng.normal(0, 0.4 * bend / math.sqrt(steps), roots.shape)
         heading[:, 1] += weight / steps
-        point = points[-1] + _unit(heading) * (lengths / steps)[:, None]
+        point = points[-1] + unit_vectors(heading) * (lengths / steps)[:, None]
         for centre, radii in solids:
             scaled = (point - centre) / radii
             away = _length(scaled)[:, None]
             point = np.where(away < 1, centre + scaled / np.maximum(away, 1e-3) * radii, point)
-        heading = _unit(point - points[-1])
+        heading = unit_vectors(point - points[-1])
         points.append(point)
     return np.stack(points, axis=1)
 
@@ -97,16 +97,16 @@ def coil(rng: np.random.Generator, paths: Points, radius: float, turns: float, g
     phase = rng.uniform(0, 2 * np.pi, count)[groups] + rng.normal(0, 0.35, len(groups))
     speed = (turns * rng.uniform(0.7, 1.3, count))[groups]
     size = radius * rng.uniform(0.6, 1.4, count)[groups][:, None] * np.minimum(1, 4 * along)
-    tangent = _unit(np.gradient(paths, axis=1))
-    side = _unit(np.cross(tangent, np.asarray([0.3, 0.1, 1.0])))
+    tangent = unit_vectors(np.gradient(paths, axis=1))
+    side = unit_vectors(np.cross(tangent, np.asarray([0.3, 0.1, 1.0])))
     angle = 2 * np.pi * speed[:, None] * along + phase[:, None]
     across = np.cos(angle)[:, :, None] * side + np.sin(angle)[:, :, None] * np.cross(tangent, side)
     return np.asarray(paths + size[:, :, None] * across)
 
 
-def _optical_depth(rng: np.random.Generator, paths: Points, widths: Points, direction: Points) -> Points:
+def optical_depth(rng: np.random.Generator, paths: Points, widths: Points, direction: Points) -> Points:
     """How many covers of strands lie between each point (N x K) and a light."""
-    side = _unit(np.cross(direction, np.asarray([0.31, 0.87, 0.37])))
+    side = unit_vectors(np.cross(direction, np.asarray([0.31, 0.87, 0.37])))
     axes = np.stack([side, np.cross(direction, side), direction], axis=1)
     local = paths @ axes
     low, high = local.min(axis=(0, 1)), local.max(axis=(0, 1))
@@ -160,15 +160,15 @@ def light_strands(
     `normals` (N x K x 3) are those of the body; their lengths in [0, 1] say how much of the other side it hides.
     """
     hidden = _length(normals)
-    tangents = _unit(np.gradient(paths, axis=1))
+    tangents = unit_vectors(np.gradient(paths, axis=1))
     opacity = SHADOW * (1 - 0.75 * albedo)[:, None]  # light strands pass light on
     reached = []
     for direction in lights.directions:
         body = 1 - hidden + np.clip(0.4 * hidden + 1.2 * (normals @ direction), 0, hidden)
-        among = np.exp(-opacity * _optical_depth(rng, paths, widths, direction)[:, :, None])
+        among = np.exp(-opacity * optical_depth(rng, paths, widths, direction)[:, :, None])
         reached.append(body[:, :, None] * among)
     light = scatter(tangents, albedo, lights, reached)
-    from_above = _optical_depth(rng, paths, widths, _unit(np.asarray([0.0, -0.5, 0.8])))
+    from_above = optical_depth(rng, paths, widths, unit_vectors(np.asarray([0.0, -0.5, 0.8])))
     light += 0.12 * lights.colours.sum(axis=0) * albedo[:, None] * np.exp(-opacity * from_above[:, :, None])
     exposure = rng.uniform(0.6, 1.25) * albedo.mean() / (light.mean() + 1e-9)
     brightest = float(np.quantile(light[:, ::4, 1], 0.9)) + 1e-9

@@ -181,19 +181,18 @@ def _bent(rng: np.random.Generator, height: int, width: int, field: Array) -> li
     bulge = fractal(rng, height // 4, width // 4, rng.uniform(0.7, 2), 2, 0.4) * rng.uniform(0.2, 1)
     scale = unit * 0.04
     fine_bulge = enlarge(bulge, height * FINE, width * FINE)
-    x, y = pixels(height * FINE, width * FINE)
-    x, y = x / FINE, y / FINE
+    x, y = (np.asarray(grid / FINE, np.float32) for grid in pixels(height * FINE, width * FINE))
     slope = [cv2.Sobel(fine_bulge, cv2.CV_32F, *axis) / 8 * FINE * scale for axis in ((1, 0), (0, 1))]
     u, v = turned(x + scale * fine_bulge, y + 0.6 * scale * fine_bulge, rng.uniform(0, np.pi))
     u = u * rng.uniform(1, 1.6)
     if rng.random() < 0.5:
-        sheet: NDArray[Any] = field + unit * rng.uniform(0.02, 0.12)
+        sheet = field + unit * rng.uniform(0.02, 0.12)
     else:
         coarse_x, coarse_y = pixels(height, width)
         line, _ = turned(coarse_x - width / 2, coarse_y - height / 2, rng.uniform(-np.pi, np.pi))
         sheet = line + unit * rng.uniform(-0.1, 0.3)
-    sheet = sheet + fractal(rng, height, width, 3, 4) * rng.uniform(0, 0.02) * unit
-    return [_surface(u, v, *slope, sheet)]
+    ragged = fractal(rng, height, width, 3, 4) * rng.uniform(0, 0.02) * unit
+    return [_surface(u, v, *slope, sheet + ragged)]
 
 
 def _cup(rng: np.random.Generator, height: int, width: int) -> list[Surface]:
