@@ -95,7 +95,7 @@ def write_layers(folder: Path, foregrounds: int, backgrounds: int, size: tuple[i
 def official(folder: Path) -> dict[str, float]:
     """Megapixels per second of the official rule over 80 composites of 1.5 megapixels."""
     write_layers(folder / "library", 4, 20, (1000, 1500))
-    params = CompositeParams(per_foreground=Splits(train=20, validation=1, test=1), effects=0.0)
+    params = CompositeParams(per_foreground=Splits(train=20, validation=1, test=1), defocus=0.0, effects=0.0)
     megapixels = 82 * 1.5
     start = time.perf_counter()
     write_composites(folder / "library", folder / "parallel", params, 0, folder / "done")

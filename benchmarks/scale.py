@@ -110,7 +110,11 @@ def write_rows(folder: Path, name: str, rows: int) -> None:
     else:
         per_foreground = Splits(train=(rows - 2) // 8, validation=1, test=1)
         write_composites(
-            folder / "library", out_dir, CompositeParams(per_foreground=per_foreground, effects=0), 0, done
+            folder / "library",
+            out_dir,
+            CompositeParams(per_foreground=per_foreground, defocus=0.0, effects=0),
+            0,
+            done,
         )
 
 

@@ -52,21 +52,24 @@ class DataParams(Section):
 
 
 class CompositeParams(Section):
-    """Composites per foreground of each split, and the share with camera effects."""
+    """Composites per foreground of each split, and the shares with a defocused background and with camera effects."""
 
     per_foreground: Splits
+    defocus: Fraction
     effects: Fraction
 
 
 class TrimapParams(Section):
     """Erosion radii, drawn log-uniformly for foreground and background, in pixels at a longer side of 800.
 
-    `whole_object` is the share of trimaps whose porous parts are unknown as a whole.
+    `whole_object` is the share of trimaps whose porous parts are unknown as a whole, `whole_flat` that of flat layers
+    (flags, cards) of live composites that are unknown as a whole.
     """
 
     min_radius: Annotated[int, Field(ge=1, le=200)]
     max_radius: Annotated[int, Field(ge=1, le=200)]
     whole_object: Fraction
+    whole_flat: Fraction
 
 
 class ValidateParams(Section):
@@ -231,7 +234,7 @@ class DistillParams(Section):
     `init_from` is the folder of a student to fine-tune. `compositing` chooses batches composited live from the
     library's layers, or cut from stored composites. Shares of live composites: `second_foreground` with two
     foregrounds, `linear_light` composited in linear light (`photometry.mix`), `highlights` with highlights on the
-    foreground.
+    foreground, `defocus` with a background that a lens puts out of focus (`erkd.data.synth.lens`).
 
     `photographs` is how many crops of the library's photographs, which have no alpha, each batch gets beside its
     `batch_size` composites. Only the student's encoder sees them, for ERKD's feature and text losses.
@@ -242,6 +245,7 @@ class DistillParams(Section):
     second_foreground: Fraction
     linear_light: Fraction
     highlights: Fraction
+    defocus: Fraction
     steps: Count
     batch_size: Count
     photographs: Natural

@@ -21,9 +21,11 @@ from torch.utils.data import Dataset
 from erkd.batches import photometry
 from erkd.batches.batch import Batch, Crops, Inputs
 from erkd.batches.crops import normalised, random_affine, zoom_of
-from erkd.batches.trimaps import draw_trimaps
+from erkd.batches.trimaps import doubt, draw_trimaps
 from erkd.data.compositing import SHIFTED, training_size
 from erkd.data.sources.layers import PHOTOGRAPH
+from erkd.data.synth.lens import Lens, draw_lens
+from erkd.data.synth.materials import FLAT
 from erkd.io.files import InputError
 from erkd.io.images import load_alpha, load_image, resize_area, to_bytes
 from erkd.io.tables import LayerRow, read_table, resolve
@@ -32,7 +34,8 @@ from erkd.runtime.distributed import own_positions
 
 KEPT = 1024  # size of the LRU cache, layers
 POINTS = 4096  # edge pixels kept per layer
-BLURRED_BACKGROUNDS = 0.3  # share of backgrounds out of focus
+BLURRED_BACKGROUNDS = 0.3  # share of the backgrounds without a lens's defocus that a Gaussian blurs
+WIDEST = 8  # the largest radius of a lens's defocus is the crop's side divided by this
 FINE = 0.6  # zoom below which a layer is average-pooled first, against aliasing
 SHADED = 0.5  # share of layers under uneven light
 GAMMAS = (1.2, 2.4)  # range of encoding gammas for mixing in linear light
@@ -96,6 +99,12 @@ class LiveBatches(Dataset[Batch]):
         background = self._vary_background(rngs, background, foreground, alpha)
         image = self._camera_effects(rngs, photometry.mix(foreground, alpha, background, gamma))
         trimap = draw_trimaps(alpha, self.trimap, rngs, sides)
+        if self.trimap.whole_flat:
+            covered = sum(
+                share * self._is_flat(index)
+                for share, (index, _) in zip(shares, (first_crops, second_crops), strict=True)
+            )
+            trimap = doubt(trimap, covered * self._draw_flag(rngs, self.trimap.whole_flat)[:, None, None, None])
         crops = tuple(
             Crops(index, theta, share)
             for (index, theta), share in zip(
@@ -117,6 +126,11 @@ class LiveBatches(Dataset[Batch]):
         _, alpha, _, sides = self._draw_crops(rngs, self.foregrounds)
         trimap = draw_trimaps(alpha, self.trimap, rngs, sides)
         return Inputs(self._camera_effects(rngs, image), trimap, (Crops(index, theta, torch.ones_like(alpha)),))
+
+    def _is_flat(self, index: Tensor) -> Tensor:
+        """1 for layers of a flat material, else 0: B x 1 x 1 x 1."""
+        flat = [self.rows[i].material in FLAT for i in index.tolist()]
+        return torch.tensor(flat, dtype=torch.float32, device=self.device)[:, None, None, None]
 
     def _load(self, index: int) -> tuple[Tensor, NDArray[np.int32]]:
         """Load a layer: RGBA, uint8 4 x H x W on the device, and up to `POINTS` edge pixels (row, column)."""
@@ -171,13 +185,23 @@ class LiveBatches(Dataset[Batch]):
         return photometry.highlights(foreground, strength, cells, self._draw_corner(rngs))
 
     def _vary_background(self, rngs: Generators, background: Tensor, foreground: Tensor, alpha: Tensor) -> Tensor:
-        """Blur some backgrounds, and shift the mean colour of some towards the foreground's."""
+        """Put some backgrounds out of focus, and shift the mean colour of some towards the foreground's."""
         sigma = self._draw_strength(rngs, BLURRED_BACKGROUNDS, 1, 6)
-        background = photometry.blur(background, sigma)
+        if self.distill.defocus:
+            lenses = [self._draw_lens(rng) for rng in rngs]
+            sharp = torch.tensor([lens is None for lens in lenses], device=self.device)
+            background = photometry.defocus(photometry.blur(background, sigma * sharp), lenses)
+        else:
+            background = photometry.blur(background, sigma)
         strength = self._draw_strength(rngs, SHIFTED, 0.3, 0.95)
         target = (foreground * alpha).sum((2, 3)) / alpha.sum((2, 3)).clamp(min=1e-6)
         shift = strength[:, None] * (target - background.mean((2, 3)))
         return (background + shift[:, :, None, None]).clamp(0, 1)
+
+    def _draw_lens(self, rng: np.random.Generator) -> Lens | None:
+        """A lens for a background with probability `defocus`."""
+        drawn = draw_lens(rng, self.distill.crop / WIDEST)
+        return drawn if rng.random() < self.distill.defocus else None
 
     def _camera_effects(self, rngs: Generators, image: Tensor) -> Tensor:
         """Apply blur, gain and gamma, sharpening, noise and JPEG, most of them to a part of the images."""

@@ -3,12 +3,16 @@
 Images are B x 3 x S x S in [0, 1]; strengths are one number per image, drawn by the caller.
 """
 
+import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad, relu
+
+from erkd.data.synth.lens import CLIPPED, SPILL, Lens
 
 GRAIN_SIDE = 1024
 
@@ -77,6 +81,25 @@ def _blur(image: Tensor, sigma: float) -> Tensor:
     kernel = (kernel / kernel.sum()).expand(3, 1, -1)
     rows = conv2d(pad(image[None], (radius, radius, 0, 0), mode="replicate"), kernel[:, :, None], groups=3)
     return conv2d(pad(rows, (0, 0, radius, radius), mode="replicate"), kernel[:, :, :, None], groups=3)[0]
+
+
+def defocus(images: Tensor, lenses: Sequence[Lens | None]) -> Tensor:
+    """`erkd.data.synth.lens.defocus` on any device, with a lens per image (None: unchanged)."""
+    pairs = zip(images, lenses, strict=True)
+    return torch.stack([image if lens is None else _defocus(image, lens) for image, lens in pairs])
+
+
+def _defocus(image: Tensor, lens: Lens) -> Tensor:
+    clipped = ((image.amax(0) - CLIPPED) / (1 - CLIPPED)).clamp(0, 1) ** 2
+    light = (image**2 * (1 + (SPILL / (clipped.mean() + 1e-6)).clamp(max=lens.glare) * clipped))[:, None]
+    side = image.shape[-1]
+    if lens.reduction > 1:
+        light = interpolate(light, size=math.ceil(side / lens.reduction), mode="area")
+    kernel = torch.from_numpy(lens.kernel()).to(image)[None, None]
+    light = conv2d(pad(light, [kernel.shape[-1] // 2] * 4, mode="reflect"), kernel)
+    if lens.reduction > 1:
+        light = interpolate(light, size=side, mode="bilinear", align_corners=False)
+    return light[:, 0].clamp(0, 1).sqrt()
 
 
 @lru_cache(maxsize=2)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from erkd.data.trimap_generation import (
     MOST_UNKNOWN,
@@ -19,6 +20,7 @@ from erkd.data.trimap_generation import (
 )
 from erkd.params import TrimapParams
 
+MARGIN = 4  # pixels of a crop that are unknown around what is unknown as a whole
 STROKED = 0.5  # share of crops with unknown strokes in known regions
 MOST_STROKES = 6
 STROKE, WIDTHS = 20, (6, 40)  # a stroke's extent (standard deviation) and width, pixels at reference size
@@ -45,6 +47,17 @@ def draw_trimaps(
         [draw_strokes(rng, alpha.shape[-1], side / REFERENCE_SIDE) for rng, side in zip(rngs, sides, strict=True)]
     )
     return torch.where(torch.from_numpy(strokes).to(alpha.device), 0.5, trimaps)[:, None]
+
+
+def doubt(trimaps: Tensor, covered: Tensor) -> Tensor:
+    """Make what `covered` (B x 1 x S x S) shows, and `MARGIN` pixels around it, unknown as a whole.
+
+    A trimap that would know hardly anything afterwards stays as it is.
+    """
+    around = max_pool2d((covered > 0.5 / 255).float(), 2 * MARGIN + 1, 1, MARGIN)
+    doubted = torch.where(around > 0, 0.5, trimaps)
+    enough = (doubted == 0.5).float().mean((1, 2, 3), keepdim=True) < MOST_UNKNOWN
+    return torch.where(enough, doubted, trimaps)
 
 
 def draw_strokes(rng: np.random.Generator, size: int, scale: float) -> Region:

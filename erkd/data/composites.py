@@ -10,6 +10,7 @@ import numpy as np
 
 from erkd.data.compositing import (
     SHIFTED,
+    WIDEST,
     camera_effects,
     composite,
     composite_official,
@@ -18,6 +19,7 @@ from erkd.data.compositing import (
 )
 from erkd.data.pairing import Plan, make_plans
 from erkd.data.sources.layers import check_size
+from erkd.data.synth.lens import defocus, draw_lens
 from erkd.io.files import atomic
 from erkd.io.images import Bytes, load_alpha, load_bytes, load_image, save_image
 from erkd.io.tables import CompositeRow, LayerRow, read_table, resolve, write_table
@@ -31,6 +33,7 @@ class _Make:
 
     table: Path
     out_dir: Path
+    defocus: float
     effects: float
 
     def __call__(self, plan: Plan) -> CompositeRow:
@@ -58,6 +61,8 @@ class _Make:
             foreground, alpha = foreground[:, ::-1], alpha[:, ::-1]
         height, width = alpha.shape
         background = place_background(background, height, width, rng)
+        if self.defocus and rng.random() < self.defocus:
+            background = defocus(background, draw_lens(rng, max(height, width) / WIDEST))
         if rng.random() < SHIFTED:
             background = shift_mean_colour(background, foreground, alpha, rng.uniform(0.3, 0.95))
         image = composite(foreground, alpha, background)
@@ -113,5 +118,7 @@ def write_composites(
     """
     table = library_dir / "library.csv"
     plans = make_plans(read_table(table, LayerRow), params, seed)
-    rows = iterate_rows(_Make(table, out_dir, params.effects), plans, "Compositing", done, CompositeRow)
+    rows = iterate_rows(
+        _Make(table, out_dir, params.defocus, params.effects), plans, "Compositing", done, CompositeRow
+    )
     write_table(rows, out_dir / "manifest.csv")

@@ -10,6 +10,7 @@ from erkd.io.images import Array, Bytes, to_bytes
 
 LONGEST = 1280  # larger layers are downscaled to this longer side for training, pixels
 SHIFTED = 0.25  # share of composites whose background is shifted towards the foreground's mean colour
+WIDEST = 16  # the largest radius of a lens's defocus is the image's longer side divided by this
 
 
 def training_size(height: int, width: int) -> tuple[int, int]:

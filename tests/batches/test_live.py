@@ -1,5 +1,7 @@
 """Live batches: exact composites, aligned crops, the same on every call; trimaps equal on every device."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from erkd.batches import photometry
 from erkd.batches.live import LiveBatches, over
 from erkd.batches.trimaps import draw_strokes, draw_trimaps, erode, trimap_in_torch
+from erkd.data.synth.lens import Lens, defocus
 from erkd.data.trimap_generation import Radii, _erode, trimap_from_radii
 from erkd.io.files import InputError
 from erkd.params import TrimapParams
@@ -67,6 +70,37 @@ def test_gloss_adds_highlights_to_foregrounds_alone(live):
     assert 0.2 < lit < 0.7  # about half of the noise is positive; what is black or white stays
 
 
+def test_a_lens_puts_backgrounds_alone_out_of_focus(live):
+    sharp, soft = (with_share(live, defocus=share)[0] for share in (1e-9, 1.0))  # as many draws in both
+    assert torch.equal(sharp.alpha, soft.alpha)
+    assert torch.equal(sharp.foreground, soft.foreground)
+    detail = [batch.background.diff(dim=3).abs().mean().item() for batch in (sharp, soft)]
+    assert detail[1] < 0.5 * detail[0]  # stored as noise
+
+
+@pytest.mark.parametrize(("radius", "closest"), [(2.5, 1e-5), (11.0, 0.05)])
+def test_defocus_in_torch_is_that_of_the_data(rng, radius, closest):
+    images = rng.random((2, 48, 48, 3), dtype=np.float32)
+    lens = Lens(radius, 6, 0.3, 8.0)
+    found = photometry.defocus(torch.from_numpy(images).permute(0, 3, 1, 2), [lens, None]).permute(0, 2, 3, 1)
+    np.testing.assert_allclose(found[0], defocus(images[0], lens), atol=closest)  # reduced images differ slightly
+    np.testing.assert_array_equal(found[1], images[1])
+
+
+def test_flags_are_unknown_as_a_whole_and_others_are_not(live, monkeypatch):
+    monkeypatch.setattr("erkd.batches.trimaps.STROKED", 0)
+    live.trimap = TrimapParams(min_radius=1, max_radius=2, whole_object=0, whole_flat=0)
+    batch = with_share(live, second_foreground=0.0)[0]
+    live.trimap = TrimapParams(min_radius=1, max_radius=2, whole_object=0, whole_flat=1)
+    assert torch.equal(live[0].trimap, batch.trimap)  # no flat layer in it
+    live.rows = [dataclasses.replace(row, material="flag") for row in live.rows]
+    doubted = live[0].trimap
+    hidden = (doubted != batch.trimap).flatten(1).any(1)
+    assert hidden.any()
+    assert (doubted[hidden][batch.alpha[hidden] > 0.01] == 0.5).all()
+    assert (doubted[hidden] == 0).any()
+
+
 def test_theta_finds_the_crop_in_its_layer(live, monkeypatch):
     monkeypatch.setattr("erkd.batches.live.FINE", 0)  # no layer is halved
     crops = with_share(live, second_foreground=0.0)[1].crops[0]
@@ -98,7 +132,7 @@ def test_people_doubt_known_pixels_and_alpha_stays(rng):
     assert 0.02 < np.mean([doubt.mean() for doubt in strokes if doubt.any()]) < 0.4
     alpha = torch.zeros(8, 1, 64, 64)
     alpha[:, :, :, 32:] = 1
-    params = TrimapParams(min_radius=1, max_radius=2, whole_object=0.0)
+    params = TrimapParams(min_radius=1, max_radius=2, whole_object=0.0, whole_flat=0.5)
     trimaps = draw_trimaps(alpha, params, [np.random.default_rng(i) for i in range(8)], [800.0] * 8)
     far = torch.ones(64, dtype=torch.bool)
     far[24:40] = False

@@ -17,7 +17,7 @@ from erkd.params import CompositeParams, Splits
 from tests.support.official_trees import composite_by_hand
 from tests.support.rows import layer_row
 
-PLAIN = CompositeParams(per_foreground=Splits(train=2, validation=1, test=1), effects=0.0)
+PLAIN = CompositeParams(per_foreground=Splits(train=2, validation=1, test=1), defocus=0.0, effects=0.0)
 
 
 def test_the_equation_by_hand_and_alpha_recovered_from_it(rng):
@@ -175,7 +175,7 @@ def test_the_stage_writes_the_alpha_it_used(library, tmp_path):
 def test_a_seed_gives_the_same_bytes_whatever_the_number_of_workers(library, tmp_path):
     from joblib import parallel_config
 
-    params = PLAIN.model_copy(update={"effects": 1.0})
+    params = PLAIN.model_copy(update={"defocus": 0.5, "effects": 1.0})
     write_composites(library, tmp_path / "a", params, 7)
     for backend, workers in (("threading", 1), ("threading", 5), ("loky", 3), ("sequential", None)):
         with parallel_config(backend=backend, n_jobs=workers):

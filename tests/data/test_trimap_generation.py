@@ -20,7 +20,7 @@ from erkd.io.tables import TrimapRow, read_table, write_table
 from erkd.params import TrimapParams
 from tests.support.rows import composite_row
 
-PARAMS = TrimapParams(min_radius=2, max_radius=60, whole_object=0.25)
+PARAMS = TrimapParams(min_radius=2, max_radius=60, whole_object=0.25, whole_flat=0.5)
 
 
 def disc(size=96, radius=30, softness=3.0):
@@ -79,7 +79,7 @@ def test_what_counts_as_solid_or_empty_in_a_whole_object_trimap(solid, level, kn
 
 
 def test_radii_are_log_uniform_and_in_pixels_of_an_image_of_800(rng):
-    params = TrimapParams(min_radius=4, max_radius=64, whole_object=0)
+    params = TrimapParams(min_radius=4, max_radius=64, whole_object=0, whole_flat=0.5)
     alpha = disc(800, 250, 2)
     small = np.ascontiguousarray(alpha[::4, ::4])
     drawn = [draw_trimap(small, params, rng)[1] for _ in range(150)]
@@ -89,14 +89,14 @@ def test_radii_are_log_uniform_and_in_pixels_of_an_image_of_800(rng):
     assert np.median(radii) == pytest.approx(4, abs=1.5)  # sqrt(4 * 64) / 4
     assert (radii[:, 0] != radii[:, 1]).mean() > 0.5
     assert max(draw_trimap(alpha, params, rng)[1].foreground for _ in range(12)) > 16
-    exact = TrimapParams(min_radius=60, max_radius=60, whole_object=0)
+    exact = TrimapParams(min_radius=60, max_radius=60, whole_object=0, whole_flat=0.5)
     alpha = np.zeros((2, 8000), np.float32)
     alpha[:, 4000:] = 1
     assert draw_trimap(alpha, exact, rng)[1] == Radii(600, 600, whole=False)
 
 
 def test_porous_parts_are_closed_by_a_fifth_to_four_fifths_of_the_widest_radius(rng):
-    params = TrimapParams(min_radius=2, max_radius=60, whole_object=1)
+    params = TrimapParams(min_radius=2, max_radius=60, whole_object=1, whole_flat=0.5)
     drawn = [draw_radii(params, rng, scale=0.5) for _ in range(300)]
     closing = np.asarray([radii.foreground for radii in drawn])
     assert all(radii.whole for radii in drawn)
@@ -119,7 +119,7 @@ def test_a_trimap_is_narrowed_until_less_than_nine_tenths_are_unknown(rng):
     assert trimap_from_radii(alpha, kept)[1] == kept  # 89 columns
     alpha = (rng.random((64, 64)) < 0.5).astype(np.float32)
     alpha[:, :20], alpha[:, 44:] = 0, 1
-    trimap, _ = draw_trimap(alpha, TrimapParams(min_radius=60, max_radius=200, whole_object=1), rng)
+    trimap, _ = draw_trimap(alpha, TrimapParams(min_radius=60, max_radius=200, whole_object=1, whole_flat=0.5), rng)
     assert (trimap == 0.5).mean() < 0.9
 
 

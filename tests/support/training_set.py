@@ -15,8 +15,8 @@ CPU = torch.device("cpu")
 def distill(**changes) -> DistillParams:
     settings = {
         "init_from": None, "compositing": "live", "steps": 3, "batch_size": 4, "photographs": 0, "crop": 64,
-        "second_foreground": 0.5, "linear_light": 0.5, "highlights": 0.5, "laplacian": 0.2, "warmup": 0.1,
-        "learning_rate": 1e-3, "weight_decay": 0.0, "ema_decay": 0.5, "validate_every": 4,
+        "second_foreground": 0.5, "linear_light": 0.5, "highlights": 0.5, "defocus": 0.5, "laplacian": 0.2,
+        "warmup": 0.1, "learning_rate": 1e-3, "weight_decay": 0.0, "ema_decay": 0.5, "validate_every": 4,
     }  # fmt: skip
     return DistillParams(**settings | changes)
 
@@ -44,7 +44,7 @@ def live_batches(folder, **changes) -> LiveBatches:
         split, material = "train" if i < 4 else "test", "picture" if i == 3 else ""
         rows.append(LayerRow(str(i), kind, split, "", "", material, f"{i}.png", alpha, height, width, i, ""))
     write_table(rows, folder / "library.csv")
-    trimap = TrimapParams(min_radius=10, max_radius=60, whole_object=0.25)
+    trimap = TrimapParams(min_radius=10, max_radius=60, whole_object=0.25, whole_flat=0.5)
     return LiveBatches(folder / "library.csv", trimap, distill(**changes), seed=1, device=CPU)
 
 
@@ -59,7 +59,7 @@ def stored_batches(folder, **changes) -> StoredBatches:
         save_image(alpha, folder / paths[1])
         rows.append(CompositeRow(name, "train", "", "", "", "", "", *paths, 80, 100, i, "", "", ""))
     write_table(rows, folder / "manifest.csv")
-    trimap = TrimapParams(min_radius=5, max_radius=30, whole_object=0.0)
+    trimap = TrimapParams(min_radius=5, max_radius=30, whole_object=0.0, whole_flat=0.5)
     return StoredBatches(folder / "manifest.csv", trimap, distill(**changes), seed=3)
 
 

@@ -6,9 +6,13 @@ import cv2
 import numpy as np
 
 from erkd.data.synth.canvas import random_shape
-from erkd.data.synth.noise import fractal, log_uniform, pixels, ramp, turned
+from erkd.data.synth.lens import defocus, draw_lens
+from erkd.data.synth.noise import fractal, pixels, ramp, turned
 from erkd.data.synth.textures import colour_name, fabric_texture, jitter, near, noise_texture, random_colour, texture
 from erkd.io.images import Array
+
+DEFOCUSED = 0.3  # share of stored backgrounds that a lens puts out of focus; composites do so with others
+WIDEST = 16  # the largest radius of that is the longer side divided by this
 
 
 def _collage(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
@@ -142,9 +146,9 @@ def draw_background(
         image = jitter(rng, _crop(rng, picture, height, width), 0.8)
     else:
         image, phrase = _SCENES[kind](rng, height, width)
-    blur = min(height, width) * log_uniform(rng, 0.004, 0.04)
-    if rng.random() < 0.55 and kind not in ("gradient", "lights"):
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), blur), np.float32)
-        if blur > 0.012 * min(height, width):
+    lens = draw_lens(rng, max(height, width) / WIDEST)
+    if rng.random() < DEFOCUSED and kind not in ("gradient", "lights"):
+        image = defocus(image, lens)
+        if lens.radius > 0.02 * min(height, width):
             phrase = f"{phrase} out of focus"
     return np.ascontiguousarray(image, np.float32), phrase

@@ -15,6 +15,7 @@ from erkd.io.images import Array
 
 SCALE = 4  # supersampling of coverage canvases
 COLOUR_SCALE = 2  # supersampling of colour canvases, which need less
+SHOULDER = 0.6  # linear light above which highlights are rolled off
 SUBPIXEL_BITS = 3  # OpenCV's fixed-point fraction of a coordinate
 ASPECTS = ((1, 1), (3, 4), (4, 3), (2, 3), (3, 2), (9, 16), (16, 9))
 
@@ -66,6 +67,27 @@ def average(canvas: NDArray[np.integer], height: int, width: int) -> Array:
     """Area-average a canvas of 0..255 to `height` x `width` in [0, 1]."""
     mean = cv2.resize(canvas.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     return mean / np.float32(255)
+
+
+def developed(canvas: Array, drawn: NDArray[np.bool_] | Array, base: Array) -> Array:
+    """The stored colours of a canvas of linear light, averaged over what is drawn; highlights are rolled off.
+
+    Args:
+        canvas: Linear light, some times finer than the result, x 3.
+        drawn: Whether, or how much of, a canvas pixel is drawn.
+        base: Stored colours H x W x 3 where nothing is near.
+    """
+    height, width = base.shape[:2]
+    shown = np.dstack([canvas, np.ones(canvas.shape[:2], np.float32)]) * drawn[:, :, None]
+    small = cv2.resize(shown.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    filled = small
+    for sigma in (1.0, 4.0):
+        wide = cv2.GaussianBlur(small, (0, 0), sigma)
+        filled = np.where(filled[:, :, 3:] > 0.02, filled, wide)
+    light = filled[:, :, :3] / np.maximum(filled[:, :, 3:], 1e-6)
+    light = np.where(filled[:, :, 3:] > 1e-4, light, base**2)
+    light = np.where(light < SHOULDER, light, 1 - (1 - SHOULDER) * np.exp((SHOULDER - light) / (1 - SHOULDER)))
+    return np.sqrt(np.maximum(light, 0)).astype(np.float32)
 
 
 def enlarge(field: Array, height: int, width: int) -> Array:

@@ -3,11 +3,21 @@
 import cv2
 import numpy as np
 
-from erkd.data.synth.canvas import Drawing, Sketch, average, coverage_canvas, fine_colours, unit_of
-from erkd.data.synth.noise import fractal, log_uniform, ramp
+from erkd.data.synth.canvas import (
+    COLOUR_SCALE,
+    Drawing,
+    Sketch,
+    average,
+    coverage_canvas,
+    developed,
+    enlarge,
+    unit_of,
+)
+from erkd.data.synth.noise import fractal, log_uniform, pixels, ramp
 from erkd.data.synth.shapes import body_field, ellipse_field, inside, paint_body, shade
-from erkd.data.synth.strands import Strands, cover, grow, merge, paint, waves
+from erkd.data.synth.strands import Points, Strands, cover, grow, paint, waves
 from erkd.data.synth.textures import colour_name, noise_texture, random_colour, vary
+from erkd.data.synth.tresses import Solid, coil, draw_lights, grow_around, light_strands, splat
 from erkd.io.images import Array
 
 HAIR_COLOURS = (
@@ -24,58 +34,116 @@ def _colour(rng: np.random.Generator, choices: tuple[tuple[float, float, float],
     return np.asarray(choices[rng.integers(len(choices))], np.float32)
 
 
+def _scalp(rng: np.random.Generator, count: int, from_behind: bool) -> Points:
+    """Directions from a head's centre to the roots of hair, count x 3: neither in the face nor on the neck."""
+    drawn = rng.normal(0, 1, (count * 6, 3))
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    ahead = drawn[:, 2] * (-1 if from_behind else 1)
+    hairline = rng.uniform(-0.6, -0.3)
+    grown = (drawn[:, 1] < 0.5) & ((ahead < 0.25) | (drawn[:, 1] < hairline))
+    return np.asarray(drawn[grown][:count])
+
+
+def _shortened(rng: np.random.Generator, paths: Points, least: float) -> Points:
+    """Strands cut to random shares of their length, from `least` to 1."""
+    at = rng.uniform(least, 1, (len(paths), 1)) * np.arange(paths.shape[1])
+    low = np.minimum(at.astype(int), paths.shape[1] - 2)
+    share = (at - low)[:, :, None]
+    first, second = (np.take_along_axis(paths, (low + step)[:, :, None], axis=1) for step in (0, 1))
+    return np.asarray(first + share * (second - first))
+
+
+def _surface(solids: list[Solid], height: int, width: int) -> Array:
+    """The z of the nearest solid at every pixel, H x W; far behind where there is none."""
+    x, y = pixels(height, width)
+    nearest = np.full((height, width), -1e6, np.float32)
+    for centre, radii in solids:
+        inside = 1 - ((x - centre[0]) / radii[0]) ** 2 - ((y - centre[1]) / radii[1]) ** 2
+        front = np.where(inside > 0, centre[2] + radii[2] * np.sqrt(np.maximum(inside, 0)), -1e6)
+        nearest = np.maximum(nearest, front)
+    return np.asarray(nearest, np.float32)
+
+
 def hair(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
-    """A head and shoulders with hair in clumps, and sub-pixel fly-aways."""
+    """A head and shoulders, seen from the front or behind, with straight, wavy or curly hair, and fly-aways."""
     unit = unit_of(height, width)
     colour, skin = _colour(rng, HAIR_COLOURS), _colour(rng, SKINS)
-    head_x, head_y, head = rng.uniform(-0.15, 0.15), rng.uniform(-0.2, 0.02), rng.uniform(0.17, 0.28)
-    length = log_uniform(rng, 0.06, 0.75)
-    curl = float(rng.choice([0.0, 0.006, 0.02], p=[0.4, 0.3, 0.3]))
+    head_x, head_y, head = rng.uniform(-0.15, 0.15), rng.uniform(-0.2, 0.02), log_uniform(rng, 0.17, 0.42)
+    length = log_uniform(rng, 0.06, 0.9)
+    style = rng.choice(["straight", "wavy", "curly"], p=[0.5, 0.25, 0.25])
+    from_behind = rng.random() < 0.35
     face = (head_x, head_y, head * 0.85, head * 1.1, rng.uniform(-0.2, 0.2))
     shoulders = (head_x + rng.uniform(-0.1, 0.1), 0.62, rng.uniform(0.35, 0.5), rng.uniform(0.2, 0.3), 0.0)
     neck = (head_x, (head_y + 0.5) / 2, head * 0.5, 0.3, 0.0)
     field = ellipse_field([face, neck, shoulders], height, width)
     skin_field = ellipse_field([face, neck], height, width)
+    middle = np.asarray([width / 2, height / 2, 0.0])
+    solids = [
+        (middle + unit * np.asarray([x, y, z]), unit * np.asarray([along, across, deep]))
+        for (x, y, along, across, _), z, deep in (
+            (face, 0.0, head * 0.95), (neck, -0.1 * head, head * 0.45), (shoulders, -0.1 * head, head * 0.7)
+        )
+    ]  # fmt: skip
 
-    clumps, per_clump = int(rng.integers(60, 200)), int(rng.integers(12, 28))
-    angle = rng.uniform(-np.pi * 1.05, 0.05 * np.pi, clumps)
-    radius = head * rng.uniform(0.55, 1.1, clumps)
-    centre = np.asarray([width / 2 + head_x * unit, height / 2 + head_y * unit])
-    roots = centre + unit * np.stack([radius * 0.85 * np.cos(angle), radius * 1.1 * np.sin(angle)], axis=1)
-    weight = rng.uniform(0.5, 6) * min(1, length / 0.3)
-    lengths = length * unit * rng.uniform(0.6, 1.15, clumps)
-    guides = grow(rng, roots, angle + rng.normal(0, 0.3, clumps), lengths, 14, 0.5, (weight, np.pi / 2))
-    group = np.repeat(np.arange(clumps), per_clump)
-    along = np.linspace(0, 1, guides.shape[1])[:, None]
-    spread = head * unit * rng.uniform(0.06, 0.2) * (1 - along * rng.uniform(0.2, 0.9))
-    paths = guides[group] + rng.normal(0, 1, (len(group), 1, 2)) * spread
-    paths = paths + np.cumsum(rng.normal(0, 0.0012 * unit, paths.shape), axis=1)
-    paths = waves(rng, paths, curl * unit, rng.uniform(1, 4), group)
-    widths = rng.uniform(0.35, 1.1, len(group))
-    locks = Strands(paths, widths, vary(rng, colour, rng.uniform(0.15, 0.35), clumps)[group])
+    tidy = rng.random() if style == "straight" else rng.uniform(0, 0.5)
+    count = int(4000 * rng.uniform(0.7, 1.2) * head / 0.22)
+    clumps = int(count / (rng.uniform(14, 36) - 8 * tidy))
+    outward = _scalp(rng, clumps, from_behind)
+    roots = solids[0][0] + outward * solids[0][1] * 1.02
+    weight = rng.uniform(0.4, 5) * min(1.5, length / 0.3) * (1 + 3 * tidy)
+    lengths = length * unit * rng.uniform(0.85 - 0.25 * (1 - tidy), 1.1, clumps)
+    comb = np.asarray([np.sign(rng.normal()) * rng.uniform(0, 0.8), 0.3, 0.0])
+    headings = outward * rng.uniform(0.4, 1.2) + comb * tidy + rng.normal(0, 0.35 - 0.3 * tidy, outward.shape)
+    steps = 40 if style == "curly" else 24
+    bend = 1.0 - 0.75 * tidy
+    grown = [(centre, radii * 1.04) for centre, radii in solids]
+    guides = grow_around(rng, roots, headings, lengths, steps, bend, weight, grown)
+    group = rng.integers(0, clumps, count)
+    along = np.linspace(0, 1, steps + 1)[:, None]
+    spread = head * unit * rng.uniform(0.1, 0.24) * (1 - along * rng.uniform(0.0, 0.85))
+    paths = guides[group] + rng.normal(0, 1, (len(group), 1, 3)) * spread
+    paths = paths + np.cumsum(rng.normal(0, (0.0014 - 0.0011 * tidy) * unit, paths.shape), axis=1)
+    if style != "straight":
+        wide, turns = (log_uniform(rng, 0.008, 0.03), 9) if style == "curly" else (rng.uniform(0.004, 0.014), 2.5)
+        turns = min(turns * rng.uniform(0.6, 1.4) * (0.4 + length), steps / 8)  # enough knots for round curls
+        paths = coil(rng, paths, wide * unit, turns, group)
+    paths = _shortened(rng, paths, 0.7 + 0.25 * tidy)
 
-    count = int(rng.integers(20, 160))
-    from_lock = paths[rng.integers(0, len(paths), count), rng.integers(4, 15, count)]
+    count = int(rng.integers(20, 200))
+    from_lock = paths[rng.integers(0, len(paths), count), rng.integers(3, steps, count)]
     stray_lengths = unit * rng.uniform(0.04, 0.3, count) * (0.4 + length)
-    stray_angles = rng.uniform(-np.pi, np.pi, count)
-    stray = grow(rng, from_lock, stray_angles, stray_lengths, 14, 1.4, (weight / 3, np.pi / 2))
-    fly = Strands(stray, rng.uniform(0.12, 0.5, count), vary(rng, colour, 0.3, count))
+    stray = grow_around(rng, from_lock, rng.normal(0, 1, (count, 3)), stray_lengths, steps, 1.4, weight / 4, [])
+    paths = np.concatenate([paths, stray])
+    widths = np.concatenate([rng.uniform(0.2, 0.8, len(group)), rng.uniform(0.12, 0.5, count)])
+    clump_colours = vary(rng, colour, rng.uniform(0.05, 0.25 - 0.15 * tidy), clumps)
+    colours = np.concatenate([clump_colours[group], vary(rng, colour, 0.2, count)]) * rng.uniform(0.85, 1.15)
+    colours = np.clip(colours * np.exp(rng.normal(0, 0.08, (len(paths), 1))), 0, 0.97)
 
-    strands = merge([locks, fly])
+    strands = Strands(paths[:, :, :2], widths, colours.astype(np.float32))
     drawn = cover(strands, coverage_canvas(height, width))
     alpha = average(np.maximum(drawn, inside(field)), height, width)
-    canvas = fine_colours(noise_texture(rng, height, width, colour))
-    paint(rng, strands, canvas)
-    painted = average(canvas, height, width)
+    lights = draw_lights(rng)
+    away = (paths - solids[0][0]) / solids[0][1]
+    distance = np.maximum(np.linalg.norm(away, axis=2, keepdims=True), 1)
+    light = light_strands(rng, paths, widths, colours**2, lights, 0.8 * away / distance**3)
     clothes = paint_body(rng, field, picture)
-    skinned = np.clip(noise_texture(rng, height, width, skin) * 0.3 + skin * 0.7, 0, 1)
+    skinned = np.clip(noise_texture(rng, height, width, skin) * 0.2 + skin * 0.8, 0, 1)
+    skinned = shade(rng, skinned, skin_field, 0.1, 0.01)
+    scalp = ellipse_field([face], height, width)
+    if not from_behind:
+        scalp = np.minimum(scalp, np.float32(height * 0.5 + unit * (head_y - 0.45 * head)) - pixels(height, width)[1])
+    under = ramp(scalp, -0.03 * unit, 0.03 * unit)[:, :, None]
+    skinned = skinned + under * (0.45 * colour - skinned)
     body = np.where(skin_field[:, :, None] > 0, skinned, clothes)
-    show = (ramp(field, -1, 1) * (1 - average(drawn, height, width)))[:, :, None]
-    foreground = np.clip(painted + show * (body - painted), 0, 1)
+    shadow = cv2.GaussianBlur(average(drawn, height, width), (0, 0), 0.015 * unit)
+    shaded = (body**2 * (1 - 0.6 * shadow[:, :, None])).astype(np.float32)
+    canvas = enlarge(shaded, height * COLOUR_SCALE, width * COLOUR_SCALE)
+    shown = cv2.resize(field, (width * COLOUR_SCALE, height * COLOUR_SCALE)) > 0
+    splat(paths, widths, light, canvas, shown, _surface(solids, height, width))
+    foreground = developed(canvas, shown, np.broadcast_to(colour, (height, width, 3)))
     size = "short" if length < 0.15 else "long" if length > 0.4 else ""
-    kind = "curly" if curl > 0.01 else "wavy" if curl else "straight"
-    phrase = " ".join(word for word in (size, kind, colour_name(colour), "hair") if word)
-    return Drawing(foreground.astype(np.float32), alpha, phrase)
+    phrase = " ".join(word for word in (size, str(style), colour_name(colour), "hair") if word)
+    return Drawing(foreground, alpha, phrase)
 
 
 def fur(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
@@ -86,37 +154,53 @@ def fur(rng: np.random.Generator, height: int, width: int, picture: Array | None
     patterned = rng.random() < 0.3
     base = paint_body(rng, field, picture) if patterned else noise_texture(rng, height, width, colour)
     length = unit * log_uniform(rng, 0.015, 0.1)
-    count = int(min(16000, height * width / 20))
+    count = int(min(24000, height * width / 12))
     roots = np.stack([rng.uniform(0, width, count * 3), rng.uniform(0, height, count * 3)], axis=1)
     rows, columns = roots[:, 1].astype(int), roots[:, 0].astype(int)
     depth = field[rows, columns]
     # Deep inside, strands only colour the body; near the outline they are what makes the edge.
-    keep = (depth > -0.1 * length) & ((depth < 1.5 * length) | (rng.random(len(depth)) < 0.3))
+    keep = (depth > -0.1 * length) & ((depth < 1.5 * length) | (rng.random(len(depth)) < 0.6))
     roots, rows, columns = roots[keep][:count], rows[keep][:count], columns[keep][:count]
-    smooth = cv2.GaussianBlur(field, (0, 0), 3)
-    slope_x, slope_y = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    # Deep inside, fur lies as it is combed; only towards the outline does it stand out from the body.
-    inner = np.clip(field / (3 * length), 0, 1) * 12
+    deepest = max(float(field.max()), 4.0)
+    share = np.clip(cv2.GaussianBlur(field, (0, 0), 2) / deepest, 0, 1)
+    bulge = np.sqrt(share * (2 - share)) * deepest
+    smooth = cv2.GaussianBlur(bulge, (0, 0), 2)
+    slope = [cv2.Sobel(smooth, cv2.CV_32F, *axis)[rows, columns] / 8 for axis in ((1, 0), (0, 1))]
+    normals = np.stack([-slope[0], -slope[1], np.ones(len(roots))], axis=1)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     swirl = fractal(rng, height, width, rng.uniform(1, 4), 3) * rng.uniform(0.3, 1.2)
-    comb = swirl + rng.uniform(-np.pi, np.pi)
-    lie = np.arctan2(inner * np.sin(comb) - slope_y, inner * np.cos(comb) - slope_x)
-    angles = lie[rows, columns] + rng.normal(0, rng.uniform(0.1, 0.5), len(roots))
+    comb = (swirl + rng.uniform(-np.pi, np.pi))[rows, columns] + rng.normal(0, rng.uniform(0.1, 0.5), len(roots))
+    lie = np.stack([np.cos(comb), np.sin(comb), np.zeros(len(roots))], axis=1)
+    lie -= (lie * normals).sum(axis=1, keepdims=True) * normals
+    headings = lie + normals * rng.uniform(0.3, 1.3) + rng.normal(0, 0.15, lie.shape)
     patches = 0.35 + ramp(fractal(rng, height, width, 2, 2), -1.2, 0.6)
     lengths = length * patches[rows, columns] * rng.uniform(0.5, 1.3, len(roots))
-    fall = (rng.uniform(0, 1.5), np.pi / 2)
-    paths = grow(rng, roots, angles, lengths, 6, rng.uniform(0.2, 1.0), fall)
+    starts = np.concatenate([roots, bulge[rows, columns][:, None]], axis=1)
+    paths = grow_around(rng, starts, headings, lengths, 7, rng.uniform(0.2, 1.2), rng.uniform(0, 1.2), [])
     tint = base[rows, columns] if rng.random() < 0.5 else np.broadcast_to(colour, (len(roots), 3))
     bright = np.exp(rng.normal(0, rng.uniform(0.1, 0.3), (len(roots), 1)))
-    colours = np.clip(tint * bright, 0, 1).astype(np.float32)
-    strands = Strands(paths, rng.uniform(0.25, 1.0, len(roots)), colours)
-    alpha = average(cover(strands, inside(field)), height, width)
-    canvas = fine_colours(base)
-    paint(rng, strands, canvas, 48)
-    foreground = average(canvas, height, width)
-    foreground = shade(rng, foreground, field + length, 0.0, 0.01)
+    colours = np.clip(tint * bright, 0, 0.97)
+    widths = rng.uniform(0.25, 1.0, len(roots))
+    alpha = average(cover(Strands(paths[:, :, :2], widths, colours.astype(np.float32)), inside(field)), height, width)
+    facing = np.broadcast_to(0.85 * normals[:, None], paths.shape)
+    light = light_strands(rng, paths, widths, colours**2, draw_lights(rng), facing)
+    # between strands the undercoat shows, in their light
+    under = cv2.GaussianBlur(_spread(roots, light[:, 0], height, width), (0, 0), 3)
+    coat = (under[:, :, :3] / np.maximum(under[:, :, 3:], 1e-3)).astype(np.float32)
+    canvas = enlarge(0.8 * coat, height * COLOUR_SCALE, width * COLOUR_SCALE)
+    shown = cv2.resize(field, (width * COLOUR_SCALE, height * COLOUR_SCALE)) > 0
+    splat(paths, widths, light, canvas, shown, np.full((height, width), -1e6, np.float32))
+    foreground = developed(canvas, shown, base)
     mean = foreground[field > 0].mean(axis=0) if (field > 0).any() else colour
     size = "short" if length < 0.03 * unit else "long" if length > 0.06 * unit else "soft"
     return Drawing(foreground, alpha, f"an animal with {size} {colour_name(mean)} fur")
+
+
+def _spread(roots: Points, light: Points, height: int, width: int) -> Array:
+    """Sums of light, and counts, of the strands rooted at each pixel: H x W x 4."""
+    place = roots[:, 1].astype(int) * width + roots[:, 0].astype(int)
+    sums = [np.bincount(place, weights, height * width) for weights in (*light.T, np.ones(len(place)))]
+    return np.stack(sums, axis=1).reshape(height, width, 4).astype(np.float32)
 
 
 def yarn(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from erkd.data.synth import cloth, feathers, hair, plants, solids, transparent
+from erkd.data.synth import cloth, feathers, flat, hair, plants, solids, transparent, woven
 from erkd.data.synth.canvas import Drawing, over, random_shape
 from erkd.data.synth.shapes import body_field, solid_body
 from erkd.io.images import Array
@@ -28,10 +28,16 @@ _DRAW: dict[str, Callable[[np.random.Generator, int, int, Array | None], Drawing
     "solid": solids.solid,
     "defocus": solids.defocus,
     "motion blur": solids.motion_blur,
+    "flag": flat.flag,
+    "card": flat.card,
+    "wire mesh": woven.wire_mesh,
+    "wicker": woven.wicker,
 }
 MATERIALS = tuple(_DRAW)
 # materials without an opaque core: half of their drawings get a solid body
 THIN = ("feather", "foliage", "dandelion", "smoke", "glass", "plastic bag")
+FLAT = ("flag", "card")  # what lies in a plane; small ones are attached to other materials at times
+ATTACHED = 0.12  # share of other materials that get such a thing
 ATTEMPTS = 20
 
 
@@ -59,6 +65,8 @@ def draw_foreground(material: str, seed: int, size: int, picture: Array | None =
         drawing = _DRAW[material](rng, height, width, picture)
         if material in THIN and rng.random() < 0.5:
             drawing = _with_body(rng, drawing, picture)
+        if material not in FLAT and rng.random() < ATTACHED:
+            drawing = flat.attach(rng, drawing, picture)
         if 0.04 < float(drawing.alpha.mean()) < 0.9 and float((drawing.alpha < 1 / 255).mean()) > 0.05:
             break
     else:

@@ -17,7 +17,7 @@ from erkd.params import CompositeParams, DataParams, Splits, TrimapParams
 from tests.support import official_trees
 from tests.support.official_trees import composite_by_hand
 
-TRIMAP = TrimapParams(min_radius=2, max_radius=60, whole_object=0.25)
+TRIMAP = TrimapParams(min_radius=2, max_radius=60, whole_object=0.25, whole_flat=0.5)
 
 
 def splits(train, validation, test):
@@ -48,7 +48,7 @@ def made(request, tmp_path_factory):
     source, root = request.param, tree(request.param, folder / "dät a")
     params = data(source, root)
     write_library(list_layers(params, 0), folder / "library")
-    counts = CompositeParams(per_foreground=splits(2, 3, 20), effects=1.0)
+    counts = CompositeParams(per_foreground=splits(2, 3, 20), defocus=0.0, effects=1.0)
     write_composites(folder / "library", folder / "composites", counts, 0)
     given = {"composition1k": composition1k, "distinctions646": distinctions646}[source].given_trimaps(params)
     write_trimaps(folder / "composites", folder / "trimaps", TRIMAP, 0, given)
@@ -154,7 +154,7 @@ def test_photographs_are_copied_as_they_are(made):
 def test_too_few_backgrounds_for_the_composites_asked_for(tmp_path):
     root = tree("composition1k", tmp_path)
     write_library(list_layers(data("composition1k", root, test_backgrounds=10), 0), tmp_path / "library")
-    counts = CompositeParams(per_foreground=splits(1, 1, 20), effects=0.0)
+    counts = CompositeParams(per_foreground=splits(1, 1, 20), defocus=0.0, effects=0.0)
     with pytest.raises(InputError, match=r"per_foreground\.test: 20 is too many.*5 backgrounds.*data\.backgrounds"):
         write_composites(tmp_path / "library", tmp_path / "out", counts, 0)
 

@@ -51,7 +51,9 @@ def test_procedural_layers_are_disjoint_by_seed_and_by_picture():
 
 
 def test_procedural_foregrounds_show_every_material_and_more_leave_the_first_ones_as_they_are():
-    layers = procedural.list_foregrounds(data("procedural", foregrounds=(21, 21, 21)), 3)
+    layers = procedural.list_foregrounds(
+        data("procedural", foregrounds=(size := len(procedural.DECK), size, size)), 3
+    )
     for split in ("train", "validation", "test"):
         assert {layer.material for layer in layers if layer.split == split} == set(MATERIALS)
     assert set(procedural.list_foregrounds(data("procedural"), 3)) <= set(layers)
