@@ -147,7 +147,7 @@ def test_methods_of_a_seed_share_first_weights_and_batches(ablated):
         weights = load_file(trial.folder / "models/student/student.safetensors")
         return torch.cat([value.flatten().double() for value in weights.values()])
 
-    others = {"teacher", "before", "erkd_no_erm", "erkd_no_text"}  # other students
+    others = {"teacher", "before", "erkd_before", "erkd_no_erm", "erkd_no_text"}  # other students, or prompts
     names = [name for name in read_trials(root)["trials"] if name not in others]
     assert len(names) >= 8
     plain = trained("plain", 1)
