@@ -40,7 +40,7 @@ def both_levels(cache: FeatureCache) -> tuple[FeatureCache, FeatureCache]:
 
 def words(cache: FeatureCache) -> Tensor:
     """Unit-length embeddings of the texts that the text loss compares over, V x D: the cache's vocabulary."""
-    return torch.from_numpy(getattr(cache, "vocabulary", cache.text))
+    return torch.from_numpy(cache.vocabulary)
 
 
 def _share(crops: Crops, cells: int) -> Tensor:
