@@ -214,14 +214,19 @@ def aligned(
     (down, across), (height, width) = pixels / extent, extent
     shift = 2 * (left + pixels / 2) / width - 1, 2 * (top + pixels / 2) / height - 1
     theta = torch.tensor([[[across, 0.0, shift[0]], [0.0, down, shift[1]]]], dtype=torch.float32)
-    ours, theirs = (
-        normalize(space.centre(part), dim=1)[0].flatten(1)
-        for part in (teacher.patches(crop), cache.sample(torch.tensor([row]), theta, (cells, cells)))
-    )
-    cosines = ours.T @ theirs
-    places = torch.stack(torch.meshgrid(torch.arange(cells), torch.arange(cells), indexing="ij")).flatten(1)
-    far = (places[:, :, None] - places[:, None, :]).abs().amax(0) >= 2
-    return (cosines.diagonal() > cosines.masked_fill(~far, -2).amax(1)).numpy()
+    target = cache.sample(torch.tensor([row]), theta, (cells, cells))
+    return found_again(space, teacher.patches(crop), target).numpy()
+
+
+def found_again(space: CentredSpace, said: Tensor, target: Tensor) -> Tensor:
+    """Of each cell of `said`, B x D x h x w: is its own `target` nearer than all others two cells away? B x hw."""
+    ours, theirs = (normalize(space.centre(part), dim=1).flatten(2) for part in (said, target))
+    cosines = torch.einsum("bdi,bdj->bij", ours, theirs)
+    rows, columns = said.shape[2:]
+    sides = torch.arange(rows), torch.arange(columns)
+    places = torch.stack(torch.meshgrid(*sides, indexing="ij")).flatten(1)
+    near = (places[:, :, None] - places[:, None, :]).abs().amax(0) < 2
+    return cosines.diagonal(dim1=1, dim2=2) > cosines.masked_fill(near, -2).amax(2)
 
 
 def main() -> None:

@@ -4,7 +4,8 @@
 caches their layers with models/teacher at the teacher's resolution and at their own, and runs the teacher on the
 composites, at a crop's own pixels. The last line is a JSON object: by resolution and level (`deep`, `shallow`) the
 mean cosine of mixed target and teacher, both centred, over all cells and by their mean alpha; `other` is that of the
-target of another crop, the floor.
+target of another crop, the floor. Smooth targets have high cosines; `aligned` tells how fine they are: the share of
+cells where the own target agrees more with the teacher than any target of the crop two or more cells away does.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from benchmarks.features import found_again
 from erkd.batches.batch import Batch
 from erkd.batches.live import LiveBatches
 from erkd.distill.targets import crop_targets
@@ -69,6 +71,7 @@ def cosines(
                 alpha = avg_pool2d(batch.alpha, batch.alpha.shape[-1] // said.shape[-1])
                 by_range["all"].append(agreement.flatten())
                 by_range["other"].append(other.flatten())
+                by_range["aligned"].append(found_again(space, said, target).float().flatten())
                 for label, bounds in RANGES.items():
                     by_range[label].append(agreement[inside(alpha, *bounds)])
     return {
