@@ -215,7 +215,7 @@ def aligned(
     shift = 2 * (left + pixels / 2) / width - 1, 2 * (top + pixels / 2) / height - 1
     theta = torch.tensor([[[across, 0.0, shift[0]], [0.0, down, shift[1]]]], dtype=torch.float32)
     target = cache.sample(torch.tensor([row]), theta, (cells, cells))
-    return found_again(space, teacher.patches(crop), target).numpy()
+    return found_again(space, teacher.patches(crop), target).flatten().numpy()
 
 
 def found_again(space: CentredSpace, said: Tensor, target: Tensor) -> Tensor:
