@@ -18,11 +18,10 @@ from erkd.students.edge_reserved import gradient_kernels
 from erkd.students.losses import masked_mean
 
 
-def alpha_gradient(alpha: Tensor, stride: int) -> Tensor:
-    """Signed derivative-of-Gaussian gradient of alpha (sigma 1.4), pooled by `stride` s: B x 2 x H/s x W/s."""
+def alpha_gradient(alpha: Tensor) -> Tensor:
+    """Signed derivative-of-Gaussian gradient (sigma 1.4) of alpha B x 1 x H x W: B x 2 x H x W."""
     kernels = gradient_kernels(1.4, 4).to(alpha)
-    padded = nn.functional.pad(alpha, (4, 4, 4, 4), mode="replicate")
-    return avg_pool2d(conv2d(padded, kernels), stride)
+    return conv2d(nn.functional.pad(alpha, (4, 4, 4, 4), mode="replicate"), kernels)
 
 
 def edge_l1(predicted: Tensor, true: Tensor, touched: Tensor) -> Tensor:
@@ -43,13 +42,11 @@ def edge_direction(predicted: Tensor, true: Tensor, touched: Tensor) -> Tensor:
 
 def edge_loss(edges: dict[int, Tensor], batch: Batch, form: str) -> Tensor:
     """The loss of edge maps B x 2 x H/s x W/s by stride s, averaged over strides; `form` as `kd.erkd.edge_target`."""
-    total = torch.zeros((), device=batch.alpha.device)
-    for stride, predicted in edges.items():
-        touched = max_pool2d(batch.unknown, stride)
-        if form == "coarse":
-            true = alpha_gradient(avg_pool2d(batch.alpha, stride), 1)
-        else:
-            true = alpha_gradient(batch.alpha, stride)
-        compare = edge_direction if form == "direction" else edge_l1
-        total = total + compare(predicted, true, touched) / len(edges)
-    return total
+    if form == "coarse":
+        true = {stride: alpha_gradient(avg_pool2d(batch.alpha, stride)) for stride in edges}
+    else:
+        gradient = alpha_gradient(batch.alpha)
+        true = {stride: avg_pool2d(gradient, stride) for stride in edges}
+    compare = edge_direction if form == "direction" else edge_l1
+    losses = [compare(edges[stride], true[stride], max_pool2d(batch.unknown, stride)) for stride in edges]
+    return torch.stack(losses).mean()

@@ -9,8 +9,8 @@ from torch.nn.functional import avg_pool2d
 from erkd.distill.edge_losses import alpha_gradient, edge_direction, edge_loss
 from tests.support.students import edge_batch, small_methods, small_student, vertical_edge
 
-COARSE = {stride: lambda alpha, stride=stride: alpha_gradient(avg_pool2d(alpha, stride), 1) for stride in (2, 4)}
-PLAIN = {stride: lambda alpha, stride=stride: alpha_gradient(alpha, stride) for stride in (2, 4)}
+COARSE = {stride: lambda alpha, stride=stride: alpha_gradient(avg_pool2d(alpha, stride)) for stride in (2, 4)}
+PLAIN = {stride: lambda alpha, stride=stride: avg_pool2d(alpha_gradient(alpha), stride) for stride in (2, 4)}
 
 
 @pytest.mark.parametrize(("form", "true"), [("alpha", PLAIN), ("coarse", COARSE)])
