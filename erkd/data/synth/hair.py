@@ -86,7 +86,7 @@ def hair(rng: np.random.Generator, height: int, width: int, picture: Array | Non
     ]  # fmt: skip
 
     tidy = rng.random() if style == "straight" else rng.uniform(0, 0.5)
-    count = int(4000 * rng.uniform(0.7, 1.2) * head / 0.22)
+    count = int(55 * unit * head * rng.uniform(0.7, 1.2))  # strands are as thin in small images: so many cover a head
     clumps = int(count / (rng.uniform(14, 36) - 8 * tidy))
     outward = _scalp(rng, clumps, from_behind)
     roots = solids[0][0] + outward * solids[0][1] * 1.02
