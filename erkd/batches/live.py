@@ -61,6 +61,7 @@ class LiveBatches(Dataset[Batch]):
         self.rows = read_table(table, LayerRow, "train")
         self.foregrounds = [i for i, row in enumerate(self.rows) if row.kind == "foreground"]
         self.backgrounds = [i for i, row in enumerate(self.rows) if row.kind == "background"]
+        self.flat = torch.tensor([float(row.material in FLAT) for row in self.rows], device=device)
         self.trimap = trimap
         self.distill = distill
         self.seed = seed
@@ -101,7 +102,7 @@ class LiveBatches(Dataset[Batch]):
         trimap = draw_trimaps(alpha, self.trimap, rngs, sides)
         if self.trimap.whole_flat:
             covered = sum(
-                share * self._is_flat(index)
+                share * self.flat[index][:, None, None, None]
                 for share, (index, _) in zip(shares, (first_crops, second_crops), strict=True)
             )
             trimap = doubt(trimap, covered * self._draw_flag(rngs, self.trimap.whole_flat)[:, None, None, None])
@@ -126,11 +127,6 @@ class LiveBatches(Dataset[Batch]):
         _, alpha, _, sides = self._draw_crops(rngs, self.foregrounds)
         trimap = draw_trimaps(alpha, self.trimap, rngs, sides)
         return Inputs(self._camera_effects(rngs, image), trimap, (Crops(index, theta, torch.ones_like(alpha)),))
-
-    def _is_flat(self, index: Tensor) -> Tensor:
-        """1 for layers of a flat material, else 0: B x 1 x 1 x 1."""
-        flat = [self.rows[i].material in FLAT for i in index.tolist()]
-        return torch.tensor(flat, dtype=torch.float32, device=self.device)[:, None, None, None]
 
     def _load(self, index: int) -> tuple[Tensor, NDArray[np.int32]]:
         """Load a layer: RGBA, uint8 4 x H x W on the device, and up to `POINTS` edge pixels (row, column)."""

@@ -1,7 +1,5 @@
 """Live batches: exact composites, aligned crops, the same on every call; trimaps equal on every device."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -93,7 +91,7 @@ def test_flags_are_unknown_as_a_whole_and_others_are_not(live, monkeypatch):
     batch = with_share(live, second_foreground=0.0)[0]
     live.trimap = TrimapParams(min_radius=1, max_radius=2, whole_object=0, whole_flat=1)
     assert torch.equal(live[0].trimap, batch.trimap)  # no flat layer in it
-    live.rows = [dataclasses.replace(row, material="flag") for row in live.rows]
+    live.flat[:] = 1
     doubted = live[0].trimap
     hidden = (doubted != batch.trimap).flatten(1).any(1)
     assert hidden.any()

@@ -21,7 +21,7 @@ from erkd.params import DataParams
 
 # Materials are dealt from shuffled copies of a deck with one card of each, and more of those frequent in
 # photographs, or hard.
-CARDS = {"fur": 3, "hair": 2, "leaves": 2, "flag": 2}
+CARDS = {"fur": 3, "hair": 3, "leaves": 2, "foliage": 2, "flag": 2}
 DECK = tuple(name for name in MATERIALS for _ in range(CARDS.get(name, 1)))
 GENERATED = "CC0-1.0"  # licence of drawings that use no picture
 PICTURE_SHARE = 0.6  # share of backgrounds that are crops of pictures

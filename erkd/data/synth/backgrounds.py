@@ -5,6 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from erkd.data.synth import outdoors
 from erkd.data.synth.canvas import random_shape
 from erkd.data.synth.lens import defocus, draw_lens
 from erkd.data.synth.noise import fractal, pixels, ramp, turned
@@ -50,27 +51,6 @@ def _lights(rng: np.random.Generator, height: int, width: int) -> tuple[Array, s
     return np.clip(image, 0, 1), f"{colour_name(colour + 0.2)} lights at night"
 
 
-def _landscape(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
-    """Sky with clouds above ridges that grow darker towards the viewer."""
-    _, y = pixels(height, width)
-    down = (y / height)[:, :, None]
-    zenith = np.asarray([0.2, 0.4, 0.75]) * rng.uniform(0.4, 1.2)
-    haze = near(rng, (0.8, 0.82, 0.85), 0.2)
-    cloud = ramp(fractal(rng, height, width, 2.5, 6, 0.55), rng.uniform(-0.5, 1), 2)[:, :, None]
-    image = zenith + down * (haze - zenith)
-    image = image + cloud * (0.95 - image)
-    ground = random_colour(rng) * 0.7
-    horizon = rng.uniform(0.3, 0.7)
-    for layer in range(rng.integers(2, 5)):
-        ridge = fractal(rng, 2, width, rng.uniform(2, 5), 6)[0] * height * 0.04
-        edge = height * (horizon + layer * 0.12) + ridge
-        share = ramp(y - edge[None], -1, 1)[:, :, None]
-        tone = haze + (ground - haze) * min(1, 0.35 + 0.25 * layer)
-        surface = np.clip(tone * (1 + 0.2 * fractal(rng, height, width, 12, 5, 0.7)[:, :, None]), 0, 1)
-        image = image + share * (surface - image)
-    return np.clip(image, 0, 1).astype(np.float32), "a landscape under a sky"
-
-
 def _wall(rng: np.random.Generator, height: int, width: int) -> tuple[Array, str]:
     """Bricks, tiles or boards of varying tone, with joints."""
     x, y = pixels(height, width)
@@ -111,8 +91,9 @@ def _noise(rng: np.random.Generator, height: int, width: int) -> tuple[Array, st
 
 
 _SCENES: dict[str, Callable[[np.random.Generator, int, int], tuple[Array, str]]] = {
-    "collage": _collage, "lights": _lights, "landscape": _landscape, "wall": _wall,
-    "fabric": _fabric, "gradient": _gradient, "noise": _noise,
+    "collage": _collage, "lights": _lights, "landscape": outdoors.landscape, "meadow": outdoors.meadow,
+    "rocks": outdoors.rocks, "foliage": outdoors.leafage, "wall": _wall, "fabric": _fabric, "gradient": _gradient,
+    "noise": _noise,
 }  # fmt: skip
 BACKDROPS = tuple(_SCENES)  # in this order: a seed draws from it
 

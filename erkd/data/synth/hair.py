@@ -69,8 +69,8 @@ def hair(rng: np.random.Generator, height: int, width: int, picture: Array | Non
     unit = unit_of(height, width)
     colour, skin = _colour(rng, HAIR_COLOURS), _colour(rng, SKINS)
     head_x, head_y, head = rng.uniform(-0.15, 0.15), rng.uniform(-0.2, 0.02), log_uniform(rng, 0.17, 0.42)
-    length = log_uniform(rng, 0.06, 0.9)
     style = rng.choice(["straight", "wavy", "curly"], p=[0.5, 0.25, 0.25])
+    length = log_uniform(rng, 0.15, 1.1) if style == "straight" else log_uniform(rng, 0.06, 0.8)
     from_behind = rng.random() < 0.35
     face = (head_x, head_y, head * 0.85, head * 1.1, rng.uniform(-0.2, 0.2))
     shoulders = (head_x + rng.uniform(-0.1, 0.1), 0.62, rng.uniform(0.35, 0.5), rng.uniform(0.2, 0.3), 0.0)
@@ -86,7 +86,7 @@ def hair(rng: np.random.Generator, height: int, width: int, picture: Array | Non
     ]  # fmt: skip
 
     tidy = rng.random() if style == "straight" else rng.uniform(0, 0.5)
-    count = int(4000 * rng.uniform(0.7, 1.2) * head / 0.22)
+    count = int(55 * unit * head * rng.uniform(0.7, 1.2))  # strands are as thin in small images: so many cover a head
     clumps = int(count / (rng.uniform(14, 36) - 8 * tidy))
     outward = _scalp(rng, clumps, from_behind)
     roots = solids[0][0] + outward * solids[0][1] * 1.02
@@ -97,7 +97,8 @@ def hair(rng: np.random.Generator, height: int, width: int, picture: Array | Non
     steps = 40 if style == "curly" else 24
     bend = 1.0 - 0.75 * tidy
     grown = [(centre, radii * 1.04) for centre, radii in solids]
-    guides = grow_around(rng, roots, headings, lengths, steps, bend, weight, grown)
+    wind = weight * rng.normal(0, 0.6) if rng.random() < 0.4 else 0.0
+    guides = grow_around(rng, roots, headings, lengths, steps, bend, weight, grown, wind)
     group = rng.integers(0, clumps, count)
     along = np.linspace(0, 1, steps + 1)[:, None]
     spread = head * unit * rng.uniform(0.1, 0.24) * (1 - along * rng.uniform(0.0, 0.85))
@@ -112,7 +113,9 @@ def hair(rng: np.random.Generator, height: int, width: int, picture: Array | Non
     count = int(rng.integers(20, 200))
     from_lock = paths[rng.integers(0, len(paths), count), rng.integers(3, steps, count)]
     stray_lengths = unit * rng.uniform(0.04, 0.3, count) * (0.4 + length)
-    stray = grow_around(rng, from_lock, rng.normal(0, 1, (count, 3)), stray_lengths, steps, 1.4, weight / 4, [])
+    stray = grow_around(
+        rng, from_lock, rng.normal(0, 1, (count, 3)), stray_lengths, steps, 1.4, weight / 4, [], wind / 4
+    )
     paths = np.concatenate([paths, stray])
     widths = np.concatenate([rng.uniform(0.2, 0.8, len(group)), rng.uniform(0.12, 0.5, count)])
     clump_colours = vary(rng, colour, rng.uniform(0.05, 0.25 - 0.15 * tidy), clumps)

@@ -26,7 +26,7 @@ GREENS = (
 )  # fmt: skip
 
 
-def _leaf_colour(rng: np.random.Generator) -> Array:
+def leaf_colour(rng: np.random.Generator) -> Array:
     return np.asarray(GREENS[rng.integers(len(GREENS))], np.float32)
 
 
@@ -80,7 +80,7 @@ def light_blades(rng: np.random.Generator, blades: Blades, colours: Array, under
     return np.asarray(255 * np.sqrt(np.clip(both * exposure, 0, 1)))
 
 
-def _draw_blades(
+def draw_blades(
     sketch: Sketch, edges: tuple[Points, Points, Points], lit: Points, order: Iterable[int], paler: float
 ) -> None:
     """Draw the blades of `order` by their edges, each half in its colours of `light_blades`; veins on larger ones."""
@@ -136,7 +136,7 @@ def _disc(centre: Points, radius: float, corners: int) -> Points:
     return np.asarray(centre + radius * np.stack([np.cos(t), np.sin(t)], axis=1))
 
 
-def _shape_of(rng: np.random.Generator, count: int, knots: int, slender: float, ripple: float) -> Points:
+def outlines(rng: np.random.Generator, count: int, knots: int, slender: float, ripple: float) -> Points:
     """Half widths along blades of length 1, N x K: pointed or rounded, at times wavy or toothed."""
     along = np.linspace(0.01, 1, knots)
     profile = np.sin(np.pi * along ** rng.uniform(0.55, 1.3)) ** rng.uniform(0.6, 1.2)
@@ -144,7 +144,7 @@ def _shape_of(rng: np.random.Generator, count: int, knots: int, slender: float, 
     return np.asarray(slender * profile * np.clip(teeth, 0.4, 1.6) + 0.004)
 
 
-def _spines(
+def grow_spines(
     rng: np.random.Generator, roots: Points, headings: Points, lengths: Points, knots: int, weight: float
 ) -> Points:
     """Smoothly bent spines of blades, N x K x 3."""
@@ -155,7 +155,7 @@ def _spines(
 def leaves(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
     """A plant of large leaves, often with blossoms, fanning out of the lower edge; holes show through it."""
     unit = unit_of(height, width)
-    colour, petal = _leaf_colour(rng), random_colour(rng)
+    colour, petal = leaf_colour(rng), random_colour(rng)
     foot = np.asarray([width * rng.uniform(0.3, 0.7), height * rng.uniform(0.85, 1.1), 0.0])
     sketch = Sketch(noise_texture(rng, height, width, colour))
     count, lights = int(rng.integers(18, 70)), draw_lights(rng)
@@ -163,25 +163,25 @@ def leaves(rng: np.random.Generator, height: int, width: int, picture: Array | N
     lengths = unit * rng.uniform(0.3, 1.0, count)
     roots = foot + rng.normal(0, 0.12 * unit, (count, 3))
     headings = np.stack([np.cos(angles), np.sin(angles), rng.normal(0, 0.5, count)], axis=1)
-    spines = _spines(rng, roots, headings, lengths, LARGE, rng.uniform(-0.3, 1.2))
+    spines = grow_spines(rng, roots, headings, lengths, LARGE, rng.uniform(-0.3, 1.2))
     normals = unit_vectors(np.asarray([0.0, -0.5, 0.8]) + rng.normal(0, 0.5, (count, 3)))
-    halves = _shape_of(rng, count, LARGE, rng.uniform(0.03, 0.16), rng.uniform(0, 0.08)) * lengths[:, None]
+    halves = outlines(rng, count, LARGE, rng.uniform(0.03, 0.16), rng.uniform(0, 0.08)) * lengths[:, None]
     tones = vary(rng, colour, 0.2, count)
     big = Blades(spines, normals, halves)
     lit = light_blades(rng, big, tones, np.clip(0.6 * tones + 0.25, 0, 1), lights)
     order = np.argsort(spines[:, :, 2].mean(axis=1), kind="stable")
-    _draw_blades(sketch, big.edges(), lit, order, rng.uniform(0.8, 1.3))
+    draw_blades(sketch, big.edges(), lit, order, rng.uniform(0.8, 1.3))
     blossoms = int(rng.integers(0, 14)) if rng.random() < 0.6 else 0
     for _ in range(blossoms):
         centre = spines[rng.integers(count), rng.integers(LARGE // 2, LARGE)]
         radius, petals = unit * rng.uniform(0.03, 0.11), int(rng.integers(5, 12))
         angles = np.sort(rng.uniform(-np.pi, np.pi, petals))
         out = np.stack([np.cos(angles), np.sin(angles), np.full(petals, rng.uniform(0, 0.6))], axis=1)
-        grown = _spines(rng, np.tile(centre, (petals, 1)), out, np.full(petals, radius), KNOTS, 0.0)
+        grown = grow_spines(rng, np.tile(centre, (petals, 1)), out, np.full(petals, radius), KNOTS, 0.0)
         facing = unit_vectors(np.asarray([0.0, 0.0, 1.0]) + rng.normal(0, 0.3, (petals, 3)))
-        flower = Blades(grown, facing, radius * _shape_of(rng, petals, KNOTS, rng.uniform(0.15, 0.3), 0.05))
+        flower = Blades(grown, facing, radius * outlines(rng, petals, KNOTS, rng.uniform(0.15, 0.3), 0.05))
         tones = vary(rng, petal, 0.12, petals)
-        _draw_blades(sketch, flower.edges(), light_blades(rng, flower, tones, tones, lights), range(petals), 0.9)
+        draw_blades(sketch, flower.edges(), light_blades(rng, flower, tones, tones, lights), range(petals), 0.9)
     painted, alpha = sketch.averaged()
     uneven = 1 + 0.1 * fractal(rng, height, width, 6, 5, 0.8)[:, :, None]
     shown = f"{colour_name(petal)} flowers" if blossoms else f"{colour_name(colour)} leaves"
@@ -218,7 +218,7 @@ def branch_off(
 def foliage(rng: np.random.Generator, height: int, width: int, picture: Array | None) -> Drawing:
     """Branching twigs with many small leaves or needles, or bare: a wide region full of holes."""
     unit = unit_of(height, width)
-    colour, bark = _leaf_colour(rng), near(rng, (0.34, 0.27, 0.21), 0.4)
+    colour, bark = leaf_colour(rng), near(rng, (0.34, 0.27, 0.21), 0.4)
     kind = str(rng.choice(["leaves", "needles", "bare"], p=[0.62, 0.13, 0.25]))
     stems = int(rng.integers(1, 4))
     border = rng.uniform(0, 1, stems)
@@ -244,10 +244,10 @@ def foliage(rng: np.random.Generator, height: int, width: int, picture: Array | 
     starts, along = outer[which, at], unit_vectors(np.gradient(outer, axis=1))[which, at]
     out = unit_vectors(rng.normal(0, 1, (count, 3))) * rng.uniform(0.5, 1.5) + along + np.asarray([0, 0.3, 0])
     reach = size * rng.uniform(0.6, 1.3, count)
-    spines = _spines(rng, starts, out, reach, KNOTS, rng.uniform(0, 0.6))
+    spines = grow_spines(rng, starts, out, reach, KNOTS, rng.uniform(0, 0.6))
     normals = unit_vectors(np.asarray([0.0, -0.6, 0.6]) + rng.normal(0, 0.5, (count, 3)))
     slender = rng.uniform(0.2, 0.4) if kind == "leaves" else 0.02
-    blades = Blades(spines, normals, _shape_of(rng, count, KNOTS, slender, rng.uniform(0, 0.12)) * reach[:, None])
+    blades = Blades(spines, normals, outlines(rng, count, KNOTS, slender, rng.uniform(0, 0.12)) * reach[:, None])
     tones = vary(rng, colour, 0.18, count)
     lit = (
         light_blades(rng, blades, tones, np.clip(0.65 * tones + 0.2, 0, 1), lights)
@@ -265,10 +265,10 @@ def foliage(rng: np.random.Generator, height: int, width: int, picture: Array | 
         if index >= len(twigs):
             pending.append(index - len(twigs))
             continue
-        _draw_blades(sketch, edges, lit, pending, veins)
+        draw_blades(sketch, edges, lit, pending, veins)
         pending = []
         _paint_twig(rng, sketch, twigs[index], float(thick[index]), bark, lit_side)
-    _draw_blades(sketch, edges, lit, pending, veins)
+    draw_blades(sketch, edges, lit, pending, veins)
     phrase = "bare brown twigs" if kind == "bare" else f"a branch with {colour_name(colour)} foliage"
     return Drawing(*sketch.averaged(), phrase)
 
@@ -277,7 +277,7 @@ def dandelion(rng: np.random.Generator, height: int, width: int, picture: Array 
     """Seed heads: rays from a small solid core, each ending in a tuft of hairs thinner than a pixel."""
     unit = unit_of(height, width)
     colour = near(rng, (0.85, 0.83, 0.8), 0.15)
-    stem = _leaf_colour(rng)
+    stem = leaf_colour(rng)
     sketch = Sketch(noise_texture(rng, height, width, colour))
     for _ in range(rng.integers(1, 4)):
         centre = np.asarray([width * rng.uniform(0.2, 0.8), height * rng.uniform(0.25, 0.6)])

@@ -62,6 +62,7 @@ def grow_around(
     bend: float,
     weight: float,
     solids: list[Solid],
+    wind: float = 0.0,
 ) -> Points:
     """Grow N strands that fall by their `weight` and slide along solids: N x (steps + 1) x 3.
 
@@ -74,12 +75,13 @@ def grow_around(
         bend: Standard deviation of the turn from root to tip, radians.
         weight: Strength of the pull downwards over the whole length.
         solids: What strands must stay outside of.
+        wind: Strength of a pull to the right.
     """
     heading, points = unit_vectors(headings), [np.asarray(roots, np.float64)]
     turn = rng.normal(0, bend, roots.shape) / steps
     for _ in range(steps):
         heading = heading + turn + rng.normal(0, 0.4 * bend / math.sqrt(steps), roots.shape)
-        heading[:, 1] += weight / steps
+        heading[:, :2] += np.asarray([wind, weight]) / steps
         point = points[-1] + unit_vectors(heading) * (lengths / steps)[:, None]
         for centre, radii in solids:
             scaled = (point - centre) / radii

@@ -15,6 +15,8 @@ def test_strands_fall_keep_their_length_and_slide_along_solids(rng):
     free = grow_around(rng, roots, up, np.full(20, 30.0), 10, 0.2, 6.0, [])
     np.testing.assert_allclose(np.linalg.norm(np.diff(free, axis=1), axis=2).sum(axis=1), 30)
     assert (free[:, -1, 1] > free[:, 3, 1]).all()  # y points down
+    blown = grow_around(rng, roots, up, np.full(20, 30.0), 10, 0.2, 2.0, [], wind=4.0)
+    assert (blown[:, -1, 0] > 5).all()
     solid = (np.zeros(3), np.asarray([10.0, 12.0, 9.0]))
     on = grow_around(rng, roots - np.asarray([0, 12.1, 0]), up, np.full(20, 40.0), 20, 0.5, 8.0, [solid])
     assert np.linalg.norm(on / solid[1], axis=2).min() > 1 - 1e-6
