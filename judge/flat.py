@@ -157,7 +157,7 @@ def _kite(rng: np.random.Generator, plate: Floats) -> tuple[list[Surface], list[
 
 
 def _bunting(rng: np.random.Generator, plate: Floats) -> tuple[list[Surface], list[Strands]]:
-    """Pennants on two strings."""
+    """Pennants on two strings; those of the upper one are known."""
     parts, strings = [], []
     for height in (0.65, -0.25):
         t = np.linspace(-1.3, 1.3, 60)
@@ -167,7 +167,9 @@ def _bunting(rng: np.random.Generator, plate: Floats) -> tuple[list[Surface], li
             top = np.stack([rope[place], rope[place + 7]])
             tip = top.mean(0) + [rng.normal(0, 0.03), -0.5, rng.normal(0, 0.1)]
             rows = np.linspace(0, 0.99, 20)[:, None, None]
-            parts.append(sheet(top[None] * (1 - rows) + tip * rows, leafy(pattern(rng, plate), 0.5), uncertain=True))
+            parts.append(
+                sheet(top[None] * (1 - rows) + tip * rows, leafy(pattern(rng, plate), 0.5), uncertain=height < 0)
+            )
     return parts, strings
 
 

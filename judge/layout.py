@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from erkd.data.sources.alphamatting import ALPHAS, GROUPS, IMAGES, TRIMAPS
@@ -25,8 +26,18 @@ def draw_trimaps(alpha: Array, uncertain: Array | None, porous: bool) -> list[Ar
         if uncertain is not None:
             away = trimap_from_alpha((uncertain > 0).astype(np.float32), 0, used.background) == 0
             trimap = np.where(away, trimap, np.float32(0.5))
-        trimaps.append(trimap)
+        trimaps.append(trimap if (trimap == 1).any() else mark_thickest(alpha, trimap))
     return trimaps
+
+
+def mark_thickest(alpha: Array, trimap: Array) -> Array:
+    """A trimap without foreground, with the middle of the thickest opaque parts as foreground.
+
+    Who draws a trimap of a net marks at least the bar it hangs on; matting from colours needs some of both.
+    """
+    opaque = (alpha >= 254 / 255).astype(np.uint8)
+    depth = cv2.distanceTransform(opaque, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.where((opaque > 0) & (depth >= 0.6 * depth.max()), np.float32(1), trimap)
 
 
 def paths(root: Path, name: str) -> dict[str, Path]:

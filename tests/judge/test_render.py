@@ -93,7 +93,11 @@ def test_trimaps_are_narrow_and_wide_and_leave_flat_things_unknown():
         assert (trimap[thing > 0] == 0.5).all()
         assert trimap[30, 50] == 1  # the rest of the subject is known
     net = alpha * (np.arange(100) % 6 < 3)
-    assert (draw_trimaps(net, None, porous=True)[1][disc(25) > 0] == 0.5).all()
+    net[48:53, 20:80] = 1  # a bar
+    wide = draw_trimaps(net, None, porous=True)[1]
+    assert (wide[(disc(25) > 0) & (net < 1)] == 0.5).all()  # its holes too
+    assert (wide[50, 22:78] == 1).all()  # the bar, and nothing else, is known to be foreground
+    assert (wide[disc(40) - disc(35) > 0] < 1).all()
 
 
 def test_lost_paths_are_left_out_and_holes_stay():
