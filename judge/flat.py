@@ -1,7 +1,5 @@
 """Flat, opaque, patterned things that a subject holds or leans on; the trimap leaves them wholly unknown."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from judge.shapes import (
@@ -149,9 +147,7 @@ def _kite(rng: np.random.Generator, plate: Floats) -> tuple[list[Surface], list[
     for place in (8, 16, 24, 32):
         wing = np.array([[-0.12, 0.05, 0], [0.12, -0.05, 0.02]])
         strip = np.stack([wing + [0, 0.05, 0], wing - [0, 0.05, 0]])
-        bows.append(
-            replace(moved(sheet(strip, diffuse(tuple(picked(rng, plate, 1)[0]))), offset=tail[place]), uncertain=True)
-        )
+        bows.append(moved(sheet(strip, diffuse(tuple(picked(rng, plate, 1)[0]))), offset=tail[place]))
     sticks = [tube(line([0, 0.92, -0.02], [0, -0.62, -0.02]), 0.01, diffuse((0.3, 0.2, 0.1)))]
     return [sail, *sticks, *bows], [strand(tail, 0.006, diffuse((0.6, 0.6, 0.6)))]
 

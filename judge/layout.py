@@ -10,6 +10,7 @@ from erkd.data.trimap_generation import Radii, trimap_from_alpha, trimap_from_ra
 from erkd.io.images import Array, save_image, save_trimap
 
 RADII = (0.01, 0.035)  # of the narrow (Trimap1) and of the wide trimap (Trimap2), over the longer side
+OPAQUE = 254 / 255
 CUTOUTS = "cutouts"
 
 
@@ -19,14 +20,16 @@ def draw_trimaps(alpha: Array, uncertain: Array | None, porous: bool) -> list[Ar
     `alpha` is H x W in [0, 1]; where `uncertain` covers, and around it, both are unknown. `porous` subjects have
     their holes closed, as a person who draws a trimap would.
     """
-    trimaps = []
+    trimaps, certain = [], alpha
+    if uncertain is not None and (np.where(uncertain > 0, 0, alpha) >= OPAQUE).any():
+        certain = np.where(uncertain > 0, np.float32(0), alpha)
     for share in RADII:
         radius = max(1, round(share * max(alpha.shape)))
         trimap, used = trimap_from_radii(alpha, Radii(radius, radius, porous))
         if uncertain is not None:
             away = trimap_from_alpha((uncertain > 0).astype(np.float32), 0, used.background) == 0
             trimap = np.where(away, trimap, np.float32(0.5))
-        trimaps.append(trimap if (trimap == 1).any() else mark_thickest(alpha, trimap))
+        trimaps.append(trimap if (trimap == 1).any() else mark_thickest(certain, trimap))
     return trimaps
 
 
@@ -35,7 +38,7 @@ def mark_thickest(alpha: Array, trimap: Array) -> Array:
 
     Who draws a trimap of a net marks at least the bar it hangs on; matting from colours needs some of both.
     """
-    opaque = (alpha >= 254 / 255).astype(np.uint8)
+    opaque = (alpha >= OPAQUE).astype(np.uint8)
     depth = cv2.distanceTransform(opaque, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.where((opaque > 0) & (depth >= 0.6 * depth.max()), np.float32(1), trimap)
 

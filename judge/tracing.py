@@ -87,7 +87,8 @@ def trace_uncertain(scene: Scene, view: View, seed: int) -> Pixels | None:
     surfaces = [surface for surface in scene.surfaces if surface.uncertain]
     if not surfaces:
         return None
-    alone = replace(scene, surfaces=surfaces, strands=[], bounces=1, null=False)
+    # two bounces: with one, Mitsuba ends a path before it has seen whether it met a hole, and covers nothing
+    alone = replace(scene, surfaces=surfaces, strands=[], bounces=2, null=False)
     return _render(alone, view, seed, 9, "path")[..., 3]
 
 

@@ -14,7 +14,7 @@ from erkd.io.images import load_alpha, load_cutout, load_image, load_trimap, sav
 from judge import render
 from judge.backgrounds import disc_blur, list_plates, photograph, to_linear, to_srgb, view_into
 from judge.layout import draw_trimaps, paths, write_scene
-from judge.tracing import renderer, without_lost_paths
+from judge.tracing import renderer, trace, trace_uncertain, without_lost_paths
 from tests.support import ROOT
 
 
@@ -92,6 +92,9 @@ def test_trimaps_are_narrow_and_wide_and_leave_flat_things_unknown():
     for trimap in draw_trimaps(alpha, thing, porous=False):
         assert (trimap[thing > 0] == 0.5).all()
         assert trimap[30, 50] == 1  # the rest of the subject is known
+    for trimap in draw_trimaps(np.maximum(np.roll(disc(3), -25, 0), thing > 0), thing, porous=False):
+        assert (trimap[thing > 0] == 0.5).all()
+        assert (trimap == 1).any()  # of what is left
     net = alpha * (np.arange(100) % 6 < 3)
     net[48:53, 20:80] = 1  # a bar
     wide = draw_trimaps(net, None, porous=True)[1]
@@ -134,27 +137,28 @@ def test_without_mitsuba_the_command_says_what_to_install(tmp_path, monkeypatch,
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_scene_is_rendered_once_and_is_the_composite_of_its_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr(render, "plan", lambda count, seed: [render.Plan("kite", "flat", "kite", seed)])
+    monkeypatch.setattr(render, "plan", lambda count, seed: [render.Plan("flag", "flat", "flag", seed)])
     monkeypatch.setattr(sys, "argv", ["judge.render", "--out", str(tmp_path), "--side", "32", "--samples", "0.1"])
     render.main()
-    files = paths(tmp_path, "kite")
+    files = paths(tmp_path, "flag")
     image, alpha = load_image(files["image"]), load_alpha(files["alpha"])
     foreground, same = load_cutout(files["cutout"])
     np.testing.assert_array_equal(alpha, same)
     assert 0.02 < alpha.mean() < 0.9
-    planned = render.Plan("kite", "flat", "kite", 7)
+    planned = render.Plan("flag", "flat", "flag", 7)
     background = render.stage(planned, render.PLATES, 32)[2]
     made = to_srgb(alpha[..., None] * to_linear(foreground) + (1 - alpha[..., None]) * background)
     unclipped = (foreground < 1).all(-1)
     assert np.abs(made - image)[unclipped].max() < 0.03
     narrow = load_trimap(files["Trimap1"])
     assert (narrow[alpha > 0] > 0).all()
+    uncertain = trace_uncertain(*render.stage(planned, render.PLATES, 32)[:2], 1)
+    assert (uncertain > 0.9).sum() > 30
+    assert (narrow[uncertain > 0.9] == 0.5).all()
     stamp = files["alpha"].stat().st_mtime_ns
     render.main()
     assert files["alpha"].stat().st_mtime_ns == stamp
     scene, view, _ = render.stage(planned, render.PLATES, 32)
-    from judge.tracing import trace
-
     light, coverage = trace(scene, view, 1)
     again = trace(scene, view, 1)
     np.testing.assert_array_equal(light, again[0])
