@@ -50,7 +50,7 @@ lint: setup ## ruff, mypy, the direction of imports, undeclared packages
 	ruff format --check .
 	mypy
 	lint-imports
-	deptry erkd pipeline benchmarks tests
+	deptry erkd pipeline benchmarks judge tests
 
 AUDIT := .erkd/audit
 audit: ## known weaknesses of the pinned packages, by pip-audit; it asks pypi.org

@@ -1,0 +1,1 @@
+"""A second judge: path-traced scenes with exact alpha, in the layout of alphamatting.com (README.md)."""
