@@ -234,7 +234,7 @@ class DistillParams(Section):
     `init_from` is the folder of a student to fine-tune. `compositing` chooses batches composited live from the
     library's layers, or cut from stored composites. Shares of live composites: `second_foreground` with two
     foregrounds, `linear_light` composited in linear light (`photometry.mix`), `highlights` with highlights on the
-    foreground, `defocus` with a background that a lens puts out of focus (`erkd.data.synth.lens`).
+    foreground, `defocus` with a background that a lens puts out of focus (`erkd.data.lens`).
 
     `photographs` is how many crops of the library's photographs, which have no alpha, each batch gets beside its
     `batch_size` composites. Only the student's encoder sees them, for ERKD's feature and text losses.

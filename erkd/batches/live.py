@@ -23,12 +23,10 @@ from erkd.batches.batch import Batch, Crops, Inputs
 from erkd.batches.crops import normalised, random_affine, zoom_of
 from erkd.batches.trimaps import doubt, draw_trimaps
 from erkd.data.compositing import SHIFTED, training_size
-from erkd.data.sources.layers import PHOTOGRAPH
-from erkd.data.synth.lens import Lens, draw_lens
-from erkd.data.synth.materials import FLAT
+from erkd.data.lens import Lens, draw_lens
 from erkd.io.files import InputError
 from erkd.io.images import load_alpha, load_image, resize_area, to_bytes
-from erkd.io.tables import LayerRow, read_table, resolve
+from erkd.io.tables import FLAT, PHOTOGRAPH, LayerRow, read_table, resolve
 from erkd.params import DistillParams, TrimapParams
 from erkd.runtime.distributed import own_positions
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad, relu
 
-from erkd.data.synth.lens import CLIPPED, SPILL, Lens
+from erkd.data.lens import CLIPPED, SPILL, Lens
 
 GRAIN_SIDE = 1024
 
@@ -84,7 +84,7 @@ def _blur(image: Tensor, sigma: float) -> Tensor:
 
 
 def defocus(images: Tensor, lenses: Sequence[Lens | None]) -> Tensor:
-    """`erkd.data.synth.lens.defocus` on any device, with a lens per image (None: unchanged)."""
+    """`erkd.data.lens.defocus` on any device, with a lens per image (None: unchanged)."""
     pairs = zip(images, lenses, strict=True)
     return torch.stack([image if lens is None else _defocus(image, lens) for image, lens in pairs])
 

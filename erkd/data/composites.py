@@ -17,9 +17,9 @@ from erkd.data.compositing import (
     place_background,
     shift_mean_colour,
 )
+from erkd.data.lens import defocus, draw_lens
 from erkd.data.pairing import Plan, make_plans
 from erkd.data.sources.layers import check_size
-from erkd.data.synth.lens import defocus, draw_lens
 from erkd.io.files import atomic
 from erkd.io.images import Bytes, load_alpha, load_bytes, load_image, save_image
 from erkd.io.tables import CompositeRow, LayerRow, read_table, resolve, write_table

@@ -20,6 +20,9 @@ from typing import Any, TypeVar, cast
 from erkd.io.files import ESCAPED, InputError, atomic, check_written_hash, read_text, write_hash
 
 SPLITS = ("train", "validation", "test")
+# materials of layers that training treats in a way of their own
+PHOTOGRAPH = "picture"  # backgrounds that are photographs
+FLAT = ("flag", "card")  # what lies in a plane; small ones are attached to other drawn materials at times
 FILE_NAME = r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*"  # it leads to no other folder
 
 

@@ -8,7 +8,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from erkd.batches import photometry
 from erkd.batches.live import LiveBatches, over
 from erkd.batches.trimaps import draw_strokes, draw_trimaps, erode, trimap_in_torch
-from erkd.data.synth.lens import Lens, defocus
+from erkd.data.lens import Lens, defocus
 from erkd.data.trimap_generation import Radii, _erode, trimap_from_radii
 from erkd.io.files import InputError
 from erkd.params import TrimapParams

@@ -10,10 +10,8 @@ import numpy as np
 from erkd.io.files import InputError
 from erkd.io.image_files import SUFFIXES, list_images
 from erkd.io.images import Array
-from erkd.io.tables import SPLITS
+from erkd.io.tables import PHOTOGRAPH, SPLITS
 from erkd.params import DataParams
-
-PHOTOGRAPH = "picture"  # the material of backgrounds that are photographs
 
 
 @dataclass(frozen=True, slots=True)

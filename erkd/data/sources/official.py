@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from erkd.data.sources.layers import PHOTOGRAPH, Layer, Rendered, check_size, folder_of
+from erkd.data.sources.layers import Layer, Rendered, check_size, folder_of
 from erkd.data.sources.lists import find_files, number
 from erkd.io.files import InputError, sha256
 from erkd.io.images import load_alpha, load_image
-from erkd.io.tables import SPLITS
+from erkd.io.tables import PHOTOGRAPH, SPLITS
 from erkd.params import DataParams
 
 DEVELOPMENT = re.compile(r"GT\d\d")  # alphamatting.com's photographs, the development set: never trained on

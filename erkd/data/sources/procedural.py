@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from erkd.data.sources.layers import PHOTOGRAPH, Layer, Rendered
+from erkd.data.sources.layers import Layer, Rendered
 from erkd.data.sources.photographs import read_photographs
 from erkd.data.synth.backgrounds import BACKDROPS, draw_background
 from erkd.data.synth.materials import MATERIALS, draw_foreground
 from erkd.io.images import Array, load_image
-from erkd.io.tables import SPLITS
+from erkd.io.tables import PHOTOGRAPH, SPLITS
 from erkd.params import DataParams
 
 # Materials are dealt from shuffled copies of a deck with one card of each, and more of those frequent in

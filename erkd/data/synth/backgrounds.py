@@ -5,9 +5,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from erkd.data.lens import defocus, draw_lens
 from erkd.data.synth import outdoors
 from erkd.data.synth.canvas import random_shape
-from erkd.data.synth.lens import defocus, draw_lens
 from erkd.data.synth.noise import fractal, pixels, ramp, turned
 from erkd.data.synth.textures import colour_name, fabric_texture, jitter, near, noise_texture, random_colour, texture
 from erkd.io.images import Array

@@ -8,6 +8,7 @@ from erkd.data.synth import cloth, feathers, flat, hair, plants, solids, transpa
 from erkd.data.synth.canvas import Drawing, over, random_shape
 from erkd.data.synth.shapes import body_field, solid_body
 from erkd.io.images import Array
+from erkd.io.tables import FLAT
 
 # each draws (rng, height, width, picture or None), in pixels; the picture, H x W x 3, lends its colours
 _DRAW: dict[str, Callable[[np.random.Generator, int, int, Array | None], Drawing]] = {
@@ -36,7 +37,6 @@ _DRAW: dict[str, Callable[[np.random.Generator, int, int, Array | None], Drawing
 MATERIALS = tuple(_DRAW)
 # materials without an opaque core: half of their drawings get a solid body
 THIN = ("feather", "foliage", "dandelion", "smoke", "glass", "plastic bag")
-FLAT = ("flag", "card")  # what lies in a plane; small ones are attached to other materials at times
 ATTACHED = 0.12  # share of other materials that get such a thing
 ATTEMPTS = 20
 

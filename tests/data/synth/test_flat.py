@@ -5,7 +5,8 @@ import pytest
 
 from erkd.data.synth.canvas import Drawing
 from erkd.data.synth.flat import Sheet, attach, paint_sheet
-from erkd.data.synth.materials import FLAT, draw_foreground
+from erkd.data.synth.materials import draw_foreground
+from erkd.io.tables import FLAT
 
 CORNERS = np.asarray([(20.0, 15.0), (80.0, 25.0), (76.0, 70.0), (18.0, 60.0)])
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from erkd.data.synth.noise import log_uniform
 from erkd.io.images import Array
 
 SMALLEST = 1.5  # radius of a circle of confusion that is seen as blur, pixels
@@ -51,9 +50,9 @@ class Lens:
 
 def draw_lens(rng: np.random.Generator, widest: float) -> Lens:
     """Draw a lens of a log-uniform radius up to `widest` pixels, a third of them round."""
-    radius = log_uniform(rng, SMALLEST, max(widest, SMALLEST))
+    radius = _log_uniform(rng, SMALLEST, max(widest, SMALLEST))
     blades = int(rng.choice([0, 5, 6, 7, 8, 9], p=[0.35, 0.13, 0.13, 0.13, 0.13, 0.13]))
-    return Lens(radius, blades, rng.uniform(0, np.pi), log_uniform(rng, *GLARE))
+    return Lens(radius, blades, rng.uniform(0, np.pi), _log_uniform(rng, *GLARE))
 
 
 def defocus(image: Array, lens: Lens) -> Array:
@@ -68,3 +67,7 @@ def defocus(image: Array, lens: Lens) -> Array:
     if lens.reduction > 1:
         light = cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(np.sqrt(np.clip(light, 0, 1)), np.float32)
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from erkd.data.synth.lens import Lens, defocus, draw_lens
+from erkd.data.lens import Lens, defocus, draw_lens
 
 
 def point(value):
