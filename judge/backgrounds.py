@@ -59,7 +59,7 @@ def view_into(panorama: Linear, width: int, height: int, yaw: float, pitch: floa
     y, x = np.mgrid[:height, :width].astype(np.float64)
     right, up = (x + 0.5 - width / 2) / focal, -(y + 0.5 - height / 2) / focal
     up, back = up * np.cos(pitch) + np.sin(pitch), -np.cos(pitch) + up * np.sin(pitch)
-    azimuth = np.arctan2(right, -back) - yaw
+    azimuth = np.arctan2(right, -back) + yaw
     elevation = np.arctan2(up, np.hypot(right, back))
     rows, columns = panorama.shape[:2]
     column = (azimuth / (2 * np.pi) % 1 * columns - 0.5).astype(np.float32)

@@ -60,10 +60,11 @@ def stage(planned: Plan, plates: Path, side: int) -> tuple[Scene, View, Array]:
     width, height = (round(side * share) for share in SHAPES[rng.integers(len(SHAPES))])
     photographs, panoramas = list_plates(plates)
     yaw, blur = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(np.log(1.5), np.log(16)))
-    surroundings = panoramas[rng.integers(len(panoramas))] if panoramas else None
-    light = read_panorama(surroundings) if surroundings else np.ones((2, 4, 3), np.float32)
+    lights = panoramas or list_plates(PLATES)[1]
+    surroundings = lights[rng.integers(len(lights))]
+    light = read_panorama(surroundings)
     exposure = rng.uniform(0.7, 1.3) / mean_radiance(light)
-    if surroundings and rng.random() < 0.4:
+    if panoramas and rng.random() < 0.4:
         part = view_into(light, width, height, yaw, rng.uniform(-0.15, 0.1), rng.uniform(0.6, 1.1))
         part *= rng.uniform(0.1, 0.3) / max(1e-6, float(np.median(part)))
         background = disc_blur(part, max(blur, 9.0) * side / SIDE)
@@ -96,7 +97,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7, help="default: 7, the judge; scenes to train on need another")
     parser.add_argument("--side", type=int, default=SIDE, help=f"longer side in pixels; default: {SIDE}")
     parser.add_argument("--samples", type=float, default=1, help="times each scene's own samples; default: 1")
-    parser.add_argument("--plates", type=Path, default=PLATES, help="folder of background photographs and panoramas")
+    parser.add_argument(
+        "--plates", type=Path, default=PLATES, help="photographs for backgrounds; panoramas for light too"
+    )
     given = parser.parse_args()
     try:
         for planned in track(plan(given.scenes, given.seed), "Rendering"):

@@ -31,7 +31,7 @@ class View:
     aperture: float
     focus: float
     zoom: float
-    panorama: Path | None
+    panorama: Path
     yaw: float
     brightness: float
 
@@ -98,8 +98,8 @@ def _render(scene: Scene, view: View, seed: int, samples: int, integrator: str) 
         described: dict[str, Any] = {
             "type": "scene",
             "integrator": {"type": integrator, "max_depth": scene.bounces, "rr_depth": 5, "hide_emitters": True},
-            "sensor": _camera(mitsuba, view, samples),
-            "light": _light(mitsuba, view),
+            "sensor": camera(mitsuba, view, samples),
+            "light": lighting(mitsuba, view),
         }
         for index, strands in enumerate(scene.strands):
             described[f"strands{index}"] = _curves(mitsuba, strands, Path(folder) / f"{index}.txt")
@@ -109,7 +109,8 @@ def _render(scene: Scene, view: View, seed: int, samples: int, integrator: str) 
         return np.array(mitsuba.render(loaded, seed=seed), np.float32)
 
 
-def _camera(mitsuba: Any, view: View, samples: int) -> dict[str, Any]:
+def camera(mitsuba: Any, view: View, samples: int) -> dict[str, Any]:
+    """The camera that looks at the subject along -z, as Mitsuba describes one."""
     to_world = mitsuba.ScalarTransform4f().look_at([0, 0, DISTANCE], [0, 0, 0], [0, 1, 0])
     lens = {"type": "perspective"}
     if view.aperture > 0:
@@ -132,9 +133,8 @@ def _camera(mitsuba: Any, view: View, samples: int) -> dict[str, Any]:
     }
 
 
-def _light(mitsuba: Any, view: View) -> dict[str, Any]:
-    if view.panorama is None:
-        return {"type": "constant", "radiance": view.brightness}
+def lighting(mitsuba: Any, view: View) -> dict[str, Any]:
+    """A panorama around the scene."""
     turn = mitsuba.ScalarTransform4f().rotate([0, 1, 0], math.degrees(view.yaw))
     bitmap = mitsuba.Bitmap(read_panorama(view.panorama))
     return {"type": "envmap", "bitmap": bitmap, "scale": view.brightness, "to_world": turn}

@@ -14,7 +14,18 @@ from erkd.io.images import load_alpha, load_cutout, load_image, load_trimap, sav
 from judge import render
 from judge.backgrounds import disc_blur, list_plates, photograph, to_linear, to_srgb, view_into
 from judge.layout import draw_trimaps, paths, write_scene
-from judge.tracing import renderer, trace, trace_uncertain, without_lost_paths
+from judge.tracing import (
+    DISTANCE,
+    REACH,
+    View,
+    camera,
+    lighting,
+    read_panorama,
+    renderer,
+    trace,
+    trace_uncertain,
+    without_lost_paths,
+)
 from tests.support import ROOT
 
 
@@ -41,12 +52,14 @@ def test_a_highlight_becomes_a_disc_and_light_stays():
 
 
 def test_a_view_looks_where_the_light_comes_from():
-    """A panorama's middle column is where z points, as Mitsuba turns it about y; the camera looks along -z."""
+    """A panorama's first column lies at -z, where the camera looks; turned, another does."""
     panorama = np.zeros((64, 128, 3), np.float32)
     panorama[:32] = 1  # the sky
     panorama[:, :4] = panorama[:, -4:] = 9  # what lies at -z
     seen = view_into(panorama, 40, 40, 0.0, 0.0, 1.0)
     assert seen[20, 20, 0] > 5
+    panorama[:, 28:36] = 5
+    assert view_into(panorama, 40, 40, np.pi / 2, 0.0, 1.0)[20, 20, 0] == pytest.approx(5, abs=0.1)
     assert view_into(panorama, 40, 40, np.pi, 0.0, 1.0)[5, 20, 0] == pytest.approx(1, abs=0.1)
     assert view_into(panorama, 40, 40, np.pi, 0.0, 1.0)[35, 20, 0] == pytest.approx(0, abs=0.1)
 
@@ -153,7 +166,7 @@ def test_a_scene_is_rendered_once_and_is_the_composite_of_its_parts(tmp_path, mo
     narrow = load_trimap(files["Trimap1"])
     assert (narrow[alpha > 0] > 0).all()
     uncertain = trace_uncertain(*render.stage(planned, render.PLATES, 32)[:2], 1)
-    assert (uncertain > 0.9).sum() > 30
+    assert (uncertain > 0.9).sum() > 15
     assert (narrow[uncertain > 0.9] == 0.5).all()
     stamp = files["alpha"].stat().st_mtime_ns
     render.main()
@@ -164,3 +177,18 @@ def test_a_scene_is_rendered_once_and_is_the_composite_of_its_parts(tmp_path, mo
     np.testing.assert_array_equal(light, again[0])
     np.testing.assert_array_equal(coverage, again[1])
     assert renderer().variant() == "scalar_rgb"
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(
+    not importlib.util.find_spec("mitsuba"), reason="Mitsuba is not installed: pip install 'erkd[judge]'"
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_background_is_what_lights_the_scene():
+    """Mitsuba's view of a panorama is the view that becomes a background."""
+    mitsuba = renderer()
+    view = View(48, 48, 0, 0, 0.4, render.PLATES / "city.exr", 0.8, 1.0)
+    parts = {"sensor": camera(mitsuba, view, 9), "light": lighting(mitsuba, view), "integrator": {"type": "path"}}
+    seen = np.array(mitsuba.render(mitsuba.load_dict({"type": "scene", **parts})))[..., :3]
+    drawn = view_into(read_panorama(view.panorama), 48, 48, 0.8, 0.0, 2 * np.arctan(REACH / 0.4 / DISTANCE))
+    assert np.corrcoef(np.log1p(seen).ravel(), np.log1p(drawn).ravel())[0, 1] > 0.98
