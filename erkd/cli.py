@@ -54,6 +54,10 @@ MODEL = Annotated[
         "package's own student, else that of the last `dvc repro`."
     ),
 ]
+QUALITY = Annotated[
+    str | None,
+    typer.Option(help="The package's student: fast, balanced (without it) or best.", metavar="fast|balanced|best"),
+]
 FORCE = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 SKIP_EXISTING = Annotated[
     bool, typer.Option("--skip-existing", help="Leave out photos whose output exists: go on with a batch.")
@@ -81,6 +85,7 @@ def matte(
     box: BOX = None,
     band: BAND = None,
     model: MODEL = None,
+    quality: QUALITY = None,
     cutout: Annotated[
         bool, typer.Option("--cutout", help="Write RGBA with estimated foreground colours instead of alpha.")
     ] = False,
@@ -107,7 +112,7 @@ def matte(
     jobs = find_jobs(images, choose_hint(trimap, mask, box, band), _told(output), force, skip_existing)
     finish = choose_finish(cutout, background, jobs)
     if jobs:
-        matter = Matter.load(model, device, tile, threads_for(jobs))
+        matter = Matter.load(model, device, tile, threads_for(jobs), quality)
         _run(lambda job: write_matte(matter, job, finish), jobs, "Matting")
 
 
@@ -119,6 +124,7 @@ def trimap(
     box: BOX = None,
     band: BAND = None,
     model: MODEL = None,
+    quality: QUALITY = None,
     force: FORCE = False,
     skip_existing: SKIP_EXISTING = False,
 ) -> None:
@@ -131,7 +137,7 @@ def trimap(
     jobs = find_jobs(images, choose_hint(None, mask, box, band, WITHOUT_TRIMAP), _told(output), force, skip_existing)
     choose_finish(False, None, jobs)
     if jobs:
-        matter = Matter.load(model, threads=threads_for(jobs))
+        matter = Matter.load(model, threads=threads_for(jobs), quality=quality)
         _run(lambda job: write_trimap(matter, job), jobs, "Trimaps")
 
 
@@ -260,6 +266,7 @@ def demo(
     model: Annotated[
         str | None, typer.Option(help="A student's folder, an ONNX file, or models:/erkd-student@champion.")
     ] = None,
+    quality: QUALITY = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets others in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 is any free one.", min=0, max=65535)] = 7860,
     max_mb: Annotated[float, typer.Option(help="Largest upload, MB.", min=0.1)] = 20,
@@ -275,7 +282,7 @@ def demo(
     from erkd.inference.matter import Matter
 
     listener = listen(host, port)
-    matter = Matter.load(model)
+    matter = Matter.load(model, quality=quality)
     typer.echo(f"{address(listener)} (Ctrl+C ends it)")
     serve(matter, listener, round(max_mb * 1e6))
 

@@ -9,6 +9,8 @@ from erkd.io.files import InputError, read_json
 from erkd.runtime.project import project_root
 
 DEVICES = ("auto", "cpu", "cuda")
+QUALITIES = {"fast": "nano", "balanced": "small", "best": "base"}  # the package's students by what they are for
+DEFAULT = "balanced"
 ONNX = "student.onnx"
 WEIGHTS = "student.safetensors"
 HOW_TO_GET_ONE = (
@@ -17,17 +19,20 @@ HOW_TO_GET_ONE = (
 )
 
 
-def open_engine(spec: str | Path | None, device: str = "auto", threads: int = 0) -> Engine:
+def open_engine(
+    spec: str | Path | None, device: str = "auto", threads: int = 0, quality: str | None = None
+) -> Engine:
     """Load a student: in PyTorch on CUDA or without an ONNX file, else in ONNX Runtime on the CPU.
 
     `spec` is a folder with `student.onnx` or `student.safetensors`, an ONNX file, an address in MLflow's registry
-    such as `models:/erkd-student@champion`, or None for the packaged student, else that of the last `dvc repro`.
+    such as `models:/erkd-student@champion`, or None for the packaged student of this `quality` (`QUALITIES`); without
+    either `DEFAULT`, else that of the last `dvc repro`.
     `threads` are ONNX Runtime's, 0: one on each core.
     Raises InputError when there is none.
     """
     if device not in DEVICES:
         raise InputError(f"device: {device}; it is one of {', '.join(DEVICES)}")
-    path = resolve(spec)
+    path = resolve(spec, quality)
     onnx, weights = _find(path)
     if weights and (device == "cuda" or (device == "auto" and _has_cuda())):
         return torch_engine(weights, device)
@@ -40,8 +45,12 @@ def open_engine(spec: str | Path | None, device: str = "auto", threads: int = 0)
     raise InputError(f"{path}: neither {ONNX} nor {WEIGHTS} is in this folder")
 
 
-def resolve(spec: str | Path | None) -> Path:
-    """The file or folder that `spec` stands for. Raises InputError when there is none."""
+def resolve(spec: str | Path | None, quality: str | None = None) -> Path:
+    """The file or folder that `spec` or `quality` stands for. Raises InputError for none, or both."""
+    if quality is not None:
+        if spec is not None:
+            raise InputError(f"quality {quality} names a student of the package, model {spec} another; give one")
+        return _of_quality(quality)
     if spec is None:
         found = packaged() or last_repro()
         if found is None:
@@ -57,10 +66,22 @@ def resolve(spec: str | Path | None) -> Path:
     return path
 
 
-def packaged() -> Path | None:
-    """The folder of the released student in the package, if any."""
-    folder = Path(str(files("erkd"))) / "weights/small"
+def packaged(quality: str = DEFAULT) -> Path | None:
+    """The folder of the released student of this quality in the package, if any."""
+    folder = Path(str(files("erkd"))) / "weights" / QUALITIES[quality]
     return folder if (folder / ONNX).is_file() else None
+
+
+def _of_quality(quality: str) -> Path:
+    if quality not in QUALITIES:
+        raise InputError(f"quality: {quality}; it is one of {', '.join(QUALITIES)}")
+    found = packaged(quality)
+    if found is None:
+        there = ", ".join(name for name in QUALITIES if packaged(name)) or "none"
+        raise InputError(
+            f"quality {quality}: the student {QUALITIES[quality]} is not in this package; there are: {there}"
+        )
+    return found
 
 
 def last_repro() -> Path | None:

@@ -23,8 +23,10 @@ def estimate_alpha(
     preconditioner: Any = None,
     laplacian_kwargs: Any = None,
     cg_kwargs: Any = None,
+    *,
+    quality: str | None = None,
 ) -> NDArray[Any]:
-    """Estimate alpha by the student that ships; `erkd.Matter` has the others, devices and tiles.
+    """Estimate alpha by a student that ships; `erkd.Matter` has others, devices and tiles.
 
     Args:
         image: H x W x 3, RGB, floating in [0, 1] or uint8.
@@ -32,22 +34,25 @@ def estimate_alpha(
         preconditioner: No effect, as the two that follow.
         laplacian_kwargs: No effect.
         cg_kwargs: No effect.
+        quality: fast, balanced (the default) or best.
 
     Returns:
         H x W in [0, 1], of the trimap's type if that is floating, else float64. Known pixels are exactly 0 and 1.
 
     Raises:
-        ValueError: For another shape, type or range, and a trimap without foreground or without background.
+        ValueError: For another shape, type or range, a trimap without foreground or without background, and a quality
+            whose student is not in the package.
     """
     try:
         kinds = trimap_kinds(trimap, check_image(image).shape)
         if lacking := missing_kinds(kinds):
             raise InputError(f"trimap: {lacking}")
+        matter = _shipped(quality)
     except InputError as error:
         raise ValueError(str(error)) from None
     alpha = (kinds / 255).astype(trimap.dtype if trimap.dtype.kind == "f" else np.float64)
     if (kinds == UNKNOWN).any():
-        _shipped().write(image, kinds, alpha)
+        matter.write(image, kinds, alpha)
     return alpha
 
 
@@ -92,6 +97,6 @@ def estimate_foreground(
     return foreground, cutouts.estimate_foreground(image, opposite)  # both are estimated alike
 
 
-@lru_cache(maxsize=1)
-def _shipped() -> Matter:
-    return Matter.load()
+@lru_cache(maxsize=3)
+def _shipped(quality: str | None) -> Matter:
+    return Matter.load(quality=quality)

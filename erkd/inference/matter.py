@@ -30,15 +30,22 @@ class Matter:
 
     @classmethod
     def load(
-        cls, spec: str | Path | None = None, device: str = "auto", tile: int | None = None, threads: int = 0
+        cls,
+        spec: str | Path | None = None,
+        device: str = "auto",
+        tile: int | None = None,
+        threads: int = 0,
+        quality: str | None = None,
     ) -> "Matter":
         """Load the student that `spec` names (see `find_student.open_engine`) on `device` auto, cpu or cuda.
+
+        Or, without `spec`, the package's student for `quality`: fast, balanced (the default) or best.
 
         Images are run in tiles of at most `tile` x `tile` pixels, margins included, which bounds memory; on the CPU
         each on `threads` threads, 0: one on each core. Raises InputError when there is no such student or the tile
         is too small.
         """
-        engine = open_engine(spec, device, threads)
+        engine = open_engine(spec, device, threads, quality)
         smallest = 2 * engine.margin + MULTIPLE
         if tile is not None and tile < smallest:
             raise InputError(f"tile: {tile} pixels; {smallest} at least, since a tile sees {engine.margin} around it")

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 import erkd
+from erkd.inference.find_student import packaged
+from erkd.io.files import InputError
 from erkd.io.images import save_image
 from tests.support import ROOT
 from tests.support.documents import blocks
@@ -31,7 +33,8 @@ def test_arguments_are_pymatting_s() -> None:
         (erkd.estimate_foreground, pymatting.estimate_foreground_ml),
     )
     for ours, theirs in ([inspect.signature(function).parameters for function in pair] for pair in pairs):
-        assert list(ours) == list(theirs)
+        more = [name for name, argument in ours.items() if argument.kind == inspect.Parameter.KEYWORD_ONLY]
+        assert list(ours) == [*theirs, *more]
         for argument, parameter in theirs.items():
             assert ours[argument].kind == parameter.kind
             assert (ours[argument].default or None) == (parameter.default or None), argument
@@ -112,3 +115,18 @@ def test_the_guide_from_rembg_works(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     cutout = np.asarray(Image.open(tmp_path / "cutout.png"))
     assert cutout.shape == (96, 128, 4)
     assert np.abs(cutout[..., 3] / 255 - ALPHA).mean() < np.abs(np.roll(ALPHA, 3, axis=1) - ALPHA).mean()
+
+
+def test_a_quality_names_a_student_of_the_package(tmp_path, monkeypatch) -> None:
+    """One whose weights are not there, or that is no quality, is refused in one line."""
+    expected = {"fast": "nano", "balanced": "small"}
+    for quality, name in expected.items():
+        assert f"weights/{name}" in erkd.Matter.load(device="cpu", quality=quality).engine.name
+    monkeypatch.setattr("erkd.inference.find_student.files", lambda _: tmp_path)
+    with pytest.raises(InputError, match="quality best: the student base is not in this package; there are: none"):
+        erkd.Matter.load(quality="best")
+    (tmp_path / "weights/base").mkdir(parents=True)
+    (tmp_path / "weights/base/student.onnx").touch()
+    assert packaged("best") == tmp_path / "weights/base"
+    with pytest.raises(ValueError, match="quality: better; it is one of fast, balanced, best"):
+        erkd.estimate_alpha(IMAGE, TRIMAP, quality="better")

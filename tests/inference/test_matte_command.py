@@ -264,6 +264,7 @@ BAD_FILES = [
 ]
 BAD_ARGUMENTS = [
     ("--model", "nowhere", "nowhere: no such student"),
+    ("--quality", "fast", "quality fast names a student of the package, model"),
     ("--tile", "20", "tile: 20 pixels; 96 at least"),
     ("--device", "tpu", "device: tpu; it is one of auto, cpu, cuda"),
     ("--device", "cuda", "student.onnx: CUDA needs a student's folder"),
