@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 READY := $(VENV)/.ready
 
-.PHONY: help setup repro test test-fast test-all mutants lint audit ui mlflow-sync verify-release clean
+.PHONY: help setup repro test test-fast test-all mutants lint audit ui mlflow-sync release verify-release clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,10 @@ ui: setup ## the MLflow UI on http://127.0.0.1:5000
 
 mlflow-sync: setup ## log the last training run where the MLflow store missed it
 	python -m erkd.tracking.training_run sync
+
+release: setup ## train the students that ship and their controls, as far as MINUTES=30 go; the same command goes on
+	dvc repro release/dvc.yaml:features
+	python -m pipeline.release --root release --trial all $(if $(MINUTES),--minutes $(MINUTES))
 
 verify-release: setup ## score the students that ship and replay the first steps of their trainings (PHOTOGRAPHS=DIR)
 	dvc repro release/dvc.yaml:features

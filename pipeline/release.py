@@ -1,29 +1,58 @@
-"""Train one of the students that ship, or a control of one, in pieces if need be, and publish it with its card."""
+"""Train the students that ship and their controls, one or all, in pieces if need be; publish each with its card."""
 
+import sys
+import time
 from pathlib import Path
 from shutil import rmtree
 
-from erkd.experiments.release import hours_added, publish, publish_folder
-from erkd.experiments.trials import prepare_trial
+from erkd.experiments.release import hours_added, in_order, is_published, publish, publish_folder
+from erkd.experiments.trials import prepare_trial, read_trials
 from erkd.io.files import InputError, read_json, sha256
 from erkd.params import Params, load_params
 from erkd.training.loop import silent
 from erkd.training.train import train_student
 from pipeline.common.stage import run_stage
 
+ALL = "all"
+
 
 def main(root: Path, params: Params, trial: str, minutes: str) -> None:
-    """Go on with the training; what is unfinished after so many minutes waits for the next call."""
-    project = prepare_trial(root, trial, params.seed).folder
-    own = load_params(project / "params.yaml")
+    """Go on with the training; what is unfinished after so many minutes waits for the next call.
+
+    With `--trial all` those that are missing, or were trained otherwise than settings say now, in turn.
+    """
+    given, begun = _number(minutes) if minutes else None, time.monotonic()
+    if trial != ALL:
+        train(root, params, trial, given)
+        return
+    names = in_order(read_trials(root)["trials"])
+    for done, name in enumerate(names):
+        project, own = _project(root, params, name)
+        if is_published(project, own, publish_folder(root, name)):
+            continue
+        left = None if given is None else given - (time.monotonic() - begun) / 60
+        if (left is not None and left <= 0) or not train(root, params, name, left):
+            print(f"{done} of {len(names)} trials are there; the same command goes on with {name}", file=sys.stderr)
+            return
+
+
+def train(root: Path, params: Params, trial: str, minutes: float | None) -> bool:
+    """Train a trial and publish its student; return whether it is finished."""
+    project, own = _project(root, params, trial)
     # other settings, any of them, are another training
     unfinished = project / f"unfinished-{sha256(project / 'params.yaml')[:16]}"
-    hours, given = unfinished / "hours.json", _number(minutes) if minutes else None
+    hours = unfinished / "hours.json"
     with hours_added(hours):
-        finished = train_student(project, own, silent, unfinished, given)
+        finished = train_student(project, own, silent, unfinished, minutes)
     if finished:
         publish(project, own, publish_folder(root, trial), read_json(hours))
         rmtree(unfinished)
+    return finished
+
+
+def _project(root: Path, params: Params, trial: str) -> tuple[Path, Params]:
+    project = prepare_trial(root, trial, params.seed).folder
+    return project, load_params(project / "params.yaml")
 
 
 def _number(minutes: str) -> float:

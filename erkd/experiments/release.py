@@ -1,16 +1,17 @@
 """The release: publish a trained student with its card, and check it by replaying the start of its training."""
 
 import csv
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from erkd.experiments.trial_students import hardware
+from erkd.experiments.trial_students import hardware, publish_half
 from erkd.export.onnx import export_student
 from erkd.io.files import InputError, read_json, sha256, write_json
 from erkd.io.tables import LayerRow, read_table
@@ -34,15 +35,34 @@ FAILURES = (
 )
 CONTROL = "-plain"  # suffix of trials without distillation, which do not ship
 START = "-start"  # suffix of trials that others are fine-tuned from
+SEED = re.compile(r"-\d+$")  # suffix of trials that differ in their seed alone
 LOGGED = ("step", "loss", "validation_sad", "validation_mse")  # published columns of the history
 REPLAYED = 50  # steps whose losses are compared
 
 
 def publish_folder(root: Path, name: str) -> Path:
     """The folder where a trial's student is published: in the package, or below `root` if it does not ship."""
-    if name.endswith(CONTROL):
+    if name.endswith(START):
+        return root / "starts" / name
+    if CONTROL in name:
         return root / "controls" / name
-    return root / "starts" / name if name.endswith(START) else WEIGHTS / name
+    return root / "seeds" / name if SEED.search(name) else WEIGHTS / name
+
+
+def in_order(trials: Iterable[str]) -> list[str]:
+    """Trials in the order in which they are trained: starts, what ships, the controls of that, further seeds."""
+    return sorted(trials, key=lambda name: (not name.endswith(START), bool(SEED.search(name)), CONTROL in name))
+
+
+def is_published(project: Path, params: Params, folder: Path) -> bool:
+    """Whether a trial's student is published as these settings say, and from the start that is there now."""
+    if not ((folder / "card.json").is_file() and (folder / "student.safetensors").is_file()):
+        return False
+    card, student = read_json(folder / "card.json"), read_json(folder / "student.json")
+    start = params.distill.init_from
+    given = sha256(project / start / "student.safetensors") if start else None
+    as_told = card["settings"] == params.model_dump(mode="json")
+    return as_told and student["training"].get("init_from_sha256") == given
 
 
 @contextmanager
@@ -56,7 +76,7 @@ def hours_added(path: Path) -> Iterator[None]:
 
 
 def publish(project: Path, params: Params, folder: Path, hours: float) -> None:
-    """Publish a trained student: its weights, ONNX file (float16 weights), their records, history.csv and card.json.
+    """Publish a trained student in float16: its weights, ONNX file, their records, history.csv and card.json.
 
     Args:
         project: Folder that `train_student` wrote to, with its library.
@@ -65,8 +85,7 @@ def publish(project: Path, params: Params, folder: Path, hours: float) -> None:
     """
     source, library = project / "models/student", project / "data/library/library.csv"
     folder.mkdir(parents=True, exist_ok=True)
-    for path in (source / "student.safetensors", source / "student.json"):
-        shutil.copyfile(path, folder / path.name)
+    publish_half(source, folder)
     log_training(project / "reports/history.csv", folder / "history.csv")
     weights = sha256(folder / "student.safetensors")
     with tempfile.TemporaryDirectory() as name:

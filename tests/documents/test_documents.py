@@ -39,6 +39,7 @@ RUN_ELSEWHERE = {
     "for stage in library composite trimap teacher features; "
     "do python -m pipeline.$stage --root release; done": "stages that `make repro` runs, on release/params.yaml",
     "python -m pipeline.release --root release --trial small --minutes 9": "an hour; tests/experiments",
+    "make release MINUTES=30": "hours; tests/experiments",
 }
 USES = "erkd matte", "erkd export", "erkd doctor"  # run one by one, whatever stands behind them
 
