@@ -3,18 +3,20 @@
 So training can resume at any step, and processes can share a batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+Item = TypeVar("Item")
+
 
 @dataclass(frozen=True)
 class Crops:
-    """One layer's crops of a batch, as the feature cache needs them.
+    """One layer's crops of a batch, as the feature cache needs them; `index` and `theta` stay on the CPU.
 
     Attributes:
         index: Rows of the cache, B.
@@ -28,8 +30,8 @@ class Crops:
     share: Tensor
 
     def to(self, device: torch.device) -> Self:
-        """The same crops on `device`."""
-        return replace(self, **{name: part.to(device, non_blocking=True) for name, part in vars(self).items()})
+        """The same crops with their shares on `device`."""
+        return replace(self, share=self.share.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Batch(Inputs):
     photographs: Inputs | None = None
 
 
-def training_batches(batches: Dataset[Batch], steps: range, workers: int) -> Iterator[Batch]:
-    """Iterate over the batches of `steps`, prefetched by `workers` processes (their number does not change them)."""
+def loader(items: Dataset[Item], steps: range, workers: int) -> Iterable[Item]:
+    """The items of `steps`, prefetched by `workers` processes (their number does not change them)."""
     own = torch.Generator()  # else the loader draws its workers' seed from the global generator
-    return iter(DataLoader(batches, batch_size=None, sampler=steps, num_workers=workers, generator=own))
+    return DataLoader(items, batch_size=None, sampler=steps, num_workers=workers, generator=own)

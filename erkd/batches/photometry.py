@@ -1,25 +1,30 @@
 """Photometric augmentation of image batches in torch, on any device.
 
-Images are B x 3 x S x S in [0, 1]; strengths are one number per image, drawn by the caller.
+Images are B x 3 x S x S in [0, 1]; strengths are one number per image, drawn by the caller, on the CPU.
 """
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad, relu
 
 from erkd.data.lens import CLIPPED, SPILL, Lens
+from erkd.io.images import Bytes
 
 GRAIN_SIDE = 1024
+CODECS = 8  # threads that compress the batch of a GPU
 
 
 def tone(images: Tensor, gain: Tensor, gamma: Tensor) -> Tensor:
     """(image x gain)^gamma, with `gain` B x 3 and `gamma` B."""
-    return (images * gain[:, :, None, None]).clamp(1e-4, 1) ** gamma[:, None, None, None]
+    gain, gamma = gain.to(images)[:, :, None, None], gamma.to(images)[:, None, None, None]
+    return (images * gain).clamp(1e-4, 1) ** gamma
 
 
 def shade(images: Tensor, strength: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
@@ -31,12 +36,14 @@ def shade(images: Tensor, strength: Tensor, cells: Tensor, corner: Tensor) -> Te
         cells: Cells of noise along an image's side, whole numbers, B.
         corner: Where the noise is taken from the stored grain, B x 2.
     """
-    return (images * (strength[:, None, None, None] * _smooth(images, cells, corner)).exp()).clamp(0, 1)
+    strength = strength.to(images)[:, None, None, None]
+    return (images * (strength * _smooth(images, cells, corner)).exp()).clamp(0, 1)
 
 
 def highlights(images: Tensor, strength: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
     """Brighten as `shade` where the noise is positive; leave the rest unchanged."""
-    return (images * (strength[:, None, None, None] * relu(_smooth(images, cells, corner))).exp()).clamp(0, 1)
+    strength = strength.to(images)[:, None, None, None]
+    return (images * (strength * relu(_smooth(images, cells, corner))).exp()).clamp(0, 1)
 
 
 def _smooth(images: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
@@ -50,8 +57,8 @@ def _smooth(images: Tensor, cells: Tensor, corner: Tensor) -> Tensor:
 
 def sharpen(images: Tensor, strength: Tensor) -> Tensor:
     """Unsharp masking by `strength` B (0: unchanged), clipped to [0, 1]."""
-    soft = blur(images, (strength > 0).to(images))
-    return (images + strength[:, None, None, None] * (images - soft)).clamp(0, 1)
+    soft = blur(images, (strength > 0).float())
+    return (images + strength.to(images)[:, None, None, None] * (images - soft)).clamp(0, 1)
 
 
 def mix(foreground: Tensor, alpha: Tensor, background: Tensor, gamma: Tensor) -> Tensor:
@@ -120,12 +127,22 @@ def add_noise(images: Tensor, sigma: Tensor, corner: Tensor) -> Tensor:
 
 
 def compress(images: Tensor, quality: Tensor) -> Tensor:
-    """JPEG compression with `quality` B (1..100; 0: unchanged)."""
-    result = list(images)
-    for i, level in enumerate(quality.tolist()):
-        if level:  # on the CPU, as not every device has a JPEG codec
-            pixels = (images[i] * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-            _, packed = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(level)])
-            decoded = torch.from_numpy(cv2.imdecode(packed, cv2.IMREAD_COLOR_RGB))
-            result[i] = decoded.permute(2, 0, 1).to(images) / 255
-    return torch.stack(result)
+    """JPEG compression with `quality` B (1..100; 0: unchanged).
+
+    On the CPU, as not every device has a JPEG codec: one copy there and one back for the whole batch.
+    """
+    chosen = torch.nonzero(quality)[:, 0]
+    if not len(chosen):
+        return images
+    where = chosen.to(images.device, non_blocking=True)
+    pixels = (images[where] * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    with ThreadPoolExecutor(CODECS) as pool:
+        run = map if images.device.type == "cpu" else pool.map
+        decoded = np.stack([*run(_through_jpeg, pixels, quality[chosen].int().tolist())])
+    again = torch.from_numpy(decoded).to(images.device, non_blocking=True).permute(0, 3, 1, 2).to(images) / 255
+    return images.index_copy(0, where, again)
+
+
+def _through_jpeg(pixels: Bytes, quality: int) -> Bytes:
+    _, packed = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR_RGB))

@@ -39,4 +39,5 @@ def exchange(inputs: Some, others: Tensor | None) -> Some:
     """The inputs with `others[index]` as their crops' index, each at its place in the image; None: unchanged."""
     if others is None:
         return inputs
+    others = others.cpu()  # as indices are
     return replace(inputs, crops=tuple(replace(crops, index=others[crops.index]) for crops in inputs.crops))

@@ -48,7 +48,7 @@ def _share(crops: Crops, cells: int) -> Tensor:
 
 
 def _sampled(cache: FeatureCache, crops: Crops, cells: int) -> Tensor:
-    return cache.sample(crops.index, crops.theta, (cells, cells))
+    return cache.sample(crops.index, crops.theta, (cells, cells)).to(crops.share.device, non_blocking=True)
 
 
 def _mixed(cache: FeatureCache, layers: Sequence[Crops], cells: int) -> Tensor:

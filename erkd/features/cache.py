@@ -18,7 +18,7 @@ stay in the joint image-text space and are projected by the same basis (`space.p
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from erkd.features.maps import Maps, PackedMaps
+from erkd.features.resident import ResidentMaps
 from erkd.features.sampling import sample_maps
 from erkd.io.files import InputError, check_hash, read_record
 from erkd.io.images import Array
@@ -58,6 +59,7 @@ class FeatureCache:
         basis: Orthonormal rows, C x D, or None.
         shallow: The second level, in the image tower's own channels, or None.
         extents: Heights and widths of the images in cells, N x 2, where maps reach beyond them; None: as the maps.
+        resident: `features` in a GPU's memory, or None.
     """
 
     features: Maps
@@ -69,24 +71,33 @@ class FeatureCache:
     basis: Array | None = None
     shallow: "FeatureCache | None" = None
     extents: Array | None = None
+    resident: ResidentMaps | None = None
 
     @cached_property
     def rows(self) -> dict[str, int]:
         """The row of each image, by id."""
         return {name: row for row, name in enumerate(self.sample_ids)}
 
+    def on(self, device: torch.device) -> "FeatureCache":
+        """The same cache with both levels in the memory of `device`, as far as they fit in."""
+        maps = self.features
+        resident = ResidentMaps.of(maps, device) if isinstance(maps, PackedMaps) else None
+        return replace(self, resident=resident, shallow=self.shallow and self.shallow.on(device))
+
     def sample(self, indices: Tensor, theta: Tensor, size: Sequence[int]) -> Tensor:
-        """Sample features of crops: B x C x h x w, float32, on `theta`'s device.
+        """Sample features of crops: B x C x h x w, float32, on the CPU, or where the cache is `on`.
 
         Bilinear, averaged where a crop's cells are wider than the cache's, mirrored outside the image; only the cells
         under the crop are read. `indices` B are rows of the cache, `theta` B x 2 x 3 maps crop to image coordinates
         (`affine_grid`'s, with align_corners=False), and `size` is (h, w).
         """
-        rows = indices.tolist()
+        rows, theta = indices.tolist(), theta.float()
         maps = [self.features[row] for row in rows]
         sizes = [found.shape[1:] for found in maps] if self.extents is None else self.extents[rows]
         extents = torch.tensor(np.array(sizes, np.float32))
-        return sample_maps(maps, theta.float().cpu(), extents, size).to(theta.device)
+        if self.resident is not None:
+            return self.resident.sample(indices, theta, extents, (size[0], size[1]))
+        return sample_maps(maps, theta, extents, size)
 
 
 def open_features(

@@ -67,7 +67,7 @@ def _averaged(maps: Sequence[Map], rows: Tensor, columns: Tensor, size: Sequence
     starts = (heights * widths).cumsum(0, dtype=torch.int32) - heights * widths
     starts, widths = starts[:, None, None], widths[:, None, None]
     corners = [(starts + row * widths + column, v * h) for row, v in down for column, h in across]
-    cells, weights = (_bags(torch.stack(parts, -1), size, count) for parts in zip(*corners, strict=True))
+    cells, weights = (by_cell(torch.stack(parts, -1), size, count) for parts in zip(*corners, strict=True))
     flat = np.concatenate([window.reshape(-1, window.shape[-1]) for window in windows])
     sampled = embedding_bag(cells, torch.from_numpy(flat).float(), mode="sum", per_sample_weights=weights / count**2)
     return sampled.unflatten(0, (len(maps), *size)).permute(0, 3, 1, 2)
@@ -90,8 +90,8 @@ def _window(points: Tensor, sides: Sequence[int]) -> tuple[Tensor, Tensor, list[
     return first, length, [(before, 1 - share), (after, share)]
 
 
-def _bags(corners: Tensor, size: Sequence[int], count: int) -> Tensor:
+def by_cell(corners: Tensor, size: Sequence[int], count: int) -> Tensor:
     """Regroup corners of points, B x n h x n w x 4, by the crop's cells: B h w x 4 n n."""
     height, width = size
-    by_cell = corners.reshape(-1, height, count, width, count, 4).transpose(2, 3)
-    return by_cell.reshape(-1, 4 * count**2)
+    regrouped = corners.reshape(-1, height, count, width, count, 4).transpose(2, 3)
+    return regrouped.reshape(-1, 4 * count**2)

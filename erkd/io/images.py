@@ -101,6 +101,21 @@ def load_image(path: Path, upright: bool = True) -> Array:
     return _samples(image, path, "RGB", read_colours(image, path, keep=False) if upright else PLAIN)
 
 
+def load_image_bytes(path: Path) -> Bytes:
+    """`to_bytes(load_image(path))`, without floats in between for a file of 8 bits a channel."""
+    image = open_image(path)
+    if image.info["deep"] or image.mode.startswith(("I", "F")):
+        return to_bytes(load_image(path))
+    return image_bytes(image, read_colours(image, path, keep=False))
+
+
+def load_alpha_bytes(path: Path) -> Bytes:
+    """`to_bytes(load_alpha(path))`, without floats in between for a grey file of 8 bits."""
+    image = open_image(path)
+    plain = image.mode == "L" and not _has_alpha(image)
+    return np.asarray(image) if plain else to_bytes(_one_channel(image, path))
+
+
 def load_cutout(path: Path) -> tuple[Array, Array]:
     """Read colours (sRGB, H x W x 3) and alpha (H x W) of a file with transparency, in [0, 1].
 

@@ -13,7 +13,8 @@ from rich.progress import Progress
 from torch import nn
 from torch.utils.data import Dataset
 
-from erkd.batches.batch import Batch, training_batches
+from erkd.batches.ahead import training_batches
+from erkd.batches.batch import Batch
 from erkd.distill.erkd import Erkd
 from erkd.io.files import InputError
 from erkd.params import DistillParams
@@ -47,8 +48,7 @@ def update_average(average: nn.Module, model: nn.Module, decay: float, step: int
     Buffers are copied, as BatchNorm's statistics are averages already.
     """
     decay = min(decay, (step + 1) / (step + 10))
-    for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
+    torch._foreach_lerp_([*average.parameters()], [*model.parameters()], 1 - decay)
     for kept, measured in zip(average.buffers(), model.buffers(), strict=True):
         kept.copy_(measured)
 
@@ -127,7 +127,9 @@ def fit(
     methods.to(device).to(memory_format=torch.channels_last).train()
     average = copy.deepcopy(student).eval()
     trained = [p for p in [*student.parameters(), *methods.parameters()] if p.requires_grad]
-    optimiser = torch.optim.AdamW(trained, params.learning_rate, weight_decay=params.weight_decay)
+    optimiser = torch.optim.AdamW(
+        trained, params.learning_rate, weight_decay=params.weight_decay, fused=device.type == "cuda"
+    )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: learning_rate_factor(step, params.steps, params.warmup)
     )

@@ -29,7 +29,7 @@ from erkd.students.sizes import student_config
 from erkd.students.student import Student, save_student
 from erkd.training.loop import Record, fit
 
-WORKERS = 2  # processes that make batches; none for live batches on a GPU
+WORKERS = 2  # processes that make batches, or draw those that a GPU renders
 
 
 def validation(samples: list[Sample]) -> Callable[[Student], Record]:
@@ -112,6 +112,8 @@ def train_student(
         pictures = TeacherImages(batches.table, batches.rows)
         resolution = params.features.resolution
         cache = online_features(cache, root / "models/teacher", pictures, str(device), resolution)
+    elif device.type == "cuda":
+        cache = cache.on(device)
     config, text = student_config(params.student, cache.text.shape), torch.from_numpy(cache.text)
     given = given_student(root, params.distill.init_from)
     new_student = student_maker(given, config, text, params.student.pretrained)
@@ -134,7 +136,7 @@ def train_student(
             lambda progress: params.kd.weight * envelope(progress, params.kd.warmup, params.kd.ramp_down),
             validation(list_composites(root / "data/composites", root / "data/trimaps", "validation")),
             device,
-            WORKERS if device.type == "cpu" or params.distill.compositing == "stored" else 0,
+            WORKERS,
             log,
             unfinished,
             minutes,

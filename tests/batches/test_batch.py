@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
-from erkd.batches.batch import training_batches
+from erkd.batches.ahead import training_batches
 from erkd.batches.crops import normalised, random_affine
 from erkd.batches.stored import jitter
 from erkd.io.images import load_alpha

@@ -1,18 +1,22 @@
 """Live batches: exact composites, aligned crops, the same on every call; trimaps equal on every device."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
 from erkd.batches import photometry
-from erkd.batches.live import LiveBatches, over
-from erkd.batches.trimaps import draw_strokes, draw_trimaps, erode, trimap_in_torch
+from erkd.batches.ahead import render_ahead
+from erkd.batches.atlas import Atlas
+from erkd.batches.live import LiveBatches, cut, over
+from erkd.batches.trimaps import draw_strokes, erode, make_trimaps, plan_trimaps, trimaps_in_torch
 from erkd.data.lens import Lens, defocus
 from erkd.data.trimap_generation import Radii, _erode, trimap_from_radii
 from erkd.io.files import InputError
 from erkd.params import TrimapParams
-from tests.support.training_set import disc, live_batches
+from tests.support.training_set import CPU, disc, live_batches
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def with_share(live, **shares):
 
 
 def test_without_camera_effects_the_image_is_the_composite(live, monkeypatch):
-    monkeypatch.setattr(LiveBatches, "_camera_effects", lambda self, rngs, image: image)
+    monkeypatch.setattr(LiveBatches, "_camera_effects", lambda self, camera, image: image)
     batch = with_share(live, linear_light=0.0)[0]
     expected = batch.alpha * batch.foreground + (1 - batch.alpha) * batch.background
     torch.testing.assert_close(batch.image, expected)
@@ -91,7 +95,7 @@ def test_flags_are_unknown_as_a_whole_and_others_are_not(live, monkeypatch):
     batch = with_share(live, second_foreground=0.0)[0]
     live.trimap = TrimapParams(min_radius=1, max_radius=2, whole_object=0, whole_flat=1)
     assert torch.equal(live[0].trimap, batch.trimap)  # no flat layer in it
-    live.flat[:] = 1
+    live.layers.rows = [dataclasses.replace(row, material="flag") for row in live.rows]
     doubted = live[0].trimap
     hidden = (doubted != batch.trimap).flatten(1).any(1)
     assert hidden.any()
@@ -100,10 +104,10 @@ def test_flags_are_unknown_as_a_whole_and_others_are_not(live, monkeypatch):
 
 
 def test_theta_finds_the_crop_in_its_layer(live, monkeypatch):
-    monkeypatch.setattr("erkd.batches.live.FINE", 0)  # no layer is halved
+    monkeypatch.setattr("erkd.batches.plan.FINE", 0)  # no layer is halved
     crops = with_share(live, second_foreground=0.0)[1].crops[0]
     for i in range(4):
-        layer, _ = live.load(int(crops.index[i]))
+        layer, _ = live.layers[int(crops.index[i])]
         grid = affine_grid(crops.theta[i : i + 1], [1, 4, 64, 64], align_corners=False)
         piece = grid_sample(layer[None].float() / 255, grid, padding_mode="reflection", align_corners=False)
         torch.testing.assert_close(piece[:, 3:], crops.share[i : i + 1])
@@ -111,16 +115,17 @@ def test_theta_finds_the_crop_in_its_layer(live, monkeypatch):
 
 
 def test_erosion_and_trimaps_in_torch_are_those_of_the_cpu(rng):
-    region = disc(70, 90, 33) > 0.5
+    region = disc(90, 90, 33) > 0.5
     region &= rng.random(region.shape) > 0.002
-    for radius in (1, 4, 9, 40):
-        eroded = erode(torch.from_numpy(region), radius).numpy()
-        np.testing.assert_array_equal(eroded, _erode(region, radius), str(radius))
+    radii = [1, 4, 9, 40]
+    eroded = erode(torch.from_numpy(region).expand(4, -1, -1), radii).numpy()
+    for found, radius in zip(eroded, radii, strict=True):
+        np.testing.assert_array_equal(found, _erode(region, radius), str(radius))
     alpha = np.asarray(disc(80, 80, 30) * (rng.random((80, 80)) > 0.01), np.float32)
-    for radii in (Radii(*pair, whole) for pair in ((3, 7), (40, 60)) for whole in (False, True)):
+    drawn = [Radii(*pair, whole) for pair in ((3, 7), (40, 60)) for whole in (False, True)]
+    for found, radii in zip(trimaps_in_torch(torch.from_numpy(alpha).expand(4, -1, -1), drawn), drawn, strict=True):
         expected, _ = trimap_from_radii(alpha, radii)
-        found = trimap_in_torch(torch.from_numpy(alpha), radii).numpy()
-        np.testing.assert_array_equal(found, expected, str(radii))
+        np.testing.assert_array_equal(found.numpy(), expected, str(radii))
 
 
 def test_people_doubt_known_pixels_and_alpha_stays(rng):
@@ -131,7 +136,7 @@ def test_people_doubt_known_pixels_and_alpha_stays(rng):
     alpha = torch.zeros(8, 1, 64, 64)
     alpha[:, :, :, 32:] = 1
     params = TrimapParams(min_radius=1, max_radius=2, whole_object=0.0, whole_flat=0.5)
-    trimaps = draw_trimaps(alpha, params, [np.random.default_rng(i) for i in range(8)], [800.0] * 8)
+    trimaps = make_trimaps(alpha, plan_trimaps(params, [np.random.default_rng(i) for i in range(8)], [800.0] * 8, 64))
     far = torch.ones(64, dtype=torch.bool)
     far[24:40] = False
     assert (trimaps[..., far] == 0.5).any()
@@ -182,8 +187,8 @@ def test_blur_noise_and_jpeg_do_what_they_say():
 
 def test_crops_of_photographs_come_beside_the_same_composites(live, monkeypatch):
     """They lie where theta says in a background that is a photograph, under trimaps as composites have them."""
-    monkeypatch.setattr("erkd.batches.live.FINE", 0)
-    monkeypatch.setattr(LiveBatches, "_camera_effects", lambda self, rngs, image: image)
+    monkeypatch.setattr("erkd.batches.plan.FINE", 0)
+    monkeypatch.setattr(LiveBatches, "_camera_effects", lambda self, camera, image: image)
     monkeypatch.setattr("erkd.batches.live.photometry.tone", lambda images, *strength: images)
     monkeypatch.setattr("erkd.batches.live.photometry.shade", lambda images, *strength: images)
     plain = live[1]
@@ -196,7 +201,7 @@ def test_crops_of_photographs_come_beside_the_same_composites(live, monkeypatch)
     assert crops.index.tolist() == [3] * 3
     assert image.shape == (3, 3, 64, 64)
     assert torch.equal(crops.share, torch.ones(3, 1, 64, 64))
-    layer = live.load(3)[0][None, :3].float().expand(3, -1, -1, -1) / 255
+    layer = live.layers[3].pixels[None, :3].float().expand(3, -1, -1, -1) / 255
     grid = affine_grid(crops.theta, [3, 3, 64, 64], align_corners=False)
     torch.testing.assert_close(grid_sample(layer, grid, padding_mode="reflection", align_corners=False), image)
     assert set(both.photographs.trimap.unique().tolist()) <= {0.0, 0.5, 1.0}
@@ -208,3 +213,46 @@ def test_a_library_without_photographs_is_refused_where_they_are_asked_for(tmp_p
     assert live_batches(tmp_path)[0].photographs is None
     with pytest.raises(InputError, match=r"distill\.photographs 2: no training background is a photograph; set data"):
         live_batches(tmp_path, photographs=2)
+
+
+def test_layers_held_are_those_decoded_one_by_one(live, monkeypatch):
+    """And batches of them are the same, bit for bit."""
+    before = live[2]
+    assert live.layers.hold()
+    monkeypatch.setattr(live.layers, "_kept", None)
+    assert torch.equal(live[2].image, before.image)
+    assert live.layers.bytes() == sum(layer.pixels.numel() for layer in live.layers)
+
+
+def test_more_layers_than_memory_takes_are_decoded_when_asked_for(live, monkeypatch):
+    monkeypatch.setattr("erkd.batches.layers.RESIDENT", 1000)
+    live.prepare()
+    assert not live.layers.hold()
+    assert live[0].image.shape == (4, 3, 64, 64)
+
+
+def test_crops_of_an_atlas_are_those_cut_one_by_one(live):
+    live.layers.hold()
+    cuts = [cuts for step in range(3) for cuts in live.plan(step).layers]
+    atlas = Atlas([layer.pixels for layer in live.layers], CPU)
+    assert {halved for one in cuts for halved in one.halved} == {False, True}
+    for one in cuts:
+        expected = [
+            cut(live.layers[i].pixels, theta, halved, 64) / 255
+            for i, theta, halved in zip(one.index.tolist(), one.theta, one.halved, strict=True)
+        ]
+        found = atlas.cut(one.index, one.theta, one.halved, 64)
+        torch.testing.assert_close(found, torch.cat(expected), atol=0.6 / 255, rtol=0)
+        whole = [i for i, halved in enumerate(one.halved) if not halved]
+        torch.testing.assert_close(found[whole], torch.cat(expected)[whole], atol=2e-4, rtol=0)
+
+
+def test_what_a_gpu_does_gives_the_cpus_batches(live):
+    """Drawn apart, rendered by a thread from the atlas with trimaps in torch: here on the CPU."""
+    plain = [live[step] for step in range(3)]
+    live.layers.hold()
+    live.atlas = Atlas([layer.pixels for layer in live.layers], CPU)
+    for batch, expected in zip(render_ahead(live, map(live.plan, range(3))), plain, strict=True):
+        torch.testing.assert_close(batch.alpha, expected.alpha, atol=1.2 / 255, rtol=0)
+        torch.testing.assert_close(batch.image, expected.image, atol=0.1, rtol=0)
+        assert (batch.image - expected.image).abs().mean() < 2 / 255

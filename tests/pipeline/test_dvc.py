@@ -42,7 +42,7 @@ NO_BYTES = [  # what a stage imports and dvc.yaml leaves out, since it cannot ch
     "erkd/__init__.py", "erkd/params.py", "erkd/telemetry.py", "erkd/tracking",
     "erkd/runtime/__init__.py", "erkd/runtime/cluster.py", "erkd/runtime/cluster_worker.py",
     "erkd/runtime/numba_cache.py", "erkd/runtime/openmp.py",
-    "erkd/runtime/parallel.py", "erkd/runtime/project.py", "erkd/runtime/signals.py",
+    "erkd/runtime/parallel.py", "erkd/runtime/project.py", "erkd/runtime/signals.py", "erkd/runtime/threads.py",
     "erkd/data/__init__.py", "erkd/data/sources/__init__.py", "erkd/evaluation/__init__.py",
     "erkd/experiments/__init__.py", "erkd/inference/__init__.py", "erkd/report/__init__.py",
     "pipeline/__init__.py", "pipeline/ablation/__init__.py",
