@@ -100,8 +100,7 @@ class TeacherParams(Section):
     """The teacher: `bootstrap` trains a small CLIP-style model, `open_clip` loads `model` with `pretrained`.
 
     `backbone` is the bootstrap's image tower; `region_weight` and `cell_weight` weigh its contrastive losses on
-    regions and on cells, `word_weight` that of its text tower on the words of ImageNet, which it learns alone for
-    `word_steps` before.
+    regions and on cells, `word_weight` that of its text tower on the words of ImageNet: 0 leaves them out.
     """
 
     source: Literal["bootstrap", "open_clip"]
@@ -111,7 +110,6 @@ class TeacherParams(Section):
     image_size: Annotated[int, Field(ge=64, le=1024)]
     output_stride: Literal[16, 32]
     embed_dim: Annotated[int, Field(ge=16, le=1024)]
-    word_steps: Count
     steps: Count
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     learning_rate: Positive

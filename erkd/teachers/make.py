@@ -29,7 +29,8 @@ def make_teacher(
     else:
         (model, config), history = open_model(params), []
     prompts = prompts_of(train)
-    phrases = {"prompts": prompts, "vocabulary": vocabulary_of(prompts)}
+    knows_words = params.source == "open_clip" or params.word_weight > 0
+    phrases = {"prompts": prompts, "vocabulary": vocabulary_of(prompts) if knows_words else prompts}
     save_teacher(folder, model, config, {"source": params.source, "output_stride": params.output_stride, **phrases})
     return history
 

@@ -29,7 +29,7 @@ from erkd.teachers.bootstrap.contrastive import cell_contrast, contrast, pool
 from erkd.teachers.bootstrap.phrases import COMMON, draw_phrases, invent
 from erkd.teachers.bootstrap.readout import split_trunk, standardise, write_materials, write_words
 from erkd.teachers.bootstrap.room import make_room
-from erkd.teachers.bootstrap.text_tower import TOKENIZER, encode, start_tokens, word_loss
+from erkd.teachers.bootstrap.text_tower import TOKENIZER, encode, put_words, start_tokens, word_loss
 from erkd.teachers.bootstrap.views import VIEWS, frozen_views, word_codes
 from erkd.teachers.bootstrap.word_space import word_space
 from erkd.teachers.dense import dense_features, describe_tower
@@ -284,7 +284,9 @@ def test_a_teacher_survives_saving(tmp_path):
 def narrow_text(monkeypatch):
     """A text tower that is made, saved and taught in no time."""
     monkeypatch.setitem(text_tower.CONFIG, "width", 32)
+    monkeypatch.setitem(text_tower.CONFIG, "mlp_ratio", 2.0)
     monkeypatch.setattr(text_tower, "WORDS", 16)
+    monkeypatch.setattr(text_tower, "TEMPLATES", text_tower.TEMPLATES[:1])
 
 
 @pytest.fixture
@@ -408,6 +410,27 @@ def test_the_text_tower_learns_where_words_are(monkeypatch):
     assert losses[-1] < 0.8 * losses[0]
 
 
+def test_words_are_put_in_their_places_and_other_phrases_stay(monkeypatch):
+    model = bootstrap.build(TEACHER_PARAMS, seed=0)
+    monkeypatch.setattr(text_tower, "words", lambda: ("goldfish", "ostrich", "tabby"))
+    directions = F.normalize(torch.randn(3, 12, generator=torch.Generator().manual_seed(0)), dim=1)
+    wanted = F.pad(directions, (0, 4))
+    names, others = ["a photo of a goldfish", "an ostrich", "a picture of a tabby"], ["hair", "a net on a lawn"]
+    named, before = (F.normalize(model.encode_text(TOKENIZER(said)), dim=1) for said in (names, others))
+    assert F.cosine_similarity(named, wanted).abs().max() < 0.8
+    put_words(model, directions, others)
+    named, after = (F.normalize(model.encode_text(TOKENIZER(said)), dim=1) for said in (names, others))
+    assert F.cosine_similarity(named, wanted).min() > 0.95
+    assert F.cosine_similarity(before, after).min() > 0.95
+
+
+def test_the_tower_starts_as_imagenet_left_it():
+    """Its output stride is found by running it, which must not move the statistics of its batch norms."""
+    weights = imagenet_state_dict()
+    for name, value in bootstrap.build(TEACHER_PARAMS, seed=0).visual.trunk.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+
+
 def test_materials_take_turns_in_a_batch(rng):
     rows = [row("hair", "a wall")] * 97 + [row("net", "a wall"), row("lace", "a wall"), row("fur", "a wall")]
     drawn = [rows[i].material for i in bootstrap.draw_batch(rows, 8, rng)]
@@ -436,12 +459,25 @@ def test_everything_that_is_said_of_a_batch_is_said_once(rng):
 
 
 def test_tuning_learns_and_gives_the_same_bytes_twice(composites, tmp_path, narrow_text):
-    params = TEACHER_PARAMS.model_copy(update={"word_steps": 2, "steps": 8, "batch_size": 4})
+    params = TEACHER_PARAMS.model_copy(update={"steps": 8, "batch_size": 4})
     curves = [make_teacher(params, *composites, tmp_path / name, 0, "cpu") for name in ("one", "two")]
     assert curves[0] == curves[1]
     assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
     assert set(curves[0][0]) == {"caption", "region", "cell", "word"}
-    assert sum(curves[0][-1].values()) < sum(curves[0][0].values())
+    first, last = (
+        sum(losses[name] for name in ("caption", "region", "cell")) for losses in curves[0][:: len(curves[0]) - 1]
+    )
+    assert last < first
+
+
+def test_without_words_all_dimensions_are_of_materials_and_the_vocabulary_is_the_prompts(composites, tmp_path):
+    params = TEACHER_PARAMS.model_copy(update={"word_weight": 0.0})
+    (first, *_) = make_teacher(params, *composites, tmp_path, 0, "cpu")
+    assert set(first) == {"caption", "region", "cell"}
+    teacher = load_teacher(tmp_path)
+    assert teacher.vocabulary == teacher.prompts
+    carried = teacher.model.visual.head.proj.weight.count_nonzero(dim=1)
+    assert carried.tolist() == [2] * 16  # a channel of its own for each, and the constant
 
 
 def test_one_material_is_reported_as_such(composites, tmp_path, narrow_text):

@@ -1,4 +1,4 @@
-"""The text tower while it learns: phrases cut to their length, and words taught where the head has them."""
+"""The text tower while it learns: phrases cut to their length, and words put where the head has them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +12,12 @@ from torch import Tensor
 from erkd.teachers.prompts import TEMPLATES
 from erkd.teachers.words import with_article, words
 
-CONFIG = {"context_length": 24, "vocab_size": 49408, "width": 256, "heads": 4, "layers": 1}
+CONFIG = {"context_length": 24, "vocab_size": 49408, "width": 256, "heads": 4, "layers": 1, "mlp_ratio": 8.0}
 TOKENIZER = open_clip.SimpleTokenizer(context_length=CONFIG["context_length"])
 WORDS = 96  # of the thousand in a step
 ERRORS = 200.0  # weight of squared errors of cosines, which are small
 SCALE = 20.0  # of cosines, where a word is told from all others
+RIDGE = 0.01  # of the mean square of a hidden unit
 
 
 def encode(model: Any, phrases: Sequence[str]) -> Tensor:
@@ -24,8 +25,12 @@ def encode(model: Any, phrases: Sequence[str]) -> Tensor:
 
     Under the causal mask nothing behind a phrase's end counts, so no step need be run beyond the longest.
     """
+    return _encode(model, TOKENIZER(list(phrases)))
+
+
+def _encode(model: Any, tokens: Tensor) -> Tensor:
     tower = model.text
-    tokens = TOKENIZER(list(phrases)).to(tower.token_embedding.weight.device)
+    tokens = tokens.to(tower.token_embedding.weight.device)
     length, whole = int((tokens != 0).sum(dim=1).max()), tower.attn_mask
     tower.attn_mask = whole[:length, :length]
     try:
@@ -68,3 +73,51 @@ def word_loss(model: Any, directions: Tensor, embeddings: Tensor, random: np.ran
     errors = (texts - wanted) @ F.normalize(embeddings.detach(), dim=1).T
     apart = 1 - cosines.gather(1, own[:, None]).mean() + F.cross_entropy(SCALE * cosines, own)
     return apart + ERRORS * errors.square().mean()
+
+
+@torch.no_grad()
+def put_words(model: Any, directions: Tensor, others: Sequence[str]) -> None:
+    """Put every word, in every template, as near its direction as least squares can, and leave `others` in place.
+
+    What the tower's one block says last is linear in its hidden units h, of which there are more than words:
+    embeddings, up to their length, are those of now plus W h. W is the smallest by ridge regression that gives the
+    words what they lack and the other phrases nothing; it is written into the block's last weights.
+    `directions` 1000 x D' are the words' first dimensions, as in `word_loss`.
+    """
+    tower: Any = model.text
+    layer, norm = tower.transformer.resblocks[-1].mlp.c_proj, tower.ln_final
+    names = [template.format(with_article(word)) for template in TEMPLATES for word in words()]
+    taken = set(names)
+    hidden, found = _last_states(model, [*names, *(phrase for phrase in others if phrase not in taken)])
+    wanted = F.pad(directions, (0, found.shape[1] - directions.shape[1])).double().repeat(len(TEMPLATES), 1)
+    lacking = torch.zeros_like(found)
+    lacking[: len(names)] = wanted * found[: len(names)].norm(dim=1).mean() - found[: len(names)]
+    square = hidden.T @ hidden
+    square += RIDGE * square.diagonal().mean() * torch.eye(len(square)).to(square)
+    added = torch.linalg.solve(square, hidden.T @ lacking)
+    projection = norm.weight.double()[:, None] * tower.text_projection.double()
+    added = added @ torch.linalg.pinv(projection - projection.mean(dim=0))
+    layer.weight += added[:-1].T.to(layer.weight)
+    layer.bias += added[-1].to(layer.bias)
+
+
+def _last_states(model: Any, phrases: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """At the end of each phrase: the last block's hidden units and a one, and the embedding before it is scaled."""
+    tower = model.text
+    states: dict[Any, Tensor] = {}
+
+    def record(layer: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        states[layer] = inputs[0]
+
+    layers = (tower.transformer.resblocks[-1].mlp.c_proj, tower.ln_final)
+    hooks = [layer.register_forward_hook(record) for layer in layers]
+    hidden, found = [], []
+    for start in range(0, len(phrases), 256):
+        tokens = TOKENIZER(list(phrases[start : start + 256]))
+        embeddings, rows, ends = _encode(model, tokens), torch.arange(len(tokens)), tokens.argmax(dim=1)
+        units, sums = (states[layer][rows, ends].double() for layer in layers)
+        hidden.append(F.pad(units, (0, 1), value=1.0))
+        found.append(embeddings * sums.std(dim=1, correction=0)[:, None])
+    for hook in hooks:
+        hook.remove()
+    return torch.cat(hidden), torch.cat(found)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -29,12 +28,13 @@ from erkd.teachers.bootstrap.contrastive import cell_contrast, contrast, pool
 from erkd.teachers.bootstrap.phrases import Phrases, draw_phrases
 from erkd.teachers.bootstrap.readout import standardise, write_materials, write_words
 from erkd.teachers.bootstrap.room import make_room
-from erkd.teachers.bootstrap.text_tower import encode, start_tokens, word_loss
+from erkd.teachers.bootstrap.text_tower import encode, put_words, start_tokens, word_loss
 from erkd.teachers.bootstrap.views import VIEWS, frozen_views, word_codes
 from erkd.teachers.bootstrap.word_space import word_space
 from erkd.teachers.output_stride import set_output_stride
-from erkd.teachers.prompts import materials_of
+from erkd.teachers.prompts import TEMPLATES, material_phrase, materials_of
 
+DRAWS = 3  # of phrases for all images, that stay where they are when words are put in their places
 CELL_SCALE = 8.0  # softer than the contrast between images: most cells are mixed
 MOST = 2048
 ROOM = 32  # images by which room is made
@@ -70,8 +70,8 @@ def build(params: TeacherParams, seed: int) -> nn.Module:
     model.visual.trunk.load_state_dict({name: weights[name] for name in trunk})
     preprocess = {"size": params.image_size, "mean": MEAN, "std": STD, "interpolation": "bicubic"}
     open_clip.model.set_model_preprocess_cfg(model, preprocess)
-    set_output_stride(model.visual, params.output_stride)
-    return model.eval()
+    set_output_stride(model.eval().visual, params.output_stride)
+    return model
 
 
 def tune(
@@ -81,8 +81,9 @@ def tune(
 
     Four terms: whole images against captions and all materials; regions pooled by alpha and 1 - alpha against
     the phrases of foreground and backdrop and all materials, times `params.region_weight`; every cell between its
-    own two phrases, times `params.cell_weight`; and words against their directions, times `params.word_weight`,
-    which the text tower learns alone before. Materials take turns in a batch. Of a large table `MOST` rows are
+    own two phrases, times `params.cell_weight`; and words against their directions, times `params.word_weight`.
+    Before and after, least squares put the words where they belong. Without that weight there are no words, and all
+    dimensions are of the readout. Materials take turns in a batch. Of a large table `MOST` rows are
     used, evenly spaced: what the network gives is held in memory (0.2 MB per view of an image).
     """
     if not rows:
@@ -93,24 +94,21 @@ def tune(
     classifier = imagenet_state_dict(params.backbone)["classifier.weight"].to(device)
     views = frozen_views(model, table, rows, seed, device)
     mean, deviation = (statistic.to(device) for statistic in views.statistics())
-    size = params.embed_dim // SHARE
+    size = params.embed_dim // SHARE if params.word_weight else params.embed_dim
     features = views.features.to(device)
-    directions, words = word_space(classifier, features, params.embed_dim - size)
-    words *= LENGTH / (features @ words.T).norm(dim=1).mean()
     room = make_room(tower.trunk, classifier, views.maps[:ROOM].to(device, torch.float32), size)
+    directions, words = word_space(classifier, features, params.embed_dim - size)
+    words *= LENGTH / (features @ words.T).norm(dim=1).mean().clamp(min=1e-6)
     codes = word_codes(tower.trunk, views.maps, write_words(tower, room, words, features))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         readout = nn.Conv2d(len(mean), size, 1, bias=False).to(device)
-    start_tokens(model, directions)
+    if params.word_weight:
+        start_tokens(model, directions)
+        put_words(model, directions, _said(rows, seed))
     learning = _learning(model, readout)
-    descend = _descent(learning, params.learning_rate, params.word_steps)
-    seen = F.pad(features @ words.T, (0, size))
-    for step in progress(range(params.word_steps), "words of the text tower"):
-        random = np.random.default_rng([seed, 2, step])
-        some = seen[torch.from_numpy(random.integers(len(seen), size=params.batch_size))]
-        descend(word_loss(model, directions, some, random))
     descend = _descent(learning, params.learning_rate, params.steps)
+    weights = {"caption": 1, "region": params.region_weight, "cell": params.cell_weight, "word": params.word_weight}
     history = []
     for step in progress(range(params.steps), "tuning the teacher"):
         random = np.random.default_rng([seed, 1, step])
@@ -120,11 +118,12 @@ def tune(
         patches = torch.cat([codes[slots].to(device, torch.float32), readout(maps)], dim=1)
         phrases = draw_phrases([rows[i] for i in chosen], materials_of(rows), random)
         losses = _losses(model, patches, views.alphas[slots].to(device), phrases)
-        losses["word"] = word_loss(model, directions, patches.mean(dim=(2, 3)), random)
-        regions, cells = params.region_weight * losses["region"], params.cell_weight * losses["cell"]
-        total = losses["caption"] + regions + cells + params.word_weight * losses["word"]
-        descend(total)
+        if params.word_weight:
+            losses["word"] = word_loss(model, directions, patches.mean(dim=(2, 3)), random)
+        descend(sum(weights[name] * loss for name, loss in losses.items()))
         history.append({name: loss.item() for name, loss in losses.items()})
+    if params.word_weight:
+        put_words(model, directions, _said(rows, seed))
     few = standardise(views.maps[:ROOM].to(device, torch.float32), mean, deviation)
     spread = readout(few).std(dim=(0, 2, 3))
     write_materials(tower, room, readout.weight[:, :, 0, 0], mean, deviation, spread)
@@ -160,9 +159,18 @@ def _learning(model: Any, readout: nn.Module) -> list[nn.Parameter]:
     """
     tokens: nn.Embedding = model.text.token_embedding
     tokens.sparse = True
-    text = [parameter for parameter in model.text.parameters() if parameter is not tokens.weight]
+    fixed = (tokens.weight, model.text.ln_final.bias)
+    text = [parameter for parameter in model.text.parameters() if all(parameter is not other for other in fixed)]
     learning = (tokens.weight, *text, model.logit_scale, *readout.parameters())
     return [parameter.requires_grad_(True) for parameter in learning]
+
+
+def _said(rows: Sequence[CompositeRow], seed: int) -> list[str]:
+    """Phrases of the kind that tuning says of `rows`, and every material in every template."""
+    materials, random = materials_of(rows), np.random.default_rng([seed, 3])
+    said = {phrase for _ in range(DRAWS) for phrase in draw_phrases(rows, materials, random).distinct()}
+    named = {template.format(material_phrase(name)) for template in TEMPLATES for name in materials}
+    return sorted(said | named)
 
 
 def draw_batch(rows: Sequence[CompositeRow], size: int, random: np.random.Generator) -> NDArray[np.int64]:

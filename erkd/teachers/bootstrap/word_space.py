@@ -18,6 +18,6 @@ def word_space(classifier: Tensor, pooled: Tensor, size: int) -> tuple[Tensor, T
     spread = torch.cov(pooled.double().T, correction=0)
     spread = spread + spread.diagonal().mean().clamp(min=1e-9) * torch.eye(len(spread)).to(spread)
     energies, vectors = torch.linalg.eigh(weights @ spread @ weights.T)  # the logits' covariance
-    vectors, roots = vectors[:, -size:].flip(1), energies[-size:].flip(0).clamp(min=1e-12) ** 0.25
+    vectors, roots = vectors.flip(1)[:, :size], energies.flip(0)[:size].clamp(min=1e-12) ** 0.25
     directions = F.normalize(vectors * roots, dim=1)
     return directions.float(), ((vectors / roots).T @ weights).float()
