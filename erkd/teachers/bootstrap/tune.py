@@ -120,7 +120,7 @@ def tune(
         losses = _losses(model, patches, views.alphas[slots].to(device), phrases)
         if params.word_weight:
             losses["word"] = word_loss(model, directions, patches.mean(dim=(2, 3)), random)
-        descend(sum(weights[name] * loss for name, loss in losses.items()))
+        descend(torch.stack([weights[name] * loss for name, loss in losses.items()]).sum())
         history.append({name: loss.item() for name, loss in losses.items()})
     if params.word_weight:
         put_words(model, directions, _said(rows, seed))
