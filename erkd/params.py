@@ -99,20 +99,23 @@ class WrongTrimapsParams(Section):
 class TeacherParams(Section):
     """The teacher: `bootstrap` trains a small CLIP-style model, `open_clip` loads `model` with `pretrained`.
 
-    `region_weight` and `cell_weight` weigh the bootstrap's contrastive losses on regions and on cells.
+    `backbone` is the bootstrap's image tower; `region_weight` and `cell_weight` weigh its contrastive losses on
+    regions and on cells, `word_weight` that of its text tower on the words of ImageNet: 0 leaves them out.
     """
 
     source: Literal["bootstrap", "open_clip"]
     model: str
     pretrained: str | None
+    backbone: Literal["tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"]
     image_size: Annotated[int, Field(ge=64, le=1024)]
     output_stride: Literal[16, 32]
-    embed_dim: Annotated[int, Field(ge=16, le=2048)]
+    embed_dim: Annotated[int, Field(ge=16, le=1024)]
     steps: Count
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     learning_rate: Positive
     region_weight: NonNegative
     cell_weight: NonNegative
+    word_weight: NonNegative
 
 
 Resolution = Literal["own", "teacher"]

@@ -1,7 +1,8 @@
-"""Make and score the teacher. Reads data/composites, data/trimaps; writes models/, reports/teacher.json."""
+"""Make and score the teacher. Reads data/composites, data/trimaps; writes models/teacher, reports/teacher.json."""
 
 from pathlib import Path
 
+from erkd.data.sources.photographs import read_photographs
 from erkd.io.files import write_json
 from erkd.io.tables import CompositeRow, read_table
 from erkd.params import Params
@@ -18,8 +19,16 @@ def main(root: Path, params: Params) -> None:
     train = [row for row in rows if row.split == "train"]
     folder = root / "models/teacher"
     history = make_teacher(params.teacher, table, train, folder, params.seed, device)
-    report = report_teacher(folder, params.teacher, history, table, rows, trimaps, device)
+    report = report_teacher(folder, params.teacher, history, table, rows, trimaps, _held_out(params), device)
     write_json(report, root / "reports/teacher.json")
+
+
+def _held_out(params: Params) -> list[Path]:
+    """Photographs of other splits than `train`."""
+    if params.data.photographs is None:
+        return []
+    folder = Path(params.data.photographs)
+    return [folder / row.file for row in read_photographs(folder) if row.split != "train"]
 
 
 if __name__ == "__main__":

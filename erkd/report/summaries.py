@@ -48,11 +48,16 @@ def teacher_summary(path: Path) -> dict[str, Any]:
         figures.append(("Patch-text AUC, unknown region", f"{area:.3f}", "chance 0.5"))
     if per_image is not None:
         figures.append(("The same, mean of images", f"{per_image:.3f}", "chance 0.5"))
-    probe = content.get("probe") or {}
-    gap = probe.get("gap")
-    if gap is not None:
-        known = f"AUC {probe['teacher']:.3f} against {probe['student']:.3f}"
-        figures.append(("Probe gap, teacher - encoder", signed(gap, 3), known))
+    for pictures, named in (content.get("words") or {}).items():
+        if named["first"] is not None:
+            count = f"of {named['images']} {pictures}, the ImageNet network's own answer"
+            figures.append(("A thousand words, zero-shot", f"{100 * named['first']:.0f} %", count))
+    probes = content.get("probe") or {}
+    for name, probe in probes.items():
+        if probe["gap"] is not None:
+            known = f"AUC {probe['teacher']:.3f} against {probe['student']:.3f}"
+            figures.append((f"Probe gap, {name.replace('_', ' ')}", signed(probe["gap"], 3), known))
+    gap = probes.get("stride_16", {}).get("gap")
     if content.get("steps"):
         figures.append(("Tuning", str(content["steps"]), "steps"))
     recalls = {name: 100 * recall for name, recall in (content.get("accuracy_by_material") or {}).items()}

@@ -1,6 +1,7 @@
 """The words of ImageNet: what the thousand classes of an ImageNet head are called, and said as phrases."""
 
 from collections.abc import Sequence
+from functools import cache
 
 from timm.data import ImageNetInfo
 
@@ -11,11 +12,12 @@ CLASSES = 1000
 AMBIGUOUS = {134: "crane bird", 517: "construction crane", 638: "one-piece maillot", 639: "tank suit"}
 
 
-def words() -> list[str]:
+@cache
+def words() -> tuple[str, ...]:
     """The name of each class in the head's order: the first of WordNet's synonyms, and all names are distinct."""
     names = ImageNetInfo()
     firsts = (names.index_to_description(number).split(",")[0] for number in range(CLASSES))
-    return [AMBIGUOUS.get(number, name) for number, name in enumerate(firsts)]
+    return tuple(AMBIGUOUS.get(number, name) for number, name in enumerate(firsts))
 
 
 def with_article(word: str) -> str:

@@ -25,9 +25,10 @@ def test_a_damaged_history_is_named(tmp_path):
 
 def test_teacher(reports):
     summary = teacher_summary(reports / "teacher.json")
-    assert summary["figures"][:2] == [
+    assert summary["figures"][:3] == [
         ("Zero-shot accuracy, balanced", "75 %", "chance 50 %"),
         ("Patch-text AUC, unknown region", "0.810", "chance 0.5"),
+        ("A thousand words, zero-shot", "62 %", "of 8 composites, the ImageNet network's own answer"),
     ]
     assert 'aria-label="Accuracy by material: hair 100 %, net 50 %"' in summary["recalls"]
     assert [label for label, _ in summary["charts"]] == ["image loss"]
@@ -40,11 +41,11 @@ def test_teacher(reports):
 )  # fmt: skip
 def test_what_the_teacher_has_to_give_is_said(reports, tmp_path, auc, gap, says):
     probe = {"teacher": 0.8 + (gap or 0), "student": 0.8, "gap": gap}
-    teacher = read_json(reports / "teacher.json") | {"auc_unknown": auc, "probe": probe}
+    teacher = read_json(reports / "teacher.json") | {"auc_unknown": auc, "probe": {"stride_16": probe}}
     write_json(teacher, tmp_path / "teacher.json")
     summary = teacher_summary(tmp_path / "teacher.json")
     assert says in summary["says"]
-    assert any(name.startswith("Probe gap") for name, _, _ in summary["figures"]) == (gap is not None)
+    assert any(name == "Probe gap, stride 16" for name, _, _ in summary["figures"]) == (gap is not None)
 
 
 def test_a_teacher_that_could_not_be_scored(tmp_path):

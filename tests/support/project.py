@@ -17,7 +17,7 @@ TINY = {
         "backgrounds": {"train": 8, "validation": 4, "test": 4},
     },
     "composite": {"per_foreground": {"train": 1, "validation": 1, "test": 1}},
-    "teacher": {"image_size": 64, "embed_dim": 16, "steps": 3},
+    "teacher": {"backbone": "tf_efficientnet_lite0", "image_size": 64, "embed_dim": 16, "steps": 3},
     "student": {"size": "nano"},
     "distill": {"steps": 4, "batch_size": 2, "crop": 64, "validate_every": 2},
     "wrong_trimaps": {"images": 2, "methods": ["interpolation"]},

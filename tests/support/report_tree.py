@@ -105,6 +105,7 @@ def _write_small_files(root: Path) -> None:
         "source": "bootstrap", "model": "lite0", "patches": "exact", "images": 8, "materials": 2,
         "accuracy": 0.75, "accuracy_by_material": {"hair": 1.0, "net": 0.5},
         "auc_unknown": 0.81, "auc_unknown_per_image": None, "prompts": ["a photo of hair"], "steps": 2,
+        "words": {"photographs": {"images": 0, "first": None}, "composites": {"images": 8, "first": 0.625}},
         "loss": [{"step": 0, "image": 2.0}, {"step": 1, "image": 1.0}],
     }  # fmt: skip
     write_json(teacher, root / "reports/teacher.json")

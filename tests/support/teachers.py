@@ -7,8 +7,9 @@ from erkd.params import TeacherParams
 
 SIDE, GRID, WIDTH = 32, 8, 3
 TEACHER_PARAMS = TeacherParams(
-    source="bootstrap", model="ViT-B-16", pretrained=None, image_size=64, output_stride=16, embed_dim=16,
-    steps=2, batch_size=2, learning_rate=1e-3, region_weight=1.0, cell_weight=4.0,
+    source="bootstrap", model="ViT-B-16", pretrained=None, backbone="tf_efficientnet_lite0", image_size=64,
+    output_stride=16, embed_dim=16, steps=2, batch_size=2, learning_rate=1e-3, region_weight=1.0,
+    cell_weight=4.0, word_weight=4.0,
 )  # fmt: skip
 
 

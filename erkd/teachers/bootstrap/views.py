@@ -1,4 +1,4 @@
-"""What the frozen part of the bootstrapped tower gives for every training image, computed once."""
+"""What the bootstrapped tower's network gives for every training image, computed once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +16,20 @@ from erkd.runtime.parallel import progress
 from erkd.teachers.bootstrap.readout import split_trunk
 from erkd.teachers.teacher import Preprocessing, preprocessing_of
 
-VIEWS = 3
+VIEWS = 2
 
 
 @dataclass(frozen=True)
 class Views:
-    """What the frozen blocks gave, view after view: `maps` V N x C x G x G, float16; `alphas` V N x G x G."""
+    """What the network gave, view after view, for V views of N images.
+
+    `maps` V N x C x G x G, float16, are what its last block is given, and `alphas` V N x G x G those of their cells;
+    `features` V N x 1280 are what its head is given.
+    """
 
     maps: Tensor
     alphas: Tensor
+    features: Tensor
 
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of every channel over all cells of the images as they are: C each."""
@@ -40,10 +45,10 @@ class Views:
 
 @torch.no_grad()
 def frozen_views(model: Any, table: Path, rows: Sequence[CompositeRow], seed: int, device: str) -> Views:
-    """Run the frozen part on every image as it is and on augmented views of it."""
-    preprocessing, frozen = preprocessing_of(model), split_trunk(model.visual.trunk)
+    """Run the network as ImageNet left it on every image as it is and on augmented views of it."""
+    preprocessing, (front, end) = preprocessing_of(model), split_trunk(model.visual.trunk)
     images, alphas = _load(table, rows, preprocessing)
-    maps, grids = [], []
+    maps, grids, features = [], [], []
     starts = range(0, VIEWS * len(rows), 16)
     for start in progress(starts, "features of the frozen blocks"):
         slots = range(start, min(start + 16, VIEWS * len(rows)))
@@ -52,11 +57,23 @@ def frozen_views(model: Any, table: Path, rows: Sequence[CompositeRow], seed: in
             for slot in slots
         ]
         batch = preprocessing.normalise(torch.stack([image for image, _ in pairs]).to(device))
-        cells = frozen(batch.contiguous(memory_format=torch.channels_last))
+        cells = front(batch.contiguous(memory_format=torch.channels_last))
         maps.append(cells.half().cpu().contiguous())
+        features.append(end(cells).mean(dim=(2, 3)).cpu())
         opacities = torch.stack([alpha for _, alpha in pairs])
         grids.append(F.adaptive_avg_pool2d(opacities, (cells.shape[2], cells.shape[3]))[:, 0])
-    return Views(torch.cat(maps), torch.cat(grids))
+    return Views(torch.cat(maps), torch.cat(grids), torch.cat(features))
+
+
+@torch.no_grad()
+def word_codes(trunk: Any, maps: Tensor, words: Tensor) -> Tensor:
+    """`words` (W x 1280) of the head's features, cell by cell, from what the last block is given: float16."""
+    _, end = split_trunk(trunk)
+    codes = []
+    for batch in progress(maps.split(16), "words of the cells"):
+        cells = end(batch.to(words.device, torch.float32).contiguous(memory_format=torch.channels_last))
+        codes.append(torch.einsum("dc,bchw->bdhw", words, cells).half().cpu().contiguous())
+    return torch.cat(codes)
 
 
 def _load(table: Path, rows: Sequence[CompositeRow], preprocessing: Preprocessing) -> tuple[Tensor, Tensor]:
