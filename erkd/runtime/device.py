@@ -18,7 +18,7 @@ def prepare_torch(threads: int, deterministic: bool) -> None:
     if deterministic and torch.cuda.is_available():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # a kernel for each new tensor, and none is read
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # none is read
 
 
 def choose_device(device: str) -> torch.device:
