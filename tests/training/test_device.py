@@ -13,8 +13,9 @@ from erkd.batches.atlas import Atlas
 from erkd.batches.trimaps import trimaps_in_torch
 from erkd.data.trimap_generation import Radii, trimap_from_radii
 from erkd.features.maps import PackedMaps, packed
+from erkd.runtime.device import choose_device
 from erkd.training.loop import fit
-from tests.support.students import random_cache, small_methods, small_student
+from tests.support.students import edge_batch, random_cache, small_methods, small_student
 from tests.support.training_set import disc, live_batches
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"))]
@@ -74,6 +75,16 @@ def test_batches_made_on_it_are_the_cpus(device, tmp_path):
         assert (batch.image.cpu() - cpu.image).abs().mean() < 1 / 255
         assert (batch.trimap.cpu() == cpu.trimap).float().mean() > 0.97  # a level may cross a threshold
     assert live.render(plans[0]).image.isfinite().all()
+
+
+def test_alpha_on_it_is_the_cpus(device):
+    """The prior is computed in full float32 there: in TF32 alpha would differ by far more."""
+    student, batch = small_student().eval(), edge_batch()
+    with torch.no_grad():
+        expected = student(batch.image, batch.trimap).alpha
+        where = choose_device(device.type)
+        found = student.to(where)(batch.image.to(where), batch.trimap.to(where)).alpha
+    torch.testing.assert_close(found.cpu(), expected, atol=2e-3, rtol=0)
 
 
 def test_trimaps_made_on_it_are_opencvs(device, rng):
