@@ -56,7 +56,7 @@ def test_the_committed_arms_seeds_and_contrasts():
     assert COMMITTED["contrasts"][0] == ["erkd", "plain"]
     seeds = [COMMITTED[group]["seeds"] for group in GROUPS]
     assert seeds[1] == seeds[0][: len(seeds[1])]  # so that every contrast has common seeds
-    assert len(registered_trials(ROOT / "ablation")) == 4 * 6 + 9 * 3
+    assert len(registered_trials(ROOT / "ablation")) == 4 * 6 + 11 * 3
     assert all(0 < seed < 100 for group in seeds for seed in group)  # 0 is the shared data's, others for choosing
 
 
