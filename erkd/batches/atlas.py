@@ -14,15 +14,16 @@ class Atlas:
     """
 
     def __init__(self, layers: Sequence[Tensor], device: torch.device) -> None:
-        pieces, sizes = [], []
+        sizes = torch.tensor([[side // by for side in layer.shape[1:]] for layer in layers for by in (1, 2)])
+        ends = sizes.prod(1).cumsum(0)
+        self.sizes, self.starts = sizes.to(device), (ends - sizes.prod(1)).to(device)
+        self.pixels = torch.empty(int(ends[-1]), dtype=torch.int32, device=device)
+        end = 0
         for layer in layers:
             half = (avg_pool2d(layer[None].float(), 2)[0] + 0.5).to(torch.uint8)
             for pixels in (layer, half):
-                pieces.append(pixels.permute(1, 2, 0).contiguous().view(torch.int32).flatten().to(device))
-                sizes.append(pixels.shape[1:])
-        self.pixels = torch.cat(pieces)
-        self.sizes = torch.tensor(sizes, device=device)
-        self.starts = self.sizes.prod(1).cumsum(0) - self.sizes.prod(1)
+                flat = pixels.permute(1, 2, 0).contiguous().view(torch.int32).flatten()
+                self.pixels[end : (end := end + len(flat))] = flat.to(device)
 
     def cut(self, index: Tensor, theta: Tensor, halved: Sequence[bool], crop: int) -> Tensor:
         """Cut the crops that `live.cut` cuts, in [0, 1] and together: B x 4 x S x S.

@@ -84,7 +84,10 @@ class LiveBatches(Dataset[Batch]):
         To be called before processes are forked, which then share them.
         """
         held = self.layers.hold()
-        if held and self.atlas is None and self.device.type == "cuda":
+        if not held or self.atlas is not None or self.device.type != "cuda":
+            return
+        free, _ = torch.cuda.mem_get_info(self.device)
+        if 2.5 * self.layers.bytes() < free:  # with those at half their resolution; as much again is left
             self.atlas = Atlas([layer.pixels for layer in self.layers], self.device)
 
     def render(self, plan: Plan) -> Batch:
