@@ -11,7 +11,7 @@ from erkd.distill.erkd_layered import mixture_logits, regression_distance, unit_
 from erkd.distill.targets import crop_targets, layer_targets
 from erkd.features.space import CentredSpace
 from erkd.students.multimodal_fusion import TEMPERATURE
-from tests.support.students import DIMENSION, layered_batch, random_cache, random_text, small_methods, small_student
+from tests.support.students import DIMENSION, layered_batch, random_cache, small_methods, small_student
 
 
 def column(*values):
@@ -67,7 +67,7 @@ def test_heads_that_agree_with_the_teacher_cost_nothing(directions):
     assert losses["text"].item() > 0
     torch.testing.assert_close(
         method.logits(unit_variance(space.centre_target(mixed))),
-        text_logits(space.direction(mixed), random_text(), TEMPERATURE),
+        text_logits(space.direction(mixed), torch.from_numpy(cache.vocabulary), TEMPERATURE),
     )
 
 

@@ -205,7 +205,11 @@ def test_a_trial_of_the_ablation_is_trained_scored_and_compared(project, tmp_pat
     yaml, names = YAML(), ["plain", "erkd"]
     few = {group: {"arms": arms, "seeds": [1]} for group, arms in (("main", names), ("further", []))}
     set = {"layout": "alphamatting", "root": str(photographs(tmp_path / "photographs"))}
-    for name, changes in (("params", TINY | {"evaluate": {"sets": {"photographs": set}}}), ("trials", few)):
+    own = {
+        "evaluate": {"sets": {"photographs": set}},
+        "features": load_params(project / "params.yaml").features.model_dump(),
+    }
+    for name, changes in (("params", TINY | own), ("trials", few)):
         settings = yaml.load(tmp_path / f"{name}.yaml")
         merge(settings, changes)
         yaml.dump(settings, tmp_path / f"{name}.yaml")
