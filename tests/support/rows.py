@@ -18,3 +18,9 @@ def layer_row(layer_id: str, kind: str, split: str = "train", **changes: object)
         "height": 8, "width": 8, "seed": 0, "caption": "c",
     }  # fmt: skip
     return LayerRow(layer_id=layer_id, kind=kind, split=split, **values | changes)
+
+
+def phrase_row(material: str, backdrop: str, **changes: str) -> CompositeRow:
+    """A composite of a material before a backdrop, as it is said of."""
+    words = {"material": material, "foreground_phrase": f"a {material}", "background_phrase": backdrop}
+    return composite_row(**words | changes)
