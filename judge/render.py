@@ -101,6 +101,8 @@ def main() -> None:
         "--plates", type=Path, default=PLATES, help="photographs for backgrounds; panoramas for light too"
     )
     given = parser.parse_args()
+    if min(given.scenes, given.side, given.samples) <= 0:
+        parser.error("--scenes, --side and --samples have to be above 0")
     try:
         for planned in track(plan(given.scenes, given.seed), "Rendering"):
             if not paths(given.out, planned.name)["alpha"].exists():
