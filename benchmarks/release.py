@@ -24,7 +24,7 @@ from erkd.evaluation.bootstrap import mean_scores
 from erkd.evaluation.costs import typical
 from erkd.evaluation.printing import METHOD_NAMES, OFFICIAL
 from erkd.evaluation.scores import ScoreRow, predict_samples, score_samples, significant
-from erkd.experiments.release import CONTROL, START, WEIGHTS, ReleaseRow, publish_folder, replay
+from erkd.experiments.release import WEIGHTS, ReleaseRow, replay
 from erkd.experiments.trials import prepare_trial
 from erkd.inference.matter import Matter
 from erkd.io.files import check_hash, read_json, write_json
@@ -35,8 +35,6 @@ ROOT = Path("release")
 SCORES = ROOT / "scores.csv"
 CLASSICAL = ("closed_form", "knn", "shared_sampling")
 SIZES = tuple(sorted(folder.name for folder in WEIGHTS.glob("*/")))
-PUBLISHED = WEIGHTS, ROOT / "controls", ROOT / "starts", ROOT / "seeds"
-STUDENTS = {folder.name: folder for parent in PUBLISHED for folder in parent.glob("*/")}
 MARKS = "<!-- release -->", "<!-- end -->"
 NAMES = {"Trimap1": "narrow", "Trimap2": "wide"}
 ORDER = (*NAMES.values(), "test")
@@ -60,10 +58,10 @@ def rows_of(name: str, samples: list[Sample]) -> list[ReleaseRow]:
     costs = run_baselines(samples, CLASSICAL, folder, folder / "done")  # minutes, kept for the next time
     seconds = {method: cost["seconds"] for method, cost in costs.items()}
     parameters = dict.fromkeys((*CLASSICAL, MEAN), 0)
-    for student, published in STUDENTS.items():
-        matter = Matter.load(published, "cpu")
-        seconds[student] = typical(predict_samples(matter, samples, folder / student))["seconds"]
-        parameters[student] = read_json(published / "onnx.json")["parameters"]
+    for size in SIZES:
+        matter = Matter.load(WEIGHTS / size, "cpu")
+        seconds[size] = typical(predict_samples(matter, samples, folder / size))["seconds"]
+        parameters[size] = read_json(WEIGHTS / size / "onnx.json")["parameters"]
     scored: dict[str, list[ScoreRow]] = {m: score_samples(samples, m, folder / m) for m in parameters}
     sad = {method: np.array([row.scores.sad for row in rows]) for method, rows in scored.items()}
     best = np.min([sad[method] for method in CLASSICAL], axis=0)
@@ -85,12 +83,8 @@ def rows_of(name: str, samples: list[Sample]) -> list[ReleaseRow]:
 
 
 def title(method: str) -> str:
-    """A method in words; students by size, controls and starts by what they lack."""
-    if method in METHOD_NAMES:
-        return METHOD_NAMES[method]
-    first = " before highlights" if method.endswith(START) else ""
-    control = " without distillation" if method.removesuffix(START).endswith(CONTROL) else ""
-    return f"`{method.removesuffix(START).removesuffix(CONTROL)}`{control}{first}"
+    """A method in words; students by size."""
+    return METHOD_NAMES.get(method, f"`{method}`")
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:
@@ -122,11 +116,9 @@ def readme_table(rows: list[ReleaseRow]) -> str:
 
 
 def trained_for(size: str) -> str:
-    """In words, the steps (those of the student that it went on from first), the seed and the device."""
-    folders = [ROOT / "starts" / f"{size}{START}", WEIGHTS / size]
-    cards = [read_json(folder / "card.json") for folder in folders if folder.is_dir()]
-    steps = " + ".join(str(card["steps"]) for card in cards)
-    return f"`{size}` {steps} steps, seed {cards[-1]['data_seed']}, {cards[-1]['hardware']}"
+    """In words, the steps, the seed and the device."""
+    card = read_json(WEIGHTS / size / "card.json")
+    return f"`{size}` {card['steps']} steps, seed {card['data_seed']}, {card['hardware']}"
 
 
 def results_table(rows: list[ReleaseRow]) -> str:
@@ -141,7 +133,7 @@ def results_table(rows: list[ReleaseRow]) -> str:
         for row in sorted(rows, key=lambda row: (ORDER.index(row.set), -row.parameters))
     ]
     return f"""Written by `python -m benchmarks.release --photographs DIR --write` from `release/scores.csv`. Trained:
-{trained}; controls likewise. One training each, so there is no interval over seeds. Sets: `narrow` and
+{trained}. One training each, so there is no interval over seeds. Sets: `narrow` and
 `wide` are the nine development photographs with either trimap, `test` the drawn test composites of
 `release/params.yaml`. Means over the unknown region; SAD, Grad and Conn in thousands; seconds are processor time of
 one image on a shared machine.
@@ -180,8 +172,8 @@ def main() -> None:
         name: [value, stated[name]] for name, value in sad.items() if abs(value / stated[name] - 1) > TOLERANCE
     }
     replayed = {}
-    for name in (*SIZES, *(folder.name for folder in (ROOT / "starts").glob("*/"))):
-        folder = publish_folder(ROOT, name)
+    for name in SIZES:
+        folder = WEIGHTS / name
         check_hash(folder / "student.safetensors", read_json(folder / "card.json")["sha256"], "take it anew")
         project = prepare_trial(ROOT, name, load_params(ROOT / "params.yaml").seed).folder
         if (ROOT / "data/features").is_dir():

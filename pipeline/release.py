@@ -1,11 +1,11 @@
-"""Train the students that ship and their controls, one or all, in pieces if need be; publish each with its card."""
+"""Train the students that ship, one or all, in pieces if need be; publish each with its card."""
 
 import sys
 import time
 from pathlib import Path
 from shutil import rmtree
 
-from erkd.experiments.release import hours_added, in_order, is_published, publish, publish_folder
+from erkd.experiments.release import WEIGHTS, hours_added, is_published, publish
 from erkd.experiments.trials import prepare_trial, read_trials
 from erkd.io.files import InputError, read_json, sha256
 from erkd.params import Params, load_params
@@ -25,10 +25,9 @@ def main(root: Path, params: Params, trial: str, minutes: str) -> None:
     if trial != ALL:
         train(root, params, trial, given)
         return
-    names = in_order(read_trials(root)["trials"])
+    names = read_trials(root)["trials"]
     for done, name in enumerate(names):
-        project, own = _project(root, params, name)
-        if is_published(project, own, publish_folder(root, name)):
+        if is_published(_project(root, params, name)[1], WEIGHTS / name):
             continue
         left = None if given is None else given - (time.monotonic() - begun) / 60
         if (left is not None and left <= 0) or not train(root, params, name, left):
@@ -45,7 +44,7 @@ def train(root: Path, params: Params, trial: str, minutes: float | None) -> bool
     with hours_added(hours):
         finished = train_student(project, own, silent, unfinished, minutes)
     if finished:
-        publish(project, own, publish_folder(root, trial), read_json(hours))
+        publish(project, own, WEIGHTS / trial, read_json(hours))
         rmtree(unfinished)
     return finished
 

@@ -1,11 +1,10 @@
 """The release: publish a trained student with its card, and check it by replaying the start of its training."""
 
 import csv
-import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -33,36 +32,15 @@ FAILURES = (
     "Objects that a trimap leaves unknown as a whole: without known foreground near by, alpha is a guess.",
     "Photographs far larger than 1 megapixel with unknown bands of hundreds of pixels: reduce them first.",
 )
-CONTROL = "-plain"  # suffix of trials without distillation, which do not ship
-START = "-start"  # suffix of trials that others are fine-tuned from
-SEED = re.compile(r"-\d+$")  # suffix of trials that differ in their seed alone
 LOGGED = ("step", "loss", "validation_sad", "validation_mse")  # published columns of the history
 REPLAYED = 50  # steps whose losses are compared
 
 
-def publish_folder(root: Path, name: str) -> Path:
-    """The folder where a trial's student is published: in the package, or below `root` if it does not ship."""
-    if name.endswith(START):
-        return root / "starts" / name
-    if CONTROL in name:
-        return root / "controls" / name
-    return root / "seeds" / name if SEED.search(name) else WEIGHTS / name
-
-
-def in_order(trials: Iterable[str]) -> list[str]:
-    """Trials in the order in which they are trained: starts, what ships, the controls of that, further seeds."""
-    return sorted(trials, key=lambda name: (not name.endswith(START), bool(SEED.search(name)), CONTROL in name))
-
-
-def is_published(project: Path, params: Params, folder: Path) -> bool:
-    """Whether a trial's student is published as these settings say, and from the start that is there now."""
+def is_published(params: Params, folder: Path) -> bool:
+    """Whether a student is published in `folder` that was trained as these settings say."""
     if not ((folder / "card.json").is_file() and (folder / "student.safetensors").is_file()):
         return False
-    card, student = read_json(folder / "card.json"), read_json(folder / "student.json")
-    start = params.distill.init_from
-    given = sha256(project / start / "student.safetensors") if start else None
-    as_told = card["settings"] == params.model_dump(mode="json")
-    return as_told and student["training"].get("init_from_sha256") == given
+    return bool(read_json(folder / "card.json")["settings"] == params.model_dump(mode="json"))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from skimage import data
 
 from benchmarks.release import readme_table, results_table
 from erkd import Matter
-from erkd.experiments.release import WEIGHTS, ReleaseRow, hours_added, publish, publish_folder
+from erkd.experiments.release import WEIGHTS, ReleaseRow, hours_added, publish
 from erkd.io.files import read_json, sha256, write_json
 from erkd.io.tables import LayerRow, read_results, write_table
 from erkd.params import load_params
@@ -68,18 +68,6 @@ def test_tiles_of_a_photograph_are_the_whole(size):
 
 def test_the_shipped_student_is_the_default():
     assert str(WEIGHTS / "small") in Matter.load(device="cpu").engine.name
-
-
-def test_controls_stay_out_of_the_package_and_can_be_scored():
-    assert publish_folder(ROOT / "release", "small") == WEIGHTS / "small"
-    for size in SIZES:
-        folder = publish_folder(ROOT / "release", f"{size}-plain")
-        assert folder == ROOT / f"release/controls/{size}-plain"
-        card, own = read_json(folder / "card.json"), read_json(WEIGHTS / size / "card.json")
-        assert card["settings"]["kd"]["methods"] == []
-        assert (card["steps"], card["data_seed"]) == (own["steps"], own["data_seed"])
-        image, trimap = photo(64, 64)
-        assert Matter.load(folder, "cpu")(image, trimap).shape == (64, 64)
 
 
 def test_documents_and_cards_state_the_figures_of_the_scores():
@@ -147,12 +135,9 @@ def test_a_training_in_pieces_is_published_once_and_leaves_nothing(tmp_path, mon
 
 
 def test_all_trials_are_trained_in_turn_until_time_is_up(tmp_path, monkeypatch, capsys):
-    """Starts before what goes on from them; what is published as settings say is left, unless its start changed."""
+    """What is published as the settings say is left."""
     shutil.copy(ROOT / "release/params.yaml", tmp_path)
-    (tmp_path / "trials.yaml").write_text(
-        "trials:\n  nano-1: {seed: 1}\n  nano-plain: {}\n"
-        "  small: {distill: {init_from: ../../starts/small-start}}\n  small-start: {}\n"
-    )
+    (tmp_path / "trials.yaml").write_text("trials:\n  small: {}\n  nano: {student: {size: nano}}\n")
     params, clock, trained = load_params(tmp_path / "params.yaml"), [0.0], []
 
     def train(project, own, log, unfinished, minutes):
@@ -164,24 +149,19 @@ def test_all_trials_are_trained_in_turn_until_time_is_up(tmp_path, monkeypatch, 
     def publish(project, own, folder, hours):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "student.safetensors").write_text(folder.name)
-        start = own.distill.init_from
-        given = sha256(project / start / "student.safetensors") if start else None
-        write_json({"training": {"init_from_sha256": given}}, folder / "student.json")
         write_json({"settings": own.model_dump(mode="json")}, folder / "card.json")
 
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     monkeypatch.setattr(release, "train_student", train)
     monkeypatch.setattr(release, "publish", publish)
-    monkeypatch.setattr("erkd.experiments.release.WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(release, "WEIGHTS", tmp_path / "weights")
     release.main(tmp_path, params, "all", "1.5")
-    assert trained == [("small-start-0", 1.5), ("small-0", 0.5)]
-    assert "1 of 4 trials are there; the same command goes on with small" in capsys.readouterr().err
+    assert trained == [("small-0", 1.5), ("nano-0", 0.5)]
+    assert "1 of 2 trials are there; the same command goes on with nano" in capsys.readouterr().err
     release.main(tmp_path, params, "all", "")
-    assert [name for name, _ in trained[2:]] == ["small-0", "nano-plain-0", "nano-1-0"]
-    published = (
-        f"{folder.parent.name}/{folder.name}" for folder in tmp_path.glob("*/*/") if "trials" not in folder.parts
-    )
-    assert sorted(published) == ["controls/nano-plain", "seeds/nano-1", "starts/small-start", "weights/small"]
-    (tmp_path / "starts/small-start/student.safetensors").write_text("another")
-    release.main(tmp_path, params, "all", "")
-    assert [name for name, _ in trained[5:]] == ["small-0"]
+    assert [name for name, _ in trained[2:]] == ["nano-0"]
+    assert sorted(folder.name for folder in (tmp_path / "weights").iterdir()) == ["nano", "small"]
+    text = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("steps: 4500", "steps: 4501"))
+    release.main(tmp_path, load_params(tmp_path / "params.yaml"), "all", "")
+    assert [name for name, _ in trained[3:]] == ["small-0", "nano-0"]
