@@ -22,36 +22,29 @@ def main(root: Path, params: Params, trial: str, minutes: str) -> None:
     With `--trial all` those that are missing, or were trained otherwise than settings say now, in turn.
     """
     given, begun = _number(minutes) if minutes else None, time.monotonic()
-    if trial != ALL:
-        train(root, params, trial, given)
-        return
-    names = read_trials(root)["trials"]
+    names = [*read_trials(root)["trials"]] if trial == ALL else [trial]
     for done, name in enumerate(names):
-        if is_published(_project(root, params, name)[1], WEIGHTS / name):
+        project = prepare_trial(root, name, params.seed).folder
+        own = load_params(project / "params.yaml")
+        if trial == ALL and is_published(own, WEIGHTS / name):
             continue
         left = None if given is None else given - (time.monotonic() - begun) / 60
-        if (left is not None and left <= 0) or not train(root, params, name, left):
+        if (left is not None and left <= 0) or not train(project, own, WEIGHTS / name, left):
             print(f"{done} of {len(names)} trials are there; the same command goes on with {name}", file=sys.stderr)
             return
 
 
-def train(root: Path, params: Params, trial: str, minutes: float | None) -> bool:
-    """Train a trial and publish its student; return whether it is finished."""
-    project, own = _project(root, params, trial)
+def train(project: Path, params: Params, folder: Path, minutes: float | None) -> bool:
+    """Train a trial and publish its student in `folder`; return whether it is finished."""
     # other settings, any of them, are another training
     unfinished = project / f"unfinished-{sha256(project / 'params.yaml')[:16]}"
     hours = unfinished / "hours.json"
     with hours_added(hours):
-        finished = train_student(project, own, silent, unfinished, minutes)
+        finished = train_student(project, params, silent, unfinished, minutes)
     if finished:
-        publish(project, own, WEIGHTS / trial, read_json(hours))
+        publish(project, params, folder, read_json(hours))
         rmtree(unfinished)
     return finished
-
-
-def _project(root: Path, params: Params, trial: str) -> tuple[Path, Params]:
-    project = prepare_trial(root, trial, params.seed).folder
-    return project, load_params(project / "params.yaml")
 
 
 def _number(minutes: str) -> float:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from erkd.features.maps import PackedMaps
-from erkd.features.sampling import by_cell, crop_points, points_per_cell
+from erkd.features.sampling import by_cell, crop_points, neighbours, points_per_cell
 
 RESIDENT = 6_000_000_000  # bytes of features that are taken into a GPU's memory
 
@@ -51,19 +51,11 @@ class ResidentMaps:
             start = self.starts[there][:, None, None]
             corners = [
                 (start + row * width + column, down * across)
-                for row, down in _neighbours(rows, height - 1)
-                for column, across in _neighbours(columns, width - 1)
+                for row, down in neighbours(rows, height - 1)
+                for column, across in neighbours(columns, width - 1)
             ]
             cells, weights = (by_cell(torch.stack(parts, -1), size, count) for parts in zip(*corners, strict=True))
             weights = (weights / count**2).to(self.cells.dtype)
             bags = embedding_bag(cells, self.cells, mode="sum", per_sample_weights=weights)
             sampled[chosen.to(device)] = bags.float().unflatten(0, (len(chosen), *size)).permute(0, 3, 1, 2)
         return sampled
-
-
-def _neighbours(points: Tensor, last: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Both cells beside points that are counted from the image's corner, and their bilinear weights."""
-    centred = torch.minimum((points - 0.5).clamp(min=0), last)  # 0 is the first cell's centre
-    before = centred.long()
-    share = centred - before
-    return [(before, 1 - share), (torch.minimum(before + 1, last), share)]

@@ -64,7 +64,7 @@ def _averaged(maps: Sequence[Map], rows: Tensor, columns: Tensor, size: Sequence
         np.ascontiguousarray(found[:, top : top + height, left : left + width].transpose(1, 2, 0))
         for found, top, height, left, width in frames
     ]
-    starts = (heights * widths).cumsum(0, dtype=torch.int32) - heights * widths
+    starts = (heights * widths).cumsum(0) - heights * widths
     starts, widths = starts[:, None, None], widths[:, None, None]
     corners = [(starts + row * widths + column, v * h) for row, v in down for column, h in across]
     cells, weights = (by_cell(torch.stack(parts, -1), size, count) for parts in zip(*corners, strict=True))
@@ -79,15 +79,19 @@ def _window(points: Tensor, sides: Sequence[int]) -> tuple[Tensor, Tensor, list[
     Returns the first cell of each window and its length, each B, and both neighbours of the points, as a number of
     cells from the window's first and a weight.
     """
-    last = torch.tensor(sides) - 1
-    centred = torch.minimum((points - 0.5).clamp(min=0), last[:, None, None])  # 0 is the first cell's centre
-    first = centred.flatten(1).amin(1).int()
-    length = torch.minimum(centred.flatten(1).amax(1).int() + 1, last.int()) - first + 1
-    before = centred.int()
+    beside = neighbours(points, torch.tensor(sides)[:, None, None] - 1)
+    (before, _), (after, _) = beside
+    first = before.flatten(1).amin(1)
+    length = after.flatten(1).amax(1) - first + 1
+    return first, length, [(cell - first[:, None, None], weight) for cell, weight in beside]
+
+
+def neighbours(points: Tensor, last: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Both cells beside points that are counted from the image's corner, and their bilinear weights."""
+    centred = torch.minimum((points - 0.5).clamp(min=0), last)  # 0 is the first cell's centre
+    before = centred.long()
     share = centred - before
-    before = before - first[:, None, None]
-    after = torch.minimum(before + 1, length[:, None, None] - 1)
-    return first, length, [(before, 1 - share), (after, share)]
+    return [(before, 1 - share), (torch.minimum(before + 1, last), share)]
 
 
 def by_cell(corners: Tensor, size: Sequence[int], count: int) -> Tensor:
