@@ -17,14 +17,14 @@ from tests.support.photo import photographs
 from tests.support.project import TINY, clone, merge, run, stages_run
 
 pytestmark = pytest.mark.nightly
-MAIN, FURTHER = ["plain", "erkd"], ["matting", "erkd_before"]
+MAIN, FURTHER = ["plain", "erkd"], ["matting", "erkd_words"]
 TRIALS = [*(f"{arm}-{seed}" for arm in MAIN for seed in (1, 2)), *(f"{arm}-1" for arm in FURTHER)]
 RUN_ALL, TWO_AT_A_TIME, WITHOUT_DVC, OWN = blocks(ROOT / "docs/guides/ablation.md", "sh")
 FEW = {
     "main": {"arms": MAIN, "seeds": [1, 2]},
     "further": {"arms": FURTHER, "seeds": [1]},
     "contrasts": [["erkd", "plain"], ["matting", "plain"]],
-    "trials": {"before": {"teacher": TINY["teacher"]}},
+    "trials": {"words": {"teacher": TINY["teacher"]}},
 }
 
 
@@ -55,7 +55,7 @@ def lines(path):
 def test_one_command_runs_every_trial_and_compares_them(ablated):
     ran = {name.split(":")[1] for name in stages_run((ablated / "output.txt").read_text())}
     made = {f"trial@{name}" for name in TRIALS[:4]} | {f"further_trial@{name}" for name in TRIALS[4:]}
-    assert made | {name.replace("trial", "score") for name in made} | {"before", "matting_teacher", "table"} < ran
+    assert made | {name.replace("trial", "score") for name in made} | {"words", "matting_teacher", "table"} < ran
     table = lines(ablated / "ablation/table.csv")
     assert [(f"{row['arm']}-{row['seed']}", row["set"]) for row in table] == [
         (name, set) for name in TRIALS for set in ("photographs", "test")
@@ -78,12 +78,12 @@ def test_git_sees_the_results_and_the_students_of_three_arms(ablated):
     assert {name.removeprefix("ablation/") for name in listed} == expected
 
 
-def test_arms_of_a_seed_share_data_and_the_old_one_has_features_of_its_own(ablated):
+def test_arms_of_a_seed_share_data_and_one_has_features_of_its_own(ablated):
     root = ablated / "ablation/trials"
-    shared, own = (root / f"{name}/data/features" for name in ("erkd-1", "erkd_before-1"))
+    shared, own = (root / f"{name}/data/features" for name in ("erkd-1", "erkd_words-1"))
     assert shared.resolve() == ablated / "ablation/data/features"
-    assert own.resolve() == root / "before-0/data/features"
-    assert (root / "erkd_before-1/data/library").resolve() == ablated / "ablation/data/library"
+    assert own.resolve() == root / "words-0/data/features"
+    assert (root / "erkd_words-1/data/library").resolve() == ablated / "ablation/data/library"
 
 
 def test_two_at_a_time_nothing_is_left_to_do_and_one_trial_repeats_its_weights(ablated):
@@ -147,7 +147,7 @@ def test_methods_of_a_seed_share_first_weights_and_batches(ablated):
         weights = load_file(trial.folder / "models/student/student.safetensors")
         return torch.cat([value.flatten().double() for value in weights.values()])
 
-    others = {"teacher", "before", "erkd_before", "erkd_no_erm", "erkd_no_text"}  # other students, or prompts
+    others = {"teacher", "words", "erkd_words", "erkd_no_erm", "erkd_no_text"}  # other students, or prompts
     names = [name for name in read_trials(root)["trials"] if name not in others]
     assert len(names) >= 8
     plain = trained("plain", 1)

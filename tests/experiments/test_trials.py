@@ -50,7 +50,7 @@ def root(tmp_path):
 
 
 def test_the_committed_arms_seeds_and_contrasts():
-    assert {*ARMS} == {*COMMITTED["trials"]} - {"teacher", "before"} == {*COMMITTED["titles"]}
+    assert {*ARMS} == {*COMMITTED["trials"]} - {"teacher", "words"} == {*COMMITTED["titles"]}
     assert len(ARMS) == len({*ARMS})
     assert {arm for pair in COMMITTED["contrasts"] for arm in pair} == {*ARMS}
     assert COMMITTED["contrasts"][0] == ["erkd", "plain"]
@@ -66,8 +66,8 @@ def test_a_trial_is_a_project_with_valid_parameters(root, name):
     params, shared = load_params(trial.folder / "params.yaml"), load_params(root / "params.yaml")
     assert (trial.folder, params.seed) == (root / f"trials/{name}-3", 3)
     (root / "data").mkdir()
-    (root / "trials/before-0/data").mkdir(parents=True)
-    source = "trials/before-0/data" if name == "erkd_before" else "data"
+    (root / "trials/words-0/data").mkdir(parents=True)
+    source = "trials/words-0/data" if name == "erkd_words" else "data"
     assert (trial.folder / "data").resolve() == root / source
     assert params.kd.methods == METHODS.get(name, ["erkd"])
     own = {"photographs": shared.distill.photographs}  # ERKD's alone; the others take no notice
@@ -110,13 +110,13 @@ def test_unknown_trials_and_settings_are_named(root):
 def test_a_trial_with_features_of_its_own_shares_the_rest(root):
     for name in ("library", "features"):
         (root / "data" / name).mkdir(parents=True)
-    trial = prepare_trial(root, "before", 0)
+    trial = prepare_trial(root, "words", 0)
     for _ in range(2):  # as when it is run again
         own_features(trial)
-        prepare_trial(root, "before", 0)
+        prepare_trial(root, "words", 0)
     (trial.folder / "data/features").mkdir()
     assert (trial.folder / "data/library").resolve() == root / "data/library"
-    learner = prepare_trial(root, "erkd_before", 1).folder / "data"
+    learner = prepare_trial(root, "erkd_words", 1).folder / "data"
     assert (learner / "features").resolve() == trial.folder / "data/features"
     assert [*(root / "data/features").iterdir()] == []
 
