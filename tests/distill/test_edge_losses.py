@@ -48,7 +48,8 @@ def test_a_coarse_target_says_less_of_how_sharp_an_edge_is(stride):
 @pytest.mark.parametrize("form", ["alpha", "coarse", "direction"])
 def test_every_form_trains_the_edge_module_alone_and_stays_finite_without_edges(form):
     student, batch = small_student().train(), edge_batch()
-    method = small_methods(student, "erkd", erkd={"edge_target": form, "feature": 0.0, "text": 0.0})["erkd"]
+    alone = {"edge_target": form, "edge": 0.5, "feature": 0.0, "text": 0.0}
+    method = small_methods(student, "erkd", erkd=alone)["erkd"]
     method(student(batch.image, batch.trimap), batch, 0.0)["edge"].backward()
     reached = {name.split(".")[0] for name, p in student.named_parameters() if p.grad is not None and p.grad.any()}
     assert reached == {"edge_reserved"}

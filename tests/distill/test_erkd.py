@@ -135,7 +135,7 @@ def test_the_text_loss_compares_over_the_vocabulary():
 def test_gradients_reach_student_and_projector_and_never_the_dictionary(dictionary):
     """Controls read another dictionary, but the teacher says the same: else two things would be compared."""
     student, batch = small_student(dictionary=dictionary), edge_batch()
-    method = small_methods(student, "erkd")["erkd"]
+    method = small_methods(student, "erkd", erkd={"edge": 0.5})["erkd"]
     losses = method(student(batch.image, batch.trimap), batch, 0.0)
     assert set(losses) == {"feature_8", "feature_16", "text", "edge"}
     losses["text"].backward(retain_graph=True)
