@@ -70,9 +70,9 @@ release: setup ## train the students that ship and their controls, as far as MIN
 	dvc repro release/dvc.yaml:features
 	python -m pipeline.release --root release --trial all $(if $(MINUTES),--minutes $(MINUTES))
 
-verify-release: setup ## score the students that ship and replay the first steps of their trainings (PHOTOGRAPHS=DIR)
+verify-release: setup ## score the students that ship and replay the first steps of their trainings (PHOTOGRAPHS=DIR JUDGE=DIR)
 	dvc repro release/dvc.yaml:features
-	python -m benchmarks.release $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
+	python -m benchmarks.release $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS)) $(if $(JUDGE),--judge $(JUDGE))
 
 clean: ## remove the environment and everything that the pipeline wrote
 	rm -rf $(VENV) .erkd .dvc/tmp .dvc/cache data/[!bp]*/ data/baselines/ data/predictions/ data/baselines_folders/*/ models/*/ reports/index.html reports/predictions reports/validation mlflow.db mlartifacts

@@ -1,10 +1,11 @@
 """Score the students that ship beside the classical methods, and prove the figures that the project states.
 
-`python -m benchmarks.release --photographs DIR [--write]`: every method on the nine photographs with both trimaps
-and on the release's procedural test set (drawn when it is missing). With `--write` the figures go to
-`release/scores.csv`, docs/results.md, the README's six rows and the cards; without, they are compared with it and
-the first steps of every shipped training are replayed. The last line is a JSON object; the exit status is 1 when
-a figure differs. `--tables` scores nothing: it writes both tables from `release/scores.csv`.
+`python -m benchmarks.release --photographs DIR --judge DIR [--write]`: every method on the nine photographs and on
+the path-traced scenes of judge/, with both trimaps, and on the release's procedural test set (drawn when it is
+missing). With `--write` the figures go to `release/scores.csv`, docs/results.md, the README's rows and the cards;
+without, they are compared with it and the first steps of every shipped training are replayed. The last line is a
+JSON object; the exit status is 1 when a figure differs. `--tables` scores nothing: it writes both tables from
+`release/scores.csv`.
 """
 
 import argparse
@@ -37,19 +38,24 @@ CLASSICAL = ("closed_form", "knn", "shared_sampling")
 SIZES = tuple(sorted(folder.name for folder in WEIGHTS.glob("*/")))
 MARKS = "<!-- release -->", "<!-- end -->"
 NAMES = {"Trimap1": "narrow", "Trimap2": "wide"}
-ORDER = (*NAMES.values(), "test")
+JUDGE = "judge "  # before the name of a trimap
+ORDER = (*NAMES.values(), *(JUDGE + name for name in NAMES.values()), "test")
 TOLERANCE = 0.01  # of SAD: another processor rounds elsewhere
 DATA = ("library", "composite", "trimap")
 
 
-def sets(photographs: Path | None) -> dict[str, list[Sample]]:
-    """The samples by set: the photographs with either trimap, where there are any, and the drawn test set."""
+def sets(photographs: Path | None, judge: Path | None) -> dict[str, list[Sample]]:
+    """The samples by set: photographs and the judge's scenes by trimap, where given, and the drawn test set."""
     if not (ROOT / "data/trimaps").is_dir():
         for stage in DATA:
             subprocess.run([sys.executable, "-m", f"pipeline.{stage}", "--root", ROOT], check=True)
     found = {"test": list_composites(ROOT / "data/composites", ROOT / "data/trimaps", "test")}
-    samples = list_samples(photographs) if photographs else []
-    return {name: [s for s in samples if s.group == group] for group, name in NAMES.items() if samples} | found
+    for folder, prefix in ((judge, JUDGE), (photographs, "")):
+        samples = list_samples(folder) if folder else []
+        for group, name in NAMES.items():
+            if chosen := [sample for sample in samples if sample.group == group]:
+                found[prefix + name] = chosen
+    return found
 
 
 def rows_of(name: str, samples: list[Sample]) -> list[ReleaseRow]:
@@ -134,11 +140,26 @@ def results_table(rows: list[ReleaseRow]) -> str:
     ]
     return f"""Written by `python -m benchmarks.release --photographs DIR --write` from `release/scores.csv`. Trained:
 {trained}. One training each, so there is no interval over seeds. Sets: `narrow` and
-`wide` are the nine development photographs with either trimap, `test` the drawn test composites of
-`release/params.yaml`. Means over the unknown region; SAD, Grad and Conn in thousands; seconds are processor time of
-one image on a shared machine.
+`wide` are the nine development photographs with either trimap, `judge` the path-traced scenes of
+[judge/](../judge/README.md), `test` the drawn test composites of `release/params.yaml`. Means over the unknown
+region; SAD, Grad and Conn in thousands; seconds are processor time of one image on a shared machine.
 
-{table([head, *lines])}"""
+{table([head, *lines])}
+
+How much better the nine photographs look, by which priors and data were once chosen, than scenes of another hand:
+
+{optimism_table(rows)}"""
+
+
+def optimism_table(rows: list[ReleaseRow]) -> str:
+    """Mean SAD over the best classical method's, by student: on what it was developed with, and on the judge."""
+    names = ORDER[:-1]
+    means = {name: {row.method: row.sad for row in rows if row.set == name} for name in names}
+    lines = [
+        [f"`{size}`", *(f"{of[size] / min(of[method] for method in CLASSICAL):.2f}" for of in means.values() if of)]
+        for size in SIZES
+    ]
+    return table([["mean SAD / best classical", *(name for name, of in means.items() if of)], *lines])
 
 
 def write_tables(rows: list[ReleaseRow]) -> None:
@@ -151,12 +172,17 @@ def main() -> None:
     """Score, and write or compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--photographs", type=Path, help="folder in the layout of alphamatting.com")
+    parser.add_argument("--judge", type=Path, help="folder that `python -m judge.render` made")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--tables", action="store_true")
     arguments = parser.parse_args()
     if arguments.tables:
         return write_tables(read_results(SCORES, ReleaseRow, "scores"))
-    rows = [row for name, samples in sets(arguments.photographs).items() for row in rows_of(name, samples)]
+    rows = [
+        row
+        for name, samples in sets(arguments.photographs, arguments.judge).items()
+        for row in rows_of(name, samples)
+    ]
     sad = {f"{row.set}/{row.method}": row.sad for row in rows}
     if arguments.write:
         write_results(rows, SCORES)

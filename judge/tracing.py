@@ -173,8 +173,8 @@ def _mesh(mitsuba: Any, surface: Surface, name: str) -> Any:
 
 def _curves(mitsuba: Any, strands: Strands, file: Path) -> dict[str, Any]:
     rows: Floats = np.concatenate([strands.points, strands.radii[..., None]], -1)
-    # Mitsuba 3.9 finds a hit's segment by a float32 in [0, 1] over all of them, and reads beyond the last one where that
-    # rounds to 1 (a crash): a last strand that nothing hits
+    # Mitsuba 3.9 finds a hit's segment by a float32 in [0, 1] over all of them, and reads beyond the last one where
+    # that rounds to 1 (a crash): a last strand that nothing hits
     rows = np.concatenate([rows, rows[-1:] * [1, 1, 1, 1e-5]])
     curve = "%.5g %.5g %.5g %.5g\n" * rows.shape[1] + "\n"
     file.write_text((curve * len(rows)) % tuple(rows.ravel().tolist()), encoding="ascii")
