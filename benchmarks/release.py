@@ -122,9 +122,11 @@ def readme_table(rows: list[ReleaseRow]) -> str:
 
 
 def trained_for(size: str) -> str:
-    """In words, the steps, the seed and the device."""
+    """In words, the steps, where they went on from, the seed and the device."""
     card = read_json(WEIGHTS / size / "card.json")
-    return f"`{size}` {card['steps']} steps, seed {card['data_seed']}, {card['hardware']}"
+    start = card["settings"]["distill"]["init_from"]
+    given = f" from `release/starts/{Path(start).name}`" if start else ""
+    return f"`{size}` {card['steps']} steps{given}, seed {card['data_seed']}, {card['hardware']}"
 
 
 def results_table(rows: list[ReleaseRow]) -> str:

@@ -163,6 +163,6 @@ def test_all_trials_are_trained_in_turn_until_time_is_up(tmp_path, monkeypatch, 
     assert [name for name, _ in trained[2:]] == ["nano-0"]
     assert sorted(folder.name for folder in (tmp_path / "weights").iterdir()) == ["nano", "small"]
     text = (tmp_path / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(text.replace("steps: 6000", "steps: 6001"))
+    (tmp_path / "params.yaml").write_text(text.replace("steps: 4500", "steps: 4501"))
     release.main(tmp_path, load_params(tmp_path / "params.yaml"), "all", "")
     assert [name for name, _ in trained[3:]] == ["small-0", "nano-0"]
