@@ -33,7 +33,7 @@ def test_it_names_data_licences_metrics_limits_and_parameters() -> None:
     ):  # fmt: skip
         assert part in text, part
     assert len(text) < LONGEST
-    assert "kd.erkd.edge 0.5" in text
+    assert "kd.erkd.edge 0.0" in text
     assert "kd.bcd" not in text  # it taught nothing
 
 
