@@ -140,8 +140,8 @@ def results_table(rows: list[ReleaseRow]) -> str:
         [title(row.method), row.set, *figures(row), f"{row.ratio:.2f}, {row.worst:.2f}", *cost(row)]
         for row in sorted(rows, key=lambda row: (ORDER.index(row.set), -row.parameters))
     ]
-    return f"""Written by `python -m benchmarks.release --photographs DIR --judge DIR --write` from `release/scores.csv`.
-Trained: {trained}. One training each, so there is no interval over seeds. Sets: `narrow` and
+    return f"""Written by `python -m benchmarks.release --photographs DIR --judge DIR --write` from
+`release/scores.csv`. Trained: {trained}. One training each, so there is no interval over seeds. Sets: `narrow` and
 `wide` are the nine development photographs with either trimap, `judge` the path-traced scenes of
 [judge/](../judge/README.md), `test` the drawn test composites of `release/params.yaml`. Means over the unknown
 region; SAD, Grad and Conn in thousands; seconds are processor time of one image on a shared machine.
