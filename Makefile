@@ -66,7 +66,7 @@ ui: setup ## the MLflow UI on http://127.0.0.1:5000
 mlflow-sync: setup ## log the last training run where the MLflow store missed it
 	python -m erkd.tracking.training_run sync
 
-release: setup ## train the students that ship and their controls, as far as MINUTES=30 go; the same command goes on
+release: setup ## train the students that ship, as far as MINUTES=30 go; the same command goes on
 	dvc repro release/dvc.yaml:features
 	python -m pipeline.release --root release --trial all $(if $(MINUTES),--minutes $(MINUTES))
 

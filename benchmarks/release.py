@@ -155,13 +155,11 @@ How much better the nine photographs look, by which priors and data were once ch
 
 def optimism_table(rows: list[ReleaseRow]) -> str:
     """Mean SAD over the best classical method's, by student: on what it was developed with, and on the judge."""
-    names = ORDER[:-1]
-    means = {name: {row.method: row.sad for row in rows if row.set == name} for name in names}
-    lines = [
-        [f"`{size}`", *(f"{of[size] / min(of[method] for method in CLASSICAL):.2f}" for of in means.values() if of)]
-        for size in SIZES
-    ]
-    return table([["mean SAD / best classical", *(name for name, of in means.items() if of)], *lines])
+    names = [name for name in ORDER[:-1] if any(row.set == name for row in rows)]
+    sad = {(row.set, row.method): row.sad for row in rows}
+    best = {name: min(sad[name, method] for method in CLASSICAL) for name in names}
+    lines = [[f"`{size}`", *(f"{sad[name, size] / best[name]:.2f}" for name in names)] for size in SIZES]
+    return table([["mean SAD / best classical", *names], *lines])
 
 
 def write_tables(rows: list[ReleaseRow]) -> None:

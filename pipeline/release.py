@@ -26,7 +26,7 @@ def main(root: Path, params: Params, trial: str, minutes: str) -> None:
     for done, name in enumerate(names):
         project = prepare_trial(root, name, params.seed).folder
         own = load_params(project / "params.yaml")
-        if trial == ALL and is_published(own, WEIGHTS / name):
+        if trial == ALL and is_published(project, own, WEIGHTS / name):
             continue
         left = None if given is None else given - (time.monotonic() - begun) / 60
         if (left is not None and left <= 0) or not train(project, own, WEIGHTS / name, left):

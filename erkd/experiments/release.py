@@ -36,11 +36,15 @@ LOGGED = ("step", "loss", "validation_sad", "validation_mse")  # published colum
 REPLAYED = 50  # steps whose losses are compared
 
 
-def is_published(params: Params, folder: Path) -> bool:
-    """Whether a student is published in `folder` that was trained as these settings say."""
+def is_published(project: Path, params: Params, folder: Path) -> bool:
+    """Whether a student is published in `folder` that was trained as these settings say, from the start of now."""
     if not ((folder / "card.json").is_file() and (folder / "student.safetensors").is_file()):
         return False
-    return bool(read_json(folder / "card.json")["settings"] == params.model_dump(mode="json"))
+    card, student = read_json(folder / "card.json"), read_json(folder / "student.json")
+    start = params.distill.init_from
+    given = sha256(project / start / "student.safetensors") if start else None
+    as_told = card["settings"] == params.model_dump(mode="json")
+    return as_told and student["training"].get("init_from_sha256") == given
 
 
 @contextmanager

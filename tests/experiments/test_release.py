@@ -121,13 +121,13 @@ def test_a_training_in_pieces_is_published_once_and_leaves_nothing(tmp_path, mon
         unfinished.mkdir(exist_ok=True)
         return minutes is None
 
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
     monkeypatch.setattr(release, "train_student", train)
     monkeypatch.setattr(release, "publish", lambda *arguments: published.append(arguments))
     release.main(tmp_path, params, "small", "0.5")
     assert (given[0][0].is_dir(), published) == (True, [])
     release.main(tmp_path, params, "small", "")
-    assert (given[0][0], given[1][1]) == (given[1][0], None)
-    assert 0 < given[0][1] <= 0.5
+    assert [given[0][0], 0.5, None] == [given[1][0], given[0][1], given[1][1]]
     assert (given[0][0].exists(), [*published[0]][2]) == (False, WEIGHTS / "small")
     text = (tmp_path / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(text.replace("max_radius: 60", "max_radius: 61"))
@@ -136,9 +136,13 @@ def test_a_training_in_pieces_is_published_once_and_leaves_nothing(tmp_path, mon
 
 
 def test_all_trials_are_trained_in_turn_until_time_is_up(tmp_path, monkeypatch, capsys):
-    """What is published as the settings say is left."""
+    """What is published as settings say is left, unless its start changed."""
     shutil.copy(ROOT / "release/params.yaml", tmp_path)
-    (tmp_path / "trials.yaml").write_text("trials:\n  small: {}\n  nano: {student: {size: nano}}\n")
+    trials = "trials:\n  small: {distill: {init_from: ../../starts/small}}\n  nano: {}\n"
+    (tmp_path / "trials.yaml").write_text(trials)
+    start = tmp_path / "starts/small/student.safetensors"
+    start.parent.mkdir(parents=True)
+    start.write_text("given")
     params, clock, trained = load_params(tmp_path / "params.yaml"), [0.0], []
 
     def train(project, own, log, unfinished, minutes):
@@ -150,6 +154,8 @@ def test_all_trials_are_trained_in_turn_until_time_is_up(tmp_path, monkeypatch, 
     def publish(project, own, folder, hours):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "student.safetensors").write_text(folder.name)
+        given = sha256(project / own.distill.init_from / "student.safetensors") if own.distill.init_from else None
+        write_json({"training": {"init_from_sha256": given}}, folder / "student.json")
         write_json({"settings": own.model_dump(mode="json")}, folder / "card.json")
 
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
@@ -162,7 +168,10 @@ def test_all_trials_are_trained_in_turn_until_time_is_up(tmp_path, monkeypatch, 
     release.main(tmp_path, params, "all", "")
     assert [name for name, _ in trained[2:]] == ["nano-0"]
     assert sorted(folder.name for folder in (tmp_path / "weights").iterdir()) == ["nano", "small"]
+    start.write_text("another")
+    release.main(tmp_path, params, "all", "")
+    assert [name for name, _ in trained[3:]] == ["small-0"]
     text = (tmp_path / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(text.replace("steps: 4500", "steps: 4501"))
     release.main(tmp_path, load_params(tmp_path / "params.yaml"), "all", "")
-    assert [name for name, _ in trained[3:]] == ["small-0", "nano-0"]
+    assert [name for name, _ in trained[4:]] == ["small-0", "nano-0"]
