@@ -28,7 +28,7 @@ from erkd.evaluation.scores import ScoreRow, predict_samples, score_samples, sig
 from erkd.experiments.release import WEIGHTS, ReleaseRow, replay
 from erkd.experiments.trials import prepare_trial
 from erkd.inference.matter import Matter
-from erkd.io.files import check_hash, read_json, write_json
+from erkd.io.files import InputError, check_hash, read_json, write_json
 from erkd.io.tables import Sample, list_composites, read_results, write_results
 from erkd.params import load_params
 
@@ -178,11 +178,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.tables:
         return write_tables(read_results(SCORES, ReleaseRow, "scores"))
-    rows = [
-        row
-        for name, samples in sets(arguments.photographs, arguments.judge).items()
-        for row in rows_of(name, samples)
-    ]
+    try:
+        found = sets(arguments.photographs, arguments.judge)
+    except InputError as error:
+        parser.error(str(error))
+    rows = [row for name, samples in found.items() for row in rows_of(name, samples)]
     sad = {f"{row.set}/{row.method}": row.sad for row in rows}
     if arguments.write:
         write_results(rows, SCORES)
