@@ -1,4 +1,4 @@
-"""Building blocks of the student: synchronised BatchNorm, conv-BN-ReLU, separable residual block, upsampling."""
+"""Building blocks of the student: synchronised BatchNorm, conv-BN-ReLU, separable residual block, padding, upsampling."""
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 def conv(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution with "same" zero padding, BatchNorm, ReLU; B x in x H x W -> B x out x H/stride x W/stride.
+    """Convolution with "same" padding, BatchNorm, ReLU; B x in x H x W -> B x out x H/stride x W/stride.
 
     BatchNorm makes a few hundred training steps enough (docs/decisions/012), and folds away at inference.
 
@@ -58,6 +58,20 @@ class Separable(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """B x C x H x W -> the same shape."""
         return features + self.pointwise(self.depthwise(features))
+
+
+def set_padding(module: nn.Module, mode: str) -> None:
+    """Let a module's convolutions pad by `mode`: "zeros", or "replicate" of the border's values.
+
+    At stride 32 most cells of a training crop see padding and hardly any of a whole image's. Zeros among features that
+    are positive would give BatchNorm statistics that hold for crops alone (docs/decisions/071). Raises ValueError for
+    another mode.
+    """
+    if mode not in ("zeros", "replicate"):
+        raise ValueError(f"padding {mode!r} is neither 'zeros' nor 'replicate'")
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d) and any(layer.padding):
+            layer.padding_mode = mode
 
 
 def upsample(features: Tensor) -> Tensor:

@@ -44,9 +44,11 @@ def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
     """Load the student in `folder` for further training under `config`.
 
     A fixed dictionary is replaced by the present teacher's prompt embeddings `text` (K x D), which the losses are
-    computed with; a learned one is kept, as all other weights. Raises InputError that lists settings that differ.
+    computed with; a learned one is kept, as all other weights, and so are the given student's dilation and padding,
+    which no setting decides. Raises InputError that lists settings that differ.
     """
     given = load_student(folder)
+    config = replace(config, dilation=given.config.dilation, padding=given.config.padding)
     replaced = config.dictionary in ("text", "shuffled")
     shape = replace(given.config, prompts=config.prompts) if replaced else given.config
     own, found = _settings(config), _settings(shape)

@@ -7,9 +7,9 @@ from erkd.students.student import StudentConfig
 
 # fields of StudentConfig, which documents them
 SIZES: dict[str, dict[str, Any]] = {
-    "nano": {"stages": 4, "trim": True, "half": True, "width": 16, "coarse": True, "dilation": 1},
-    "small": {"stages": 4, "trim": False, "half": True, "width": 32, "coarse": False, "dilation": 4},
-    "base": {"stages": 5, "trim": False, "half": False, "width": 64, "coarse": False, "dilation": 1},
+    "nano": {"stages": 4, "trim": True, "half": True, "width": 16, "coarse": True},
+    "small": {"stages": 4, "trim": False, "half": True, "width": 32, "coarse": False},
+    "base": {"stages": 5, "trim": False, "half": False, "width": 64, "coarse": False},
 }
 SHAPE = SIZES["nano"].keys()  # the fields of StudentConfig that a size decides
 
@@ -21,8 +21,7 @@ def size_of(config: StudentConfig) -> str:
     short = ", the last ending early," if config.trim else ""
     half = " at half the resolution" if config.half else ""
     coarse = " with coarse cues" if config.coarse else ""
-    dilation = f" and dilation {config.dilation}"
-    return names[0] if names else f"{config.stages} levels{short} of width {config.width}{half}{coarse}{dilation}"
+    return names[0] if names else f"{config.stages} levels{short} of width {config.width}{half}{coarse}"
 
 
 def student_config(params: StudentParams, text_shape: tuple[int, ...]) -> StudentConfig:
@@ -34,5 +33,6 @@ def student_config(params: StudentParams, text_shape: tuple[int, ...]) -> Studen
         dictionary=params.dictionary,
         prompts=prompts,
         embed_dim=embed_dim,
+        padding="replicate",
         **SIZES[params.size],
     )

@@ -11,6 +11,7 @@ from torch.nn.functional import avg_pool2d
 
 from erkd.io.files import InputError, atomic, check_hash, read_json, sha256, write_json
 from erkd.students import REACH
+from erkd.students.blocks import set_padding
 from erkd.students.decoder import Decoder, Head
 from erkd.students.edge_reserved import STRIDES as EDGE_STRIDES
 from erkd.students.edge_reserved import EdgeReserved
@@ -35,7 +36,9 @@ class StudentConfig:
         trim: Whether the last level ends one of the backbone's stages early.
         half: Whether the encoder sees half the resolution.
         coarse: Whether prior (stride 8) and encoder input (stride 2) are coarse, and the head sees one cue.
-        dilation: Dilation of MFFM's context convolution.
+        dilation: Dilation of MFFM's context convolution; another than 1 in students of before (docs/decisions/017).
+        padding: What convolutions between encoder and head see beyond the image's border: the border's values
+            (replicate) or, in students of before, zeros (docs/decisions/071).
     """
 
     backbone: str
@@ -48,7 +51,8 @@ class StudentConfig:
     trim: bool
     half: bool
     coarse: bool
-    dilation: int
+    dilation: int = 1
+    padding: str = "zeros"
 
     @property
     def prior_stride(self) -> int:
@@ -129,6 +133,8 @@ class Student(nn.Module):
         skips = [found.get(s, 0) + (edge_width if s in EDGE_STRIDES else 0) for s in self.strides]
         self.decoder = Decoder(widths, skips)
         self.head = Head(widths[-1], head_cues(config), width)
+        for part in (self.edge_reserved, self.fusion, self.decoder):
+            set_padding(part, config.padding)
 
     def forward(self, image: Tensor, trimap: Tensor, prior: Tensor | None = None) -> Matte:
         """Estimate alpha.

@@ -45,6 +45,13 @@ def test_another_teachers_prompts_replace_the_dictionary_alone(tmp_path, kind):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_a_student_of_before_keeps_its_padding_and_dilation(tmp_path):
+    given = save(tmp_path, padding="zeros", dilation=4)
+    start = start_from(tmp_path, replace(given.config, padding="replicate", dilation=1), random_text())
+    assert start.config == given.config
+    assert torch.equal(alpha(start), alpha(given))
+
+
 def test_another_shape_is_refused_and_both_are_named(tmp_path):
     given = save(tmp_path, dictionary="learned")
     with pytest.raises(InputError, match="the number of the teacher's prompts is 8, the given student's 5"):
@@ -54,7 +61,7 @@ def test_another_shape_is_refused_and_both_are_named(tmp_path):
         start_from(tmp_path, wanted, torch.zeros(PROMPTS, 64))
     for part in (
         f"distill.init_from {tmp_path}: ",
-        "student.size is 5 levels of width 32 and dilation 2, the given student's 4 levels of width 16 and ",
+        "student.size is 5 levels of width 32, the given student's 4 levels of width 16",
         "teacher.embed_dim is 64, the given student's 16",
     ):
         assert part in str(caught.value)

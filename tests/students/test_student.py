@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from erkd.io.files import InputError
+from erkd.io.files import InputError, read_json, write_json
 from erkd.io.imagenet import imagenet_state_dict
 from erkd.students import PRIOR_STRIDES
 from erkd.students.edge_reserved import EdgeReserved, gradient_kernels
@@ -104,13 +104,34 @@ def test_the_encoder_may_be_cut_at_any_level_that_params_allow(stages, half, coa
     assert matte.decoded.shape[-1] == 32
 
 
-@pytest.mark.parametrize("size", ["nano", "base"])  # not small: docs/decisions/017
+@pytest.mark.parametrize("size", SIZES)
 def test_crops_of_128_pixels_train_every_weight_of_the_context(size):
     """One that meets nothing but the crop's border would keep its random value, and meet features in photographs."""
     student = small_student(**SIZES[size]).train()
     image, trimap, _ = vertical_edge(128)
     student(torch.rand_like(image), trimap).alpha.square().sum().backward()
     assert (student.fusion.context.depthwise.weight.grad.abs().amax((0, 1)) > 0).all()
+
+
+@pytest.mark.parametrize(("padding", "flat"), [("replicate", True), ("zeros", False)])
+def test_what_lies_beyond_the_border_is_what_lies_on_it(padding, flat):
+    """Else crops, most of whose deep cells see the border, have other statistics than whole images."""
+    student = small_student(padding=padding).eval()
+    deep = student.encoder.channels[-1]
+    maps = student.fusion(torch.rand(1, deep, 1, 1).expand(1, deep, 6, 6), torch.rand(1, 8, 1, 1).expand(1, 8, 24, 24))
+    assert torch.allclose(maps[0], maps[0][..., 3:4, 3:4].expand_as(maps[0]), atol=1e-5) == flat
+    assert student.head.coarse[0].padding_mode == "zeros"  # at stride 2 hardly any cell sees the border
+
+
+def test_a_record_without_padding_is_a_student_with_zeros(tmp_path):
+    save_student(small_student(padding="zeros").eval(), tmp_path, {})
+    record = read_json(tmp_path / "student.json")
+    del record["config"]["padding"]
+    write_json(record, tmp_path / "student.json")
+    assert load_student(tmp_path).decoder.refine[0].depthwise.padding_mode == "zeros"
+    write_json(record | {"config": record["config"] | {"padding": "wrap"}}, tmp_path / "student.json")
+    with pytest.raises(InputError, match="padding 'wrap' is neither 'zeros' nor 'replicate'"):
+        load_student(tmp_path)
 
 
 def test_a_samples_result_does_not_depend_on_its_batch():
