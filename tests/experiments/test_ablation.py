@@ -18,11 +18,11 @@ from tests.support.project import TINY, clone, merge, run, stages_run
 
 pytestmark = pytest.mark.nightly
 MAIN, FURTHER = ["plain", "erkd"], ["matting", "erkd_words"]
-TRIALS = [*(f"{arm}-{seed}" for arm in MAIN for seed in (1, 2)), *(f"{arm}-1" for arm in FURTHER)]
+TRIALS = [*(f"{arm}-{seed}" for arm in MAIN for seed in (11, 12)), *(f"{arm}-11" for arm in FURTHER)]
 RUN_ALL, TWO_AT_A_TIME, WITHOUT_DVC, OWN = blocks(ROOT / "docs/guides/ablation.md", "sh")
 FEW = {
-    "main": {"arms": MAIN, "seeds": [1, 2]},
-    "further": {"arms": FURTHER, "seeds": [1]},
+    "main": {"arms": MAIN, "seeds": [11, 12]},
+    "further": {"arms": FURTHER, "seeds": [11]},
     "contrasts": [["erkd", "plain"], ["matting", "plain"]],
     "trials": {"words": {"teacher": TINY["teacher"]}},
 }
@@ -80,26 +80,26 @@ def test_git_sees_the_results_and_the_students_of_three_arms(ablated):
 
 def test_arms_of_a_seed_share_data_and_one_has_features_of_its_own(ablated):
     root = ablated / "ablation/trials"
-    shared, own = (root / f"{name}/data/features" for name in ("erkd-1", "erkd_words-1"))
+    shared, own = (root / f"{name}/data/features" for name in ("erkd-11", "erkd_words-11"))
     assert shared.resolve() == ablated / "ablation/data/features"
     assert own.resolve() == root / "words-0/data/features"
-    assert (root / "erkd_words-1/data/library").resolve() == ablated / "ablation/data/library"
+    assert (root / "erkd_words-11/data/library").resolve() == ablated / "ablation/data/library"
 
 
 def test_two_at_a_time_nothing_is_left_to_do_and_one_trial_repeats_its_weights(ablated):
-    name = "ablation/students/plain-1/student.safetensors"
-    before, scores = sha256(ablated / name), lines(ablated / "ablation/scores/plain-1.csv")
-    assert stages_run(run(TWO_AT_A_TIME, ablated)) == ["ablation/dvc.yaml:trial@plain-1"]
+    name = "ablation/students/plain-11/student.safetensors"
+    before, scores = sha256(ablated / name), lines(ablated / "ablation/scores/plain-11.csv")
+    assert stages_run(run(TWO_AT_A_TIME, ablated)) == ["ablation/dvc.yaml:trial@plain-11"]
     assert sha256(ablated / name) == before
     run("dvc repro ablation/dvc.yaml", ablated)
-    assert lines(ablated / "ablation/scores/plain-1.csv") == scores
+    assert lines(ablated / "ablation/scores/plain-11.csv") == scores
 
 
 def test_without_dvc_a_new_trial_is_taken_over_and_not_repeated(ablated):
     """DVC's lock of all of them is made from nothing."""
     (ablated / "ablation/dvc.lock").unlink()
     run(WITHOUT_DVC, ablated)
-    assert read_json(ablated / "ablation/runs/plain-1.json")["steps"] == 4
+    assert read_json(ablated / "ablation/runs/plain-11.json")["steps"] == 4
     assert stages_run(run("dvc repro ablation/dvc.yaml", ablated)) == []
 
 
@@ -126,7 +126,7 @@ def test_a_changed_trial_is_run_again_and_no_other(ablated):
     settings["trials"]["erkd"]["kd"]["weight"] = 0.5
     yaml.dump(settings, ablated / "ablation/trials.yaml")
     ran = [name.split(":")[1] for name in stages_run(run("dvc repro ablation/dvc.yaml", ablated))]
-    assert sorted(ran) == ["score@erkd-1", "score@erkd-2", "table", "trial@erkd-1", "trial@erkd-2"]
+    assert sorted(ran) == ["score@erkd-11", "score@erkd-12", "table", "trial@erkd-11", "trial@erkd-12"]
     assert all(
         row["commit"].endswith("+changes") for row in lines(ablated / "ablation/table.csv") if row["arm"] == "erkd"
     )
