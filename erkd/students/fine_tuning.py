@@ -44,14 +44,15 @@ def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
     """Load the student in `folder` for further training under `config`.
 
     A fixed dictionary is replaced by the present teacher's prompt embeddings `text` (K x D), which the losses are
-    computed with; a learned one is kept, as all other weights, and so are the given student's dilation and padding,
-    which no setting decides. Raises InputError that lists settings that differ.
+    computed with; a learned one is kept, as all other weights. No setting decides a dilation, which is the given
+    student's, or padding, which is `config`'s: it has no weights, and BatchNorm soon has its statistics. Raises
+    InputError that lists settings that differ.
     """
     given = load_student(folder)
-    config = replace(config, dilation=given.config.dilation, padding=given.config.padding)
+    config = replace(config, dilation=given.config.dilation)
     replaced = config.dictionary in ("text", "shuffled")
     shape = replace(given.config, prompts=config.prompts) if replaced else given.config
-    own, found = _settings(config), _settings(shape)
+    own, found = _settings(config), _settings(replace(shape, padding=config.padding))
     unequal = [
         f"{name} is {own[name]}, the given student's {found[name]}" for name in own if own[name] != found[name]
     ]

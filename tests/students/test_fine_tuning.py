@@ -45,11 +45,13 @@ def test_another_teachers_prompts_replace_the_dictionary_alone(tmp_path, kind):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_student_of_before_keeps_its_padding_and_dilation(tmp_path):
+def test_a_student_of_before_keeps_its_dilation_and_pads_anew(tmp_path):
     given = save(tmp_path, padding="zeros", dilation=4)
-    start = start_from(tmp_path, replace(given.config, padding="replicate", dilation=1), random_text())
-    assert start.config == given.config
-    assert torch.equal(alpha(start), alpha(given))
+    wanted = replace(given.config, padding="replicate", dilation=1)
+    start = start_from(tmp_path, wanted, random_text())
+    assert start.config == replace(wanted, dilation=4)
+    before, after = given.state_dict(), start.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_another_shape_is_refused_and_both_are_named(tmp_path):
