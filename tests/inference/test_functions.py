@@ -119,7 +119,7 @@ def test_the_guide_from_rembg_works(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_quality_names_a_student_of_the_package(tmp_path, monkeypatch) -> None:
     """One whose weights are not there, or that is no quality, is refused in one line."""
-    expected = {"fast": "nano", "balanced": "small"}
+    expected = {"fast": "nano", "balanced": "small", "best": "base"}
     for quality, name in expected.items():
         assert f"weights/{name}" in erkd.Matter.load(device="cpu", quality=quality).engine.name
     monkeypatch.setattr("erkd.inference.find_student.files", lambda _: tmp_path)
