@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d
 
 from erkd.io.files import InputError, atomic, check_hash, read_json, sha256, write_json
 from erkd.students import REACH
-from erkd.students.blocks import set_padding
+from erkd.students.blocks import Padding, set_padding
 from erkd.students.decoder import Decoder, Head
 from erkd.students.edge_reserved import STRIDES as EDGE_STRIDES
 from erkd.students.edge_reserved import EdgeReserved
@@ -52,7 +52,7 @@ class StudentConfig:
     half: bool
     coarse: bool
     dilation: int = 1
-    padding: str = "zeros"
+    padding: Padding = "zeros"
 
     @property
     def prior_stride(self) -> int:

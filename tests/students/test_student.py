@@ -118,7 +118,8 @@ def test_what_lies_beyond_the_border_is_what_lies_on_it(padding, flat):
     """Else crops, most of whose deep cells see the border, have other statistics than whole images."""
     student = small_student(padding=padding).eval()
     deep = student.encoder.channels[-1]
-    maps = student.fusion(torch.rand(1, deep, 1, 1).expand(1, deep, 6, 6), torch.rand(1, 8, 1, 1).expand(1, 8, 24, 24))
+    constant, edges = torch.rand(1, deep, 1, 1), torch.rand(1, 8, 1, 1)
+    maps = student.fusion(constant.expand(1, deep, 6, 6), edges.expand(1, 8, 24, 24))
     assert torch.allclose(maps[0], maps[0][..., 3:4, 3:4].expand_as(maps[0]), atol=1e-5) == flat
     assert student.head.coarse[0].padding_mode == "zeros"  # at stride 2 hardly any cell sees the border
 
