@@ -16,7 +16,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 
 MAY_BE_SLOW = {  # tests that are let off the limit, and why
     "test_an_experiment_reruns_distillation_and_below_and_is_no_champion": "six stages, each a process",
-    "test_experiments_follow_one_another_in_the_workspace": "three experiments; DVC reads every trial's lock",
     "test_photographs_and_predictions_made_elsewhere_are_scored_beside_the_rest": "eight stages, each a process",
     "test_the_uses_of_the_readme_work": "`erkd export` traces a network",
     "test_two_processes_train_as_one_does": "two trainings by torchrun and one here",
