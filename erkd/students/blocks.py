@@ -1,14 +1,10 @@
 """Building blocks of the student: synchronised BatchNorm, conv-BN-ReLU, separable block, padding, upsampling."""
 
-from typing import Literal, get_args
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from erkd.runtime.distributed import is_distributed, mean_over_processes, process_count
-
-Padding = Literal["zeros", "replicate"]
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -64,18 +60,15 @@ class Separable(nn.Module):
         return features + self.pointwise(self.depthwise(features))
 
 
-def set_padding(module: nn.Module, mode: Padding) -> None:
-    """Let a module's convolutions pad by `mode`: "zeros", or "replicate" of the border's values.
+def replicate_borders(module: nn.Module) -> None:
+    """Let a module's convolutions repeat the border's values beyond it instead of padding by zeros.
 
     At stride 32 most cells of a training crop see padding and hardly any of a whole image's. Zeros among features
-    that are positive would give BatchNorm statistics that hold for crops alone (docs/decisions/071). Raises
-    ValueError for another mode.
+    that are positive would give BatchNorm statistics that hold for crops alone (docs/decisions/071).
     """
-    if mode not in get_args(Padding):  # a record may say anything
-        raise ValueError(f"padding {mode!r} is neither 'zeros' nor 'replicate'")
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d) and any(layer.padding):
-            layer.padding_mode = mode
+            layer.padding_mode = "replicate"
 
 
 def upsample(features: Tensor) -> Tensor:

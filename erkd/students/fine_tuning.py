@@ -51,8 +51,10 @@ def start_from(folder: Path, config: StudentConfig, text: Tensor) -> Student:
     given = load_student(folder)
     config = replace(config, dilation=given.config.dilation)
     replaced = config.dictionary in ("text", "shuffled")
-    shape = replace(given.config, prompts=config.prompts) if replaced else given.config
-    own, found = _settings(config), _settings(replace(shape, padding=config.padding))
+    accepted = replace(given.config, padding=config.padding)
+    if replaced:
+        accepted = replace(accepted, prompts=config.prompts)
+    own, found = _settings(config), _settings(accepted)
     unequal = [
         f"{name} is {own[name]}, the given student's {found[name]}" for name in own if own[name] != found[name]
     ]

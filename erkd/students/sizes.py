@@ -33,6 +33,6 @@ def student_config(params: StudentParams, text_shape: tuple[int, ...]) -> Studen
         dictionary=params.dictionary,
         prompts=prompts,
         embed_dim=embed_dim,
-        padding="replicate",
+        padding="replicate_past_edges",
         **SIZES[params.size],
     )

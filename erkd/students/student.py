@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d
 
 from erkd.io.files import InputError, atomic, check_hash, read_json, sha256, write_json
 from erkd.students import REACH
-from erkd.students.blocks import Padding, set_padding
+from erkd.students.blocks import replicate_borders
 from erkd.students.decoder import Decoder, Head
 from erkd.students.edge_reserved import STRIDES as EDGE_STRIDES
 from erkd.students.edge_reserved import EdgeReserved
@@ -19,6 +19,13 @@ from erkd.students.encoder import Encoder, load_imagenet
 from erkd.students.multimodal_fusion import MultimodalFusion, build_dictionary
 from erkd.students.prior.closed_form import STEPS, TRAINING_STEPS
 from erkd.students.prior.propagation import CUE_CHANNELS, alpha_from_prior, cues_from_prior, propagate
+
+# which parts repeat the border's values, by `StudentConfig.padding`
+REPLICATED = {
+    "zeros": (),
+    "replicate": ("edge_reserved", "fusion", "decoder"),
+    "replicate_past_edges": ("fusion", "decoder"),
+}
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,8 @@ class StudentConfig:
         half: Whether the encoder sees half the resolution.
         coarse: Whether prior (stride 8) and encoder input (stride 2) are coarse, and the head sees one cue.
         dilation: Dilation of MFFM's context convolution; another than 1 in students of before (docs/decisions/017).
-        padding: What convolutions between encoder and head see beyond the image's border: the border's values
-            (replicate) or, in students of before, zeros (docs/decisions/071).
+        padding: Which convolutions see the border's values beyond the image's border, the others seeing zeros: MFFM's
+            and the decoder's (replicate_past_edges); in students of before also ERM's, or none (docs/decisions/071).
     """
 
     backbone: str
@@ -52,7 +59,7 @@ class StudentConfig:
     half: bool
     coarse: bool
     dilation: int = 1
-    padding: Padding = "zeros"
+    padding: str = "zeros"
 
     @property
     def prior_stride(self) -> int:
@@ -133,8 +140,10 @@ class Student(nn.Module):
         skips = [found.get(s, 0) + (edge_width if s in EDGE_STRIDES else 0) for s in self.strides]
         self.decoder = Decoder(widths, skips)
         self.head = Head(widths[-1], head_cues(config), width)
-        for part in (self.edge_reserved, self.fusion, self.decoder):
-            set_padding(part, config.padding)
+        if config.padding not in REPLICATED:  # a record may say anything
+            raise ValueError(f"padding {config.padding!r} is none of {', '.join(REPLICATED)}")
+        for part in REPLICATED[config.padding]:
+            replicate_borders(getattr(self, part))
 
     def forward(self, image: Tensor, trimap: Tensor, prior: Tensor | None = None) -> Matte:
         """Estimate alpha.

@@ -47,7 +47,7 @@ def test_another_teachers_prompts_replace_the_dictionary_alone(tmp_path, kind):
 
 def test_a_student_of_before_keeps_its_dilation_and_pads_anew(tmp_path):
     given = save(tmp_path, padding="zeros", dilation=4)
-    wanted = replace(given.config, padding="replicate", dilation=1)
+    wanted = replace(given.config, padding="replicate_past_edges", dilation=1)
     start = start_from(tmp_path, wanted, random_text())
     assert start.config == replace(wanted, dilation=4)
     before, after = given.state_dict(), start.state_dict()

@@ -113,7 +113,7 @@ def test_crops_of_128_pixels_train_every_weight_of_the_context(size):
     assert (student.fusion.context.depthwise.weight.grad.abs().amax((0, 1)) > 0).all()
 
 
-@pytest.mark.parametrize(("padding", "flat"), [("replicate", True), ("zeros", False)])
+@pytest.mark.parametrize(("padding", "flat"), [("replicate_past_edges", True), ("replicate", True), ("zeros", False)])
 def test_what_lies_beyond_the_border_is_what_lies_on_it(padding, flat):
     """Else crops, most of whose deep cells see the border, have other statistics than whole images."""
     student = small_student(padding=padding).eval()
@@ -121,6 +121,8 @@ def test_what_lies_beyond_the_border_is_what_lies_on_it(padding, flat):
     constant, edges = torch.rand(1, deep, 1, 1), torch.rand(1, 8, 1, 1)
     maps = student.fusion(constant.expand(1, deep, 6, 6), edges.expand(1, 8, 24, 24))
     assert torch.allclose(maps[0], maps[0][..., 3:4, 3:4].expand_as(maps[0]), atol=1e-5) == flat
+    assert (student.decoder.refine[0].depthwise.padding_mode == "replicate") == flat
+    assert (student.edge_reserved.down[0].padding_mode == "replicate") == (padding == "replicate")
     assert student.head.coarse[0].padding_mode == "zeros"  # at stride 2 hardly any cell sees the border
 
 
@@ -131,7 +133,7 @@ def test_a_record_without_padding_is_a_student_with_zeros(tmp_path):
     write_json(record, tmp_path / "student.json")
     assert load_student(tmp_path).decoder.refine[0].depthwise.padding_mode == "zeros"
     write_json(record | {"config": record["config"] | {"padding": "wrap"}}, tmp_path / "student.json")
-    with pytest.raises(InputError, match="padding 'wrap' is neither 'zeros' nor 'replicate'"):
+    with pytest.raises(InputError, match="padding 'wrap' is none of zeros, replicate, replicate_past_edges"):
         load_student(tmp_path)
 
 

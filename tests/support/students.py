@@ -22,7 +22,7 @@ def small_student(seed: int = 0, **changes) -> Student:
     settings = {
         "backbone": "tf_efficientnet_lite0", "stages": 4, "width": 16, "edge_module": True,
         "dictionary": "text", "prompts": PROMPTS, "embed_dim": DIMENSION, "trim": False, "half": False,
-        "coarse": False, "padding": "replicate",
+        "coarse": False, "padding": "replicate_past_edges",
     }  # fmt: skip
     torch.manual_seed(seed)
     student = build_student(StudentConfig(**settings | changes), random_text(), pretrained=False)
