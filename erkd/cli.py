@@ -279,12 +279,15 @@ def demo(
         from erkd.demo.server import address, listen, serve
     except ModuleNotFoundError as error:
         raise InputError(f"the page needs {error.name}; pip install 'erkd[demo]'") from None
+    from erkd.inference.find_student import DEFAULT, QUALITIES, packaged
     from erkd.inference.matter import Matter
 
     listener = listen(host, port)
     matter = Matter.load(model, quality=quality)
+    names = [] if model else [name for name in QUALITIES if packaged(name)]
+    qualities = {name: Matter.load(quality=name) for name in names}
     typer.echo(f"{address(listener)} (Ctrl+C ends it)")
-    serve(matter, listener, round(max_mb * 1e6))
+    serve(matter, listener, round(max_mb * 1e6), qualities, quality or DEFAULT)
 
 
 def main() -> None:

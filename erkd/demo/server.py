@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.resources import files
@@ -42,8 +42,8 @@ HEADERS = {
 }
 
 
-def make_app(matter: Matter, max_bytes: int) -> Starlette:
-    """The page and its `services`, as an ASGI application.
+def make_app(matter: Matter, max_bytes: int, qualities: Mapping[str, Matter], quality: str) -> Starlette:
+    """The page and its `services`, as an ASGI application; the page offers `qualities`, `quality` chosen at first.
 
     Each takes a form with its files by `POST` and gives a PNG. What is wrong with a request is said as
     `{"error": ...}` with a 4xx status.
@@ -68,7 +68,8 @@ def make_app(matter: Matter, max_bytes: int) -> Starlette:
         return Response(sample_file(name, kind), media_type="image/jpeg" if kind == "jpg" else "image/png")
 
     async def settings(_: Request) -> Response:
-        return JSONResponse({"samples": [*SAMPLES], "max_bytes": max_bytes, "max_pixels": MAX_PIXELS})
+        offered = {"qualities": [*qualities], "quality": quality}
+        return JSONResponse({"samples": [*SAMPLES], "max_bytes": max_bytes, "max_pixels": MAX_PIXELS, **offered})
 
     return Starlette(
         routes=[
@@ -77,7 +78,7 @@ def make_app(matter: Matter, max_bytes: int) -> Starlette:
             Route("/samples/{name}.{kind}", sample),
             *(
                 Route(path, service(work, *names), methods=["POST"])
-                for path, (work, names) in services(matter).items()
+                for path, (work, names) in services(matter, qualities).items()
             ),
         ],
         exception_handlers={HTTPException: _refuse, InputError: _refuse, ClientDisconnect: _refuse},
@@ -115,10 +116,12 @@ def address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(matter: Matter, listener: socket.socket, max_bytes: int) -> None:
-    """Serve the page until the process is told to end."""
+def serve(
+    matter: Matter, listener: socket.socket, max_bytes: int, qualities: Mapping[str, Matter], quality: str
+) -> None:
+    """Serve the page (see `make_app`) until the process is told to end."""
     config = uvicorn.Config(
-        make_app(matter, max_bytes),
+        make_app(matter, max_bytes, qualities, quality),
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -1,7 +1,7 @@
 """What the page's services compute: files in, a PNG file out, all as bytes."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,13 +20,19 @@ MAX_PIXELS = 16_000_000  # browsers on phones hold no larger canvas
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what browsers show
 
 
-def services(matter: Matter) -> dict[str, tuple[Callable[..., bytes], tuple[str, ...]]]:
-    """What the page asks for: by path, what computes the answer and the files of the form that it is given."""
+def services(
+    matter: Matter, qualities: Mapping[str, Matter]
+) -> dict[str, tuple[Callable[..., bytes], tuple[str, ...]]]:
+    """What the page asks for: by path, what computes the answer and the files of the form that it is given.
+
+    `/matte` is by `matter`, `/matte/NAME` by one of `qualities`.
+    """
     return {
         "/trimap": (read_trimap, ("image", "trimap")),
         "/mask": (partial(trimap_of_mask, matter), ("image", "mask")),
         "/box": (partial(trimap_of_box, matter), ("image", "box")),
         "/matte": (partial(matte, matter), ("image", "trimap")),
+        **{f"/matte/{name}": (partial(matte, one), ("image", "trimap")) for name, one in qualities.items()},
         "/cutout": (cut_out, ("image", "alpha")),
     }
 

@@ -18,6 +18,7 @@ from erkd.demo.samples import sample_file
 from erkd.inference.boxes import Box, mask_from_box
 from erkd.inference.cutouts import cutout
 from erkd.inference.masks import trimap_from_mask
+from erkd.inference.matter import Matter
 from erkd.io.images import to_bytes
 from tests.support.browser import open_tab
 from tests.support.demo_site import MAX_MB, photo_and_trimap, pixels, png, running_site
@@ -244,6 +245,23 @@ def test_a_sample_is_painted_matted_and_downloaded(site, open_page, tmp_path, wi
     assert np.abs(composite[:, :, :3] - expected).max() <= 2
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert tab.errors == []
+
+
+def test_the_quality_is_chosen_on_the_page(browser, tmp_path):
+    with running_site("--quality", "fast") as site, open_tab(browser, site.address, 390) as tab:
+        page = tab.page
+        page.wait_for_selector("body[data-ready=yes]")
+        page.click("button[title=giraffe]")
+        expect(page.locator("[value=fast]")).to_be_checked()
+        page.check("[value=best]")
+        page.click("#matte")
+        expect(page.locator("#outcome")).to_be_visible()
+        alpha = download(page, "[data-save=alpha]", tmp_path / "giraffe-alpha.png")
+        photo, trimap = (pixels(sample_file("giraffe", suffix)) for suffix in ("jpg", "png"))
+        np.testing.assert_array_equal(alpha, to_bytes(Matter.load(quality="best")(photo, trimap)))
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert tab.errors == []
+        assert site.ask("POST", "/matte/finest")[0] == 404
 
 
 def test_an_outline_becomes_a_trimap_and_is_undone_by_keys(site, open_page, tmp_path):

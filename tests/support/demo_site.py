@@ -63,14 +63,14 @@ class Site:
 
 
 @contextmanager
-def running_site() -> Iterator[Site]:
-    """`erkd demo` with a student made for tests, from an empty folder."""
+def running_site(*options: str) -> Iterator[Site]:
+    """`erkd demo` with `options`, else with a student made for tests, from an empty folder."""
     with tempfile.TemporaryDirectory() as name:
         student = write_student(Path(name, "student.onnx"))
         cwd, temporary = Path(name, "cwd"), Path(name, "temporary")
         cwd.mkdir()
         temporary.mkdir()
-        command = [sys.executable, "-m", "erkd.cli", "demo", "--model", str(student)]
+        command = [sys.executable, "-m", "erkd.cli", "demo", *(options or ("--model", str(student)))]
         with subprocess.Popen(
             [*command, "--port", "0", "--max-mb", str(MAX_MB)],
             stdout=subprocess.PIPE,

@@ -140,7 +140,8 @@ async function matte() {
   const { signal } = (running = new AbortController());
   busy("Estimating alpha …");
   try {
-    const alpha = await post("matte", { image: file, trimap: await painter.file() }, signal);
+    const address = settings.qualities.length ? `matte/${chosen("quality")}` : "matte";
+    const alpha = await post(address, { image: file, trimap: await painter.file() }, signal);
     busy("Estimating the subject's own colours …");
     const cutout = await post("cutout", { image: file, alpha }, signal);
     const pictures = await Promise.all([alpha, cutout].map(blob => createImageBitmap(blob)));
@@ -213,6 +214,14 @@ for (const name of settings.samples) {
   button.onclick = telling(() => openSample(name));
   $("samples").append(button);
 }
+
+for (const name of settings.qualities) {
+  const label = document.createElement("label"), input = document.createElement("input");
+  [input.type, input.name, input.value, input.checked] = ["radio", "quality", name, name === settings.quality];
+  label.append(input, name[0].toUpperCase() + name.slice(1));
+  $("qualities").append(label);
+}
+$("qualities").hidden = settings.qualities.length < 2;
 
 for (const [id, open] of [["photo", openPhoto], ["trimap", openTrimap], ["mask", openMask], ["ground", openGround]]) {
   $(id).onchange = telling(async () => {
