@@ -283,9 +283,9 @@ def demo(
     from erkd.inference.matter import Matter
 
     listener = listen(host, port)
-    matter = Matter.load(model, quality=quality)
     names = [] if model else [name for name in QUALITIES if packaged(name)]
     qualities = {name: Matter.load(quality=name) for name in names}
+    matter = qualities.get(quality or DEFAULT) or Matter.load(model, quality=quality)
     typer.echo(f"{address(listener)} (Ctrl+C ends it)")
     serve(matter, listener, round(max_mb * 1e6), qualities, quality or DEFAULT)
 
