@@ -124,7 +124,9 @@ def step_of(params: Params, cache: FeatureCache, methods: list[str], batch: Batc
     optimiser = torch.optim.AdamW(trained, 1e-4)
 
     def step() -> None:
-        loss = torch.stack([*total_loss(student, losses, batch, params.distill, 1.0, 0.0).values()]).sum()
+        matte = student(batch.image, batch.trimap)
+        parts = total_loss(matte, student, losses, batch, params.distill, 1.0, 0.0)
+        loss = torch.stack([*parts.values()]).sum()
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)

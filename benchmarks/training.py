@@ -2,7 +2,8 @@
 
 `python -m benchmarks.training [--device cuda] [--batch 32] [--crop 320] [--size small] [--steps 60]` trains a student
 by ERKD on layers and features drawn at random, of the sizes that the release has, which needs no data. Beside the
-steps it counts what a step asks of the device: kernels and copies on CUDA, operators on the CPU.
+steps it counts what a step asks of the device: kernels and copies on CUDA, and the milliseconds that these keep it
+busy; operators on the CPU.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.autograd import DeviceType
 from torch.nn.functional import normalize
 from torch.profiler import ProfilerActivity, profile
 
@@ -124,13 +126,15 @@ def activities(device: torch.device) -> list[ProfilerActivity]:
     return [ProfilerActivity.CUDA if device.type == "cuda" else ProfilerActivity.CPU]
 
 
-def counts(profiled: profile, device: torch.device) -> dict[str, int]:
-    """How often each kind of work was asked for."""
-    names = [event.name for event in profiled.events() or []]
+def counts(profiled: profile, device: torch.device) -> dict[str, float]:
+    """How often each kind of work was asked for, and how long CUDA was busy with it."""
+    events = profiled.events() or []
     if device.type != "cuda":
-        return {"operators": sum(name.startswith("aten::") for name in names)}
-    copies = {way: sum(f"Memcpy {way}" in name for name in names) for way in ("DtoH", "HtoD")}
-    return {"kernels": sum("Mem" not in name for name in names)} | copies
+        return {"operators": sum(event.name.startswith("aten::") for event in events)}
+    there = [event for event in events if event.device_type == DeviceType.CUDA]  # not the calls that ask for it
+    copies = {way: sum(f"Memcpy {way}" in event.name for event in there) for way in ("DtoH", "HtoD")}
+    busy = sum(event.time_range.elapsed_us() for event in there) / 1000
+    return {"kernels": sum("Mem" not in event.name for event in there), "busy_ms": busy} | copies
 
 
 def main() -> None:

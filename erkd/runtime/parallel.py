@@ -1,6 +1,7 @@
 """One way to map a function over rows: in parallel, in order, with a progress bar; and resumable."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -87,6 +88,7 @@ def iterate_rows(
     cluster = _CLUSTER.get()
     if cluster is not None:
         return progress(cluster.map(function, rows), description, total=len(rows))
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")  # read by workers as they start: there is one per core
     _, workers = get_active_backend()
     run = Parallel(n_jobs=workers or -1, return_as="generator", prefer="threads" if threads else None)
     return progress(run(delayed(function)(row) for row in rows), description, total=len(rows))

@@ -22,8 +22,9 @@ from erkd.runtime.distributed import average_gradients, is_main_process, mean_ov
 from erkd.runtime.schedule import learning_rate_factor
 from erkd.runtime.signals import signals_noted
 from erkd.students.losses import alpha_l1, laplacian
-from erkd.students.student import Student
+from erkd.students.student import Matte, Student
 from erkd.training.checkpoint import Saver, Trained, load_checkpoint
+from erkd.training.graphs import graphed, graphs_serve
 
 Record = dict[str, float]
 
@@ -49,25 +50,32 @@ def update_average(average: nn.Module, model: nn.Module, decay: float, step: int
     """
     decay = min(decay, (step + 1) / (step + 10))
     torch._foreach_lerp_([*average.parameters()], [*model.parameters()], 1 - decay)
-    for kept, measured in zip(average.buffers(), model.buffers(), strict=True):
-        kept.copy_(measured)
+    if kept := [*average.buffers()]:
+        torch._foreach_copy_(kept, [*model.buffers()])
 
 
 def total_loss(
-    student: Student, methods: nn.ModuleDict, batch: Batch, params: DistillParams, kd_weight: float, progress: float
+    matte: Matte,
+    student: Student,
+    methods: nn.ModuleDict,
+    batch: Batch,
+    params: DistillParams,
+    kd_weight: float,
+    progress: float,
 ) -> dict[str, torch.Tensor]:
     """Compute the losses of one batch by name; training minimises their sum.
 
     A crop of a photograph weighs in ERKD's feature and text losses as much as a composite's.
 
     Args:
+        matte: The student's output for the batch.
+        student: The student.
         methods: Distillation methods by name.
         batch: The batch, on the student's device.
         params: `laplacian` is the weight of the Laplacian loss.
         kd_weight: Weight of all methods.
         progress: step / steps in [0, 1].
     """
-    matte = student(batch.image, batch.trimap)
     losses = {
         "alpha": alpha_l1(matte.alpha, batch.alpha, batch.unknown),
         "laplacian": params.laplacian * laplacian(matte.alpha, batch.alpha, batch.unknown),
@@ -99,8 +107,8 @@ def fit(
 ) -> Fitted:
     """Train for `params.steps` steps and return the exponential moving average of weights with the lowest `sad`.
 
-    The forward pass runs in bfloat16 on CUDA. Of several processes (`runtime.distributed`) the main one validates,
-    and its result is the one to keep.
+    The forward pass runs in bfloat16 on CUDA, and as a graph (`graphs`). Of several processes
+    (`runtime.distributed`) the main one validates, and its result is the one to keep.
 
     Args:
         student: The student, trained in place.
@@ -141,13 +149,15 @@ def fit(
         fitted.history, fitted.best = earlier or ([], {})
     saver = Saver(unfinished, state, params.model_dump(), minutes, device)
     noting: AbstractContextManager[list[int]] = nullcontext([]) if unfinished is None else signals_noted()
+    forward = graphed(student, params.batch_size, params.crop, device) if graphs_serve(device) else student
     with noting as signals, Progress(console=Console(stderr=True), disable=not is_main_process()) as bar:
         task = bar.add_task("distill", total=params.steps, completed=start)
         steps = range(start, params.steps)
         for step, batch in zip(steps, training_batches(batches, steps, workers), strict=True):
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                progress = step / params.steps
-                losses = total_loss(student, methods, batch.to(device), params, kd_weight(progress), progress)
+                progress, batch = step / params.steps, batch.to(device)
+                matte = forward(batch.image, batch.trimap)
+                losses = total_loss(matte, student, methods, batch, params, kd_weight(progress), progress)
             loss = torch.stack([*losses.values()]).sum()
             optimiser.zero_grad()
             loss.backward()

@@ -3,6 +3,7 @@
 `pytest tests/training/test_device.py`; how fast it is says `python -m benchmarks.training`.
 """
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from erkd.batches.trimaps import trimaps_in_torch
 from erkd.data.trimap_generation import Radii, trimap_from_radii
 from erkd.features.maps import PackedMaps, packed
 from erkd.runtime.device import choose_device
+from erkd.training.graphs import graphed
 from erkd.training.loop import fit
 from tests.support.students import edge_batch, random_cache, small_methods, small_student
 from tests.support.training_set import disc, live_batches
@@ -47,6 +49,31 @@ def test_three_steps_train_on_it(device, tmp_path):
     assert all(np.isfinite([*record.values()]).all() for record in fitted.history)
     assert {"erkd_feature_8", "erkd_feature_16", "erkd_text", "erkd_photographs_text"} <= {*fitted.history[0]}
     assert not torch.equal(student.head.out.weight.cpu(), before)
+
+
+def test_its_graph_is_the_student(device):
+    """Outputs, gradients and BatchNorm's statistics of a step are those of a student that runs kernel by kernel."""
+    if device.type == "cpu":
+        pytest.skip("no graphs on the CPU")
+    batch = edge_batch().to(device)
+    alone = small_student().train().to(device)
+    captured = copy.deepcopy(alone)
+    forward = graphed(captured, len(batch.image), batch.image.shape[-1], device)
+    alphas = []
+    for student, run in ((alone, alone), (captured, forward)):
+        for factor in (0.5, 1.0):  # a graph is replayed on other images than it saw before
+            student.zero_grad()
+            with torch.autocast("cuda", torch.bfloat16):
+                matte = run(factor * batch.image, batch.trimap)
+            (matte.alpha.square().mean() + matte.logits.float().square().mean()).backward()
+        alphas.append(matte.alpha.detach().clone())
+    torch.testing.assert_close(*alphas, atol=0.02, rtol=0)
+    named = [{name: value.grad for name, value in one.named_parameters()} for one in (alone, captured)]
+    used = [name for name, gradient in named[0].items() if gradient is not None]
+    expected, found = (torch.cat([gradients[name].flatten() for name in used]) for gradients in named)
+    assert (found - expected).norm() < 0.02 * expected.norm()
+    for one, other in zip(captured.buffers(), alone.buffers(), strict=True):
+        torch.testing.assert_close(one.float(), other.float(), atol=0.02, rtol=0.02)
 
 
 def test_features_in_its_memory_are_those_of_the_files(device, rng):

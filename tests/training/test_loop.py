@@ -111,11 +111,12 @@ def test_photographs_are_taught_by_erkd_alone_and_weigh_as_composites_do():
     methods = small_methods(student, "erkd", "bcd")
     crops = tuple(Crops(*(part[:1] for part in vars(layer).values())) for layer in batch.crops)
     one = Inputs(batch.image[:1], batch.trimap[:1], crops)
-    plain = total_loss(student, methods, batch, PARAMS, 3.0, 0.0)
+    matte = student(batch.image, batch.trimap)
+    plain = total_loss(matte, student, methods, batch, PARAMS, 3.0, 0.0)
     measured = {name: value.clone() for name, value in student.named_buffers()}
     student.describe(1 - one.image, one.trimap)
     assert all(torch.equal(value, measured[name]) for name, value in student.named_buffers())
-    both = total_loss(student, methods, replace(batch, photographs=one), PARAMS, 3.0, 0.0)
+    both = total_loss(matte, student, methods, replace(batch, photographs=one), PARAMS, 3.0, 0.0)
     extra = {name: both.pop(name) for name in [*both] if "photographs" in name}
     assert all(torch.equal(both[name], plain[name]) for name in plain)
     assert [*extra] == [f"erkd_photographs_{name}" for name in ("feature_8", "feature_16", "text")]

@@ -6,6 +6,7 @@ to higher resolution, as in the guided filter (He, Sun, Tang, 2010).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -25,6 +26,19 @@ NEIGHBOURS = [(y, x) for y in range(5) for x in range(5) if (y, x) != (2, 2)]
 FROM, TO = torch.tensor(PAIRS).T.contiguous()
 ROWS, COLUMNS = torch.triu_indices(3, 3)  # the six entries of a symmetric 3 x 3 matrix
 FLOOR = (ROWS == COLUMNS)[:, None, None] * (VARIANCE / 9)
+
+
+def placed(constant: Tensor, like: Tensor) -> Tensor:
+    """`constant` on the device of `like`, of its type unless it holds indices; a GPU gets one copy and keeps it."""
+    dtype = like.dtype if constant.is_floating_point() else constant.dtype
+    if like.device.type == "cpu":  # an export's own tensors must not be kept
+        return constant.to(dtype)
+    return _kept(constant, like.device, dtype)
+
+
+@lru_cache
+def _kept(constant: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return constant.to(device, dtype)
 
 
 def one_hot_kernels(count: int, size: int, places: list[tuple[int, int]]) -> Tensor:
@@ -119,13 +133,13 @@ def sum_channels(maps: Tensor) -> Tensor:
 def window_statistics(image: Tensor) -> WindowStatistics:
     """Window statistics and affinities of colours B x 3 x h x w (equation 12 of Levin et al.)."""
     cholesky, mean, inside = cholesky_factors(image)
-    windows = conv2d(image, GATHER.to(image).repeat(3, 1, 1, 1), padding=1, groups=3).unflatten(1, (3, 9))
+    windows = conv2d(image, placed(GATHER, image).repeat(3, 1, 1, 1), padding=1, groups=3).unflatten(1, (3, 9))
     whitened = whiten(cholesky, (windows - mean[:, :, None]) * inside[:, None])
-    one, other = FROM.to(image.device), TO.to(image.device)
+    one, other = placed(FROM, image), placed(TO, image)
     products = (side.index_select(1, one) * side.index_select(1, other) for side in whitened.unbind(1))
     pairs = (sum(products, torch.ones_like(inside))) * inside / 9
-    scattered = conv2d(pairs, SCATTER.to(image), padding=1, groups=len(PAIRS))
-    return WindowStatistics(conv2d(scattered, SUM_BY_OFFSET.to(image)), mean, cholesky, whitened, inside)
+    scattered = conv2d(pairs, placed(SCATTER, image), padding=1, groups=len(PAIRS))
+    return WindowStatistics(conv2d(scattered, placed(SUM_BY_OFFSET, image)), mean, cholesky, whitened, inside)
 
 
 def cholesky_factors(image: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
@@ -134,12 +148,12 @@ def cholesky_factors(image: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]
     Computed in float64, since covariances are nearly singular; float32 suffices for what follows.
     """
     colours = image.double()
-    rows, columns = ROWS.to(colours.device), COLUMNS.to(colours.device)
+    rows, columns = placed(ROWS, colours), placed(COLUMNS, colours)
     inside = window_sums(torch.ones_like(image[:, :1])) > 8.5
     mean = window_sums(colours) / 9
     squares = window_sums(colours.index_select(1, rows) * colours.index_select(1, columns)) / 9
     covariance = squares - mean.index_select(1, rows) * mean.index_select(1, columns)
-    covariance = torch.where(inside, covariance, 0) + FLOOR.to(colours)
+    covariance = torch.where(inside, covariance, 0) + placed(FLOOR, colours)
     xx, xy, xz, yy, yz, zz = covariance.split(1, dim=1)
     a = xx.sqrt()
     b, c = xy / a, xz / a
@@ -188,7 +202,7 @@ def conjugate_gradients(
         confidence: Its weight >= 0, B x 1 x h x w.
         steps: How many steps are taken.
     """
-    differences, affinity = DIFFERENCES_AND_CELL.to(alpha), unknown * statistics.affinity
+    differences, affinity = placed(DIFFERENCES_AND_CELL, alpha), unknown * statistics.affinity
     confidence = unknown * confidence
     system = torch.cat([affinity, confidence], dim=1)
     ones = differences.new_ones(1, len(differences), 1, 1)
@@ -226,7 +240,7 @@ def fit_linear_model(statistics: WindowStatistics, alpha: Tensor) -> Tensor:
 
     Returns the slopes and the intercept, B x 4 x h x w.
     """
-    window = conv2d(alpha, GATHER.to(alpha), padding=1)
+    window = conv2d(alpha, placed(GATHER, alpha), padding=1)
     slopes = regression_slopes(statistics.cholesky, (statistics.whitened * window[:, None]).mean(2))
     intercept = window.mean(1, keepdim=True) - (slopes * statistics.mean).sum(1, keepdim=True)
     models = torch.cat([slopes, intercept, torch.ones_like(intercept)], dim=1) * statistics.inside

@@ -11,16 +11,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from erkd.students.prior.closed_form import one_hot_kernels, sum_channels
+from erkd.students.prior.closed_form import one_hot_kernels, placed, sum_channels
 
 RAYS = [(0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)]  # (down, right)
+RAY_STEPS = torch.tensor(RAYS).T[:, None, None, :, None, None]  # down, and right
+CELL_LENGTHS = torch.tensor([math.hypot(*ray) for ray in RAYS])[:, None, None]
 RAYS_PER_CELL = len(RAYS) // 2  # cells take the first and the second half of them in a chequerboard pattern
 DOUBLINGS = 6  # rays are 2^6 - 1 cells long
 SHARING_DISTANCES = (2, 3, 1)  # cells to the neighbours of each round of sharing
 CROSS = one_hot_kernels(5, 3, [(1, 1), (0, 1), (1, 0), (1, 2), (2, 1)])  # a cell and its four neighbours
 ERROR_FLOOR = 2e-4  # added to squared colour errors: smaller ones count as none
 # exponents in the paper's cost: of the colour error, of the distances to foreground and background
-COLOUR_POWER, DISTANCE_POWERS = 3.0, (1.0, 4.0)
+COLOUR_POWER, DISTANCE_POWERS = 3.0, torch.tensor([1.0, 4.0]).view(1, 2, 1, 1, 1)
 FAR = 1e4  # distance in cells where a ray finds nothing
 MISSING_COST = 100.0  # added to the cost of a pair that lacks a colour
 
@@ -37,8 +39,9 @@ def sample_pairs(image: Tensor, colours: Tensor, share: Tensor) -> tuple[Tensor,
         The pairs (foreground, background), B x 2 x 3 x h x w, and 1 where both were found, else 0, B x 1 x h x w.
     """
     found, distances = sample_rays(colours, (share > 0).to(image.dtype))
-    powers = torch.tensor(DISTANCE_POWERS, device=image.device).view(1, 2, 1, 1, 1)
-    penalty = powers * (distances / distances.amin(2, keepdim=True)).log() + MISSING_COST * (distances >= FAR)
+    penalty = placed(DISTANCE_POWERS, image) * (distances / distances.amin(2, keepdim=True)).log() + MISSING_COST * (
+        distances >= FAR
+    )
     foreground, background = (found - image[:, None, :, None]).unbind(1)
     cost = colour_cost(foreground[:, :, :, None], background[:, :, None])
     cost = (cost + penalty[:, 0, :, None] + penalty[:, 1, None]).flatten(1, 2)  # of all pairs
@@ -73,10 +76,9 @@ def sample_rays(colours: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     # flat indices of cells; sizes enter as tensors, since the exporter would fix sizes read from shapes
     number = torch.ones_like(known, dtype=torch.int64).flatten().cumsum(0).view_as(known)[:, :, None] - 1
     width = number[:1, :1, :, 1:2, :1] - number[:1, :1, :, :1, :1]
-    down, right = torch.tensor(RAYS, device=known.device).T[:, None, None, :, None, None]
+    down, right = placed(RAY_STEPS, known)
     index = number + torch.where(distances < FAR, distances, 0).long() * (down * width + right)
-    cell_lengths = torch.tensor([math.hypot(*ray) for ray in RAYS], device=known.device)[:, None, None]
-    distances = (distances * cell_lengths).clamp_min(1)
+    distances = (distances * placed(CELL_LENGTHS, known)).clamp_min(1)
     odd = (number + number // width) % 2 == 1  # a chequerboard, as the width is even
     index, distances = (
         torch.where(odd, rays[:, :, :RAYS_PER_CELL], rays[:, :, RAYS_PER_CELL:]) for rays in (index, distances)
@@ -97,7 +99,7 @@ def share_with_neighbours(image: Tensor, chosen: Tensor, valid: Tensor, distance
     Shapes as in `sample_pairs`.
     """
     maps = torch.cat([chosen.flatten(1, 2), valid], dim=1)
-    kernel = CROSS.to(maps).repeat(7, 1, 1, 1)
+    kernel = placed(CROSS, maps).repeat(7, 1, 1, 1)
     near = conv2d(maps, kernel, padding=distance, dilation=distance, groups=7).unflatten(1, (7, 5))
     pairs, valid = near[:, :6].unflatten(1, (2, 3)), near[:, 6]
     weight = softmin(colour_cost(*(pairs - image[:, None, :, None]).unbind(1)) + MISSING_COST * (1 - valid))
