@@ -31,7 +31,7 @@ from erkd.io.images import trimap_unit, unit
 Method = Callable[[], object]
 MARKS = "<!-- peers -->", "<!-- end of peers -->"
 PUBLISHED = Path("erkd/report/published_results/composition1k.csv")
-STUDENTS = ("nano", "small")
+STUDENTS = ("nano", "small", "base")
 # width and attention heads of ViTMatte's backbones
 VITMATTE = {"ViTMatte-S": (384, 6), "ViTMatte-B": (768, 12)}
 PYMATTING = {
