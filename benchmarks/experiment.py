@@ -29,16 +29,15 @@ QUESTIONS = ((ERKD, PLAIN), (ERKD, EXCHANGED), (EXCHANGED, PLAIN))
 
 def current_verdict(root: Path = ROOT) -> str:
     """The sentence that the committed scores say."""
-    return verdict(read_scores(registered_trials(root)), read_trials(root)["main"]["seeds"])
+    return verdict(read_scores(registered_trials(root)), read_trials(root)["seeds"][ERKD])
 
 
 def score_all(students: Path, samples: Sequence[Sample]) -> pd.DataFrame:
-    """Score every student ARM-SEED in a folder. Raises InputError when there is none."""
+    """Score every student ARM/SEED in a folder. Raises InputError when there is none."""
     frames = []
-    for folder in sorted(students.glob("*-*/")):
-        arm, seed = folder.name.rsplit("-", 1)
+    for folder in sorted(students.glob("*/*/")):
         rows = score_student(folder, {ENDPOINT: samples}, "auto")
-        frames.append(pd.DataFrame(map(asdict, rows)).assign(arm=arm, seed=int(seed)))
+        frames.append(pd.DataFrame(map(asdict, rows)).assign(arm=folder.parent.name, seed=int(folder.name)))
     if not frames:
         raise InputError(f"{students}: no students; `git checkout {students}` brings those of the project back")
     return pd.concat(frames, ignore_index=True)

@@ -121,7 +121,7 @@ def report(scores: "DataFrame", trials: "DataFrame", listed: Mapping[str, Any]) 
     ]
     return "\n\n".join(
         [
-            verdict(scores, listed["main"]["seeds"]),
+            verdict(scores, listed["seeds"][ERKD]),
             "# Does distillation help? The registered experiment",
             "Written by `python -m pipeline.ablation.table --root ablation`; rules: "
             "[docs/experiments/erkd.md](../docs/experiments/erkd.md). A change is the mean log ratio of two arms' "

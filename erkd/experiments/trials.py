@@ -19,12 +19,11 @@ from erkd.io.files import InputError, atomic, read_json, write_json
 from erkd.tracking.runs import git
 
 SHARED = "data"
-GROUPS = ("main", "further")  # of the experiment's arms, each with its seeds
 VOUCHED = (":/erkd", ":/pipeline", "params.yaml", "trials.yaml")  # what a trial's commit has to say, for git
 
 
 def read_trials(root: Path) -> Any:
-    """Read `trials.yaml` in `root`: `trials` by name and, in the experiment, groups of arms, titles and contrasts."""
+    """Read `trials.yaml` in `root`: `trials` by name and, in the experiment, seeds of arms, contrasts, titles."""
     path = root / "trials.yaml"
     try:
         return YAML(typ="safe", pure=True).load(path)
@@ -52,23 +51,34 @@ class Trial:
     @property
     def student(self) -> Path:
         """The folder of its published student."""
-        return self.root / "students" / f"{self.name}-{self.seed}"
+        return self.root / "students" / self.name / str(self.seed)
 
     @property
     def record(self) -> Path:
         """Its record of when and how it was trained."""
-        return self.root / "runs" / f"{self.name}-{self.seed}.json"
+        return self.root / "runs" / self.name / f"{self.seed}.json"
 
     @property
     def scores(self) -> Path:
         """Its table of scores, one row per image and trimap."""
-        return self.root / "scores" / f"{self.name}-{self.seed}.csv"
+        return self.root / "scores" / self.name / f"{self.seed}.csv"
 
 
 def registered_trials(root: Path) -> list[Trial]:
     """All trials of the experiment, by arm in the order of trials.yaml, then by seed."""
-    groups = [read_trials(root)[group] for group in GROUPS]
-    return [Trial(root, arm, seed) for group in groups for arm in group["arms"] for seed in group["seeds"]]
+    return [Trial(root, arm, seed) for arm, seeds in read_trials(root)["seeds"].items() for seed in seeds]
+
+
+def seeds_of(root: Path, arm: str, seed: str = "") -> list[int]:
+    """The seed that is asked for, or all that are registered for an arm. Raises InputError for one without seeds."""
+    if seed:
+        return [int(seed)]
+    registered = read_trials(root)["seeds"]
+    if arm not in registered:
+        raise InputError(
+            f"{root / 'trials.yaml'}: no seeds of {arm!r}; there are {', '.join(registered)}; or give --seed"
+        )
+    return [*registered[arm]]
 
 
 def prepare_trial(root: Path, name: str, seed: int) -> Trial:

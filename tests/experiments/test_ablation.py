@@ -17,15 +17,10 @@ from tests.support.photo import photographs
 from tests.support.project import TINY, clone, merge, run, stages_run
 
 pytestmark = pytest.mark.nightly
-MAIN, FURTHER = ["plain", "erkd"], ["matting", "erkd_words"]
-TRIALS = [*(f"{arm}-{seed}" for arm in MAIN for seed in (11, 12)), *(f"{arm}-11" for arm in FURTHER)]
+SEEDS = {"plain": [11, 12], "erkd": [11, 12], "matting": [11], "erkd_words": [11]}
+TRIALS = [f"{arm}/{seed}" for arm, seeds in SEEDS.items() for seed in seeds]
 RUN_ALL, TWO_AT_A_TIME, WITHOUT_DVC, OWN = blocks(ROOT / "docs/guides/ablation.md", "sh")
-FEW = {
-    "main": {"arms": MAIN, "seeds": [11, 12]},
-    "further": {"arms": FURTHER, "seeds": [11]},
-    "contrasts": [["erkd", "plain"], ["matting", "plain"]],
-    "trials": {"words": {"teacher": TINY["teacher"]}},
-}
+FEW = {"contrasts": [["erkd", "plain"], ["matting", "plain"]], "trials": {"words": {"teacher": TINY["teacher"]}}}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +36,8 @@ def ablated(tmp_path_factory, given):
         yaml = YAML()
         settings = yaml.load(folder / f"ablation/{name}.yaml")
         merge(settings, changes)
+        if name == "trials":
+            settings["seeds"] = SEEDS
         yaml.dump(settings, folder / f"ablation/{name}.yaml")
     run("git commit -qam few", folder)
     (folder / "output.txt").write_text(run(RUN_ALL, folder, PHOTOGRAPHS=str(given)))
@@ -54,10 +51,10 @@ def lines(path):
 
 def test_one_command_runs_every_trial_and_compares_them(ablated):
     ran = {name.split(":")[1] for name in stages_run((ablated / "output.txt").read_text())}
-    made = {f"trial@{name}" for name in TRIALS[:4]} | {f"further_trial@{name}" for name in TRIALS[4:]}
-    assert made | {name.replace("trial", "score") for name in made} | {"words", "matting_teacher", "table"} < ran
+    made = {f"{stage}@{arm}" for stage in ("trial", "score") for arm in SEEDS}
+    assert made | {"words", "matting_teacher", "table"} < ran
     table = lines(ablated / "ablation/table.csv")
-    assert [(f"{row['arm']}-{row['seed']}", row["set"]) for row in table] == [
+    assert [(f"{row['arm']}/{row['seed']}", row["set"]) for row in table] == [
         (name, set) for name in TRIALS for set in ("photographs", "test")
     ]
     head = run("git rev-parse HEAD", ablated).strip()
@@ -70,10 +67,8 @@ def test_one_command_runs_every_trial_and_compares_them(ablated):
 
 def test_git_sees_the_results_and_the_students_of_three_arms(ablated):
     listed = run("git status --porcelain -uall ablation", ablated).split()[1::2]
-    records = [f"{folder}/{name}" for name in TRIALS for folder in ("runs", "scores")]
-    named = {name.replace("scores/", "").replace("runs/", "") for name in records}
-    expected = {"dvc.lock", "table.csv", "table.md", "contrasts.png", "runs/teacher-0.json"}
-    expected |= {f"runs/{name}.json" for name in named} | {f"scores/{name}.csv" for name in named}
+    expected = {"dvc.lock", "table.csv", "table.md", "contrasts.png", "runs/teacher/0.json"}
+    expected |= {f"runs/{name}.json" for name in TRIALS} | {f"scores/{name}.csv" for name in TRIALS}
     expected |= {f"students/{name}/student.{end}" for name in TRIALS[:4] for end in ("json", "safetensors")}
     assert {name.removeprefix("ablation/") for name in listed} == expected
 
@@ -86,20 +81,20 @@ def test_arms_of_a_seed_share_data_and_one_has_features_of_its_own(ablated):
     assert (root / "erkd_words-11/data/library").resolve() == ablated / "ablation/data/library"
 
 
-def test_two_at_a_time_nothing_is_left_to_do_and_one_trial_repeats_its_weights(ablated):
-    name = "ablation/students/plain-11/student.safetensors"
-    before, scores = sha256(ablated / name), lines(ablated / "ablation/scores/plain-11.csv")
-    assert stages_run(run(TWO_AT_A_TIME, ablated)) == ["ablation/dvc.yaml:trial@plain-11"]
+def test_two_at_a_time_nothing_is_left_to_do_and_one_arm_repeats_its_weights(ablated):
+    name = "ablation/students/plain/11/student.safetensors"
+    before, scores = sha256(ablated / name), lines(ablated / "ablation/scores/plain/11.csv")
+    assert stages_run(run(TWO_AT_A_TIME, ablated)) == ["ablation/dvc.yaml:trial@plain"]
     assert sha256(ablated / name) == before
     run("dvc repro ablation/dvc.yaml", ablated)
-    assert lines(ablated / "ablation/scores/plain-11.csv") == scores
+    assert lines(ablated / "ablation/scores/plain/11.csv") == scores
 
 
 def test_without_dvc_a_new_trial_is_taken_over_and_not_repeated(ablated):
     """DVC's lock of all of them is made from nothing."""
     (ablated / "ablation/dvc.lock").unlink()
     run(WITHOUT_DVC, ablated)
-    assert read_json(ablated / "ablation/runs/plain-11.json")["steps"] == 4
+    assert read_json(ablated / "ablation/runs/plain/11.json")["steps"] == 4
     assert stages_run(run("dvc repro ablation/dvc.yaml", ablated)) == []
 
 
@@ -117,16 +112,16 @@ def test_every_trial_is_a_run_in_mlflow(ablated):
     )
     (ablated / "query.py").write_text(code)
     printed = run("PYTHONPATH=. python -W ignore query.py", ablated).splitlines()[-1]
-    assert all(f"trial@{name}" in printed for name in TRIALS)
+    assert all(f"trial@{arm}" in printed for arm in SEEDS)
 
 
-def test_a_changed_trial_is_run_again_and_no_other(ablated):
+def test_a_changed_arm_is_run_again_and_no_other(ablated):
     yaml = YAML()
     settings = yaml.load(ablated / "ablation/trials.yaml")
     settings["trials"]["erkd"]["kd"]["weight"] = 0.5
     yaml.dump(settings, ablated / "ablation/trials.yaml")
     ran = [name.split(":")[1] for name in stages_run(run("dvc repro ablation/dvc.yaml", ablated))]
-    assert sorted(ran) == ["score@erkd-11", "score@erkd-12", "table", "trial@erkd-11", "trial@erkd-12"]
+    assert sorted(ran) == ["score@erkd", "table", "trial@erkd"]
     assert all(
         row["commit"].endswith("+changes") for row in lines(ablated / "ablation/table.csv") if row["arm"] == "erkd"
     )

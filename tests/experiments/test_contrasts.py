@@ -14,7 +14,7 @@ from erkd.experiments.trials import Run, Trial
 
 RUN = Run("2026-11-26T17:00:00Z", "0123abc", 1600, 900.5, "x86_64 CPU, 1 thread(s)", 294_380)
 LISTED = {
-    "main": {"arms": ["plain", "erkd"], "seeds": [1, 2, 3]},
+    "seeds": {"plain": [1, 2, 3], "erkd": [1, 2, 3]},
     "contrasts": [["erkd", "plain"], ["erkd", "exchanged"]],
     "titles": {"plain": "plain training", "erkd": "ERKD", "exchanged": "exchanged codes"},
 }

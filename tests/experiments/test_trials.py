@@ -14,7 +14,6 @@ from erkd.experiments.image_scores import ImageRow, read_scores
 from erkd.experiments.student_scores import score_student
 from erkd.experiments.trial_students import publish_half
 from erkd.experiments.trials import (
-    GROUPS,
     Run,
     Trial,
     own_features,
@@ -22,6 +21,7 @@ from erkd.experiments.trials import (
     read_runs,
     read_trials,
     registered_trials,
+    seeds_of,
     timed,
 )
 from erkd.io.files import InputError, read_json, write_json
@@ -38,7 +38,7 @@ METHODS = {
     "plain": [], "teacher": [], "erkd_matting": ["erkd", "matting"],
     "matting": ["matting"], "bcd": ["bcd"], "frskd": ["frskd"], "ffcl": ["ffcl"],
 }  # fmt: skip
-ARMS = [arm for group in GROUPS for arm in COMMITTED[group]["arms"]]
+ARMS = [*COMMITTED["seeds"]]
 
 
 @pytest.fixture
@@ -51,13 +51,12 @@ def root(tmp_path):
 
 def test_the_committed_arms_seeds_and_contrasts():
     assert {*ARMS} == {*COMMITTED["trials"]} - {"teacher", "words"} == {*COMMITTED["titles"]}
-    assert len(ARMS) == len({*ARMS})
     assert {arm for pair in COMMITTED["contrasts"] for arm in pair} == {*ARMS}
     assert COMMITTED["contrasts"][0] == ["erkd", "plain"]
-    seeds = [COMMITTED[group]["seeds"] for group in GROUPS]
-    assert seeds[1] == seeds[0][: len(seeds[1])]  # so that every contrast has common seeds
-    assert len(registered_trials(ROOT / "ablation")) == 4 * 6 + 11 * 3
-    assert all(0 < seed < 100 for group in seeds for seed in group)  # 0 is the shared data's, others for choosing
+    seeds = [*COMMITTED["seeds"].values()]
+    assert all(few == seeds[0][: len(few)] for few in seeds)  # so that every contrast has common seeds
+    assert len(registered_trials(ROOT / "ablation")) == 3 * 12 + 6 + 11 * 3
+    assert all(0 < seed < 100 for seed in seeds[0])  # 0 is the shared data's, others for choosing
 
 
 @pytest.mark.parametrize("name", COMMITTED["trials"])
@@ -102,6 +101,8 @@ def test_unknown_trials_and_settings_are_named(root):
         prepare_trial(root, "erkd", 1)
     with pytest.raises(InputError, match="--root ablation"):
         read_trials(root / "elsewhere")
+    with pytest.raises(InputError, match=r"trials\.yaml: no seeds of 'teacher'; .* or give --seed"):
+        seeds_of(root, "teacher")
 
 
 def test_a_trial_with_features_of_its_own_shares_the_rest(root):
@@ -172,7 +173,7 @@ def test_a_student_is_scored_image_by_image_and_the_table_is_read_again(root):
     assert table["sad"].tolist() == [row.sad for row in rows]
     assert read_scores([]).empty
     trial.scores.write_text("set,image\na,b\n")
-    with pytest.raises(InputError, match=r"erkd-2\.csv: not a table of scores"):
+    with pytest.raises(InputError, match=r"erkd/2\.csv: not a table of scores"):
         read_scores([trial])
 
 
@@ -182,5 +183,5 @@ def test_records_of_trials_that_have_run(root):
     write_json(asdict(run), first.record)
     assert read_runs([first, second]) == {first: run}
     write_json({"started": "now"}, second.record)
-    with pytest.raises(InputError, match=r"plain-2\.json: not a trial's record"):
+    with pytest.raises(InputError, match=r"plain/2\.json: not a trial's record"):
         read_runs([first, second])

@@ -12,7 +12,6 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from erkd import Matter
-from erkd.experiments.trials import read_trials
 from erkd.io.images import load_trimap
 from erkd.params import load_params
 from pipeline.ablation import score, table, trial
@@ -203,26 +202,36 @@ def test_a_trial_of_the_ablation_is_trained_scored_and_compared(project, tmp_pat
     shutil.copytree(project / "ablation", tmp_path, dirs_exist_ok=True)
     (tmp_path / "data").symlink_to(project / "data")
     yaml, names = YAML(), ["plain", "erkd"]
-    few = {group: {"arms": arms, "seeds": [1]} for group, arms in (("main", names), ("further", []))}
     set = {"layout": "alphamatting", "root": str(photographs(tmp_path / "photographs"))}
     own = {
         "evaluate": {"sets": {"photographs": set}},
         "features": load_params(project / "params.yaml").features.model_dump(),
     }
-    for name, changes in (("params", TINY | own), ("trials", few)):
-        settings = yaml.load(tmp_path / f"{name}.yaml")
-        merge(settings, changes)
-        yaml.dump(settings, tmp_path / f"{name}.yaml")
-    params = load_params(tmp_path / "params.yaml")
+    settings, listed = (yaml.load(tmp_path / f"{name}.yaml") for name in ("params", "trials"))
+    merge(settings, TINY | own)
+    listed["seeds"] = {name: [1, 2] for name in names}
+    yaml.dump(settings, tmp_path / "params.yaml")
+    yaml.dump(listed, tmp_path / "trials.yaml")
+    params, train, trained = load_params(tmp_path / "params.yaml"), trial.train_student, []
+
+    def killed_in_the_second(folder, *others):
+        trained.append(folder.name)
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return train(folder, *others)
+
+    monkeypatch.setattr(trial, "train_student", killed_in_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        trial.main(tmp_path, params, "plain", "")
     for name in names:
-        assert name in read_trials(tmp_path)["trials"]
-        trial.main(tmp_path, params, name, "1")
-        score.main(tmp_path, params, name, "1")
+        trial.main(tmp_path, params, name, "")
+        score.main(tmp_path, params, name, "")
+    assert trained == ["plain-1", "plain-2", "plain-2", "erkd-1", "erkd-2"]
     table.main(tmp_path, params)
-    assert (tmp_path / "table.csv").read_text().count("\n") == 1 + 2 * len(names)
-    assert "| ERKD / plain training | 1 | " in (tmp_path / "table.md").read_text()
+    assert (tmp_path / "table.csv").read_text().count("\n") == 1 + 2 * 2 * len(names)
+    assert "| ERKD / plain training | 2 | " in (tmp_path / "table.md").read_text()
     assert not list((tmp_path / "trials").glob("*/unfinished*"))
-    student = tmp_path / "students/erkd-1"
+    student = tmp_path / "students/erkd/1"
     assert Matter.load(student, "cpu")(*photo(64, 64)).shape == (64, 64)
 
 
