@@ -39,9 +39,8 @@ def sample_pairs(image: Tensor, colours: Tensor, share: Tensor) -> tuple[Tensor,
         The pairs (foreground, background), B x 2 x 3 x h x w, and 1 where both were found, else 0, B x 1 x h x w.
     """
     found, distances = sample_rays(colours, (share > 0).to(image.dtype))
-    penalty = placed(DISTANCE_POWERS, image) * (distances / distances.amin(2, keepdim=True)).log() + MISSING_COST * (
-        distances >= FAR
-    )
+    farther = (distances / distances.amin(2, keepdim=True)).log()  # than the nearest
+    penalty = placed(DISTANCE_POWERS, image) * farther + MISSING_COST * (distances >= FAR)
     foreground, background = (found - image[:, None, :, None]).unbind(1)
     cost = colour_cost(foreground[:, :, :, None], background[:, :, None])
     cost = (cost + penalty[:, 0, :, None] + penalty[:, 1, None]).flatten(1, 2)  # of all pairs
