@@ -74,6 +74,7 @@ def measure(device: torch.device, size: str, batch: int, crop: int, steps: int, 
     params = load_params(PARAMS)
     changes = {"batch_size": batch, "crop": crop, "steps": steps, "validate_every": 10 * steps}
     distill = params.distill.model_copy(update=changes)
+    kd = params.kd.model_copy(update={"methods": ["erkd"]})
     student_params = params.student.model_copy(update={"size": size, "pretrained": False})
     prepare_torch(params.threads, params.deterministic)
     torch.manual_seed(0)
@@ -84,7 +85,7 @@ def measure(device: torch.device, size: str, batch: int, crop: int, steps: int, 
     methods = build_methods(
         student,
         cache,
-        params.kd,
+        kd,
         laplacian=distill.laplacian,
         new_student=lambda: student,
         root=Path("."),
