@@ -75,4 +75,4 @@ verify-release: setup ## score the students that ship and replay the first steps
 	python -m benchmarks.release $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS)) $(if $(JUDGE),--judge $(JUDGE))
 
 clean: ## remove the environment and everything that the pipeline wrote
-	rm -rf $(VENV) .erkd .dvc/tmp .dvc/cache data/[!bp]*/ data/baselines/ data/predictions/ data/baselines_folders/*/ models/*/ reports/index.html reports/predictions reports/validation mlflow.db mlartifacts
+	rm -rf $(VENV) .erkd .dvc/tmp .dvc/cache data/[!bp]*/ data/baselines/ data/predictions/ data/baselines_folders/*/ models/*/ reports/index.html reports/registered.json reports/timings reports/validation reports/similarity/*/ reports/sets/*/ mlflow.db* mlartifacts

@@ -110,7 +110,7 @@ def cost(row: ReleaseRow) -> list[str]:
 
 
 def readme_table(rows: list[ReleaseRow]) -> str:
-    """Six rows: the students that ship, then the classical methods, on photographs with narrow trimaps."""
+    """The students that ship, then the classical methods, on photographs with narrow trimaps."""
     shown = [row for row in rows if row.set == "narrow" and row.method in (*SIZES, *CLASSICAL, MEAN)]
     best = min(row.sad for row in shown if row.method in CLASSICAL)
     head = ["method", "SAD", "MSE x 1000", "Grad", "Conn", "SAD / best classical", "seconds", "parameters"]

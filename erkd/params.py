@@ -1,4 +1,4 @@
-"""`params.yaml` as frozen, strict pydantic models: one section per stage, no defaults in code."""
+"""`params.yaml` as frozen, strict pydantic models: one section per stage; defaults only in `launch`."""
 
 import reprlib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Train the student. Reads data/composites, data/trimaps and data/features; writes models/student and history.csv."""
+"""Train the student. Reads all of data/ and its features; writes models/student and history.csv."""
 
 from contextlib import nullcontext
 from pathlib import Path

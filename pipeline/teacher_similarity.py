@@ -22,4 +22,4 @@ def main(root: Path, params: Params, set: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("similarity", main, set="test")
+    run_stage("teacher_similarity", main, set="test")

@@ -3,8 +3,8 @@
 Unlike a composite's features, its layers' also describe what lies behind hair or glass. Two projection heads (1 x 1)
 at each of the two deepest strides regress teacher(F) and teacher(B), with cells weighted by mean alpha and 1 - alpha:
 - `feature`: 0.9 (1 - cosine) + 0.1 smooth L1 (as in Theia), on mean-centred targets of about unit variance;
-- `text`: KL divergence over the prompts, between teacher and head for each layer at the deepest stride, and between
-  the mixture of both layers and the student's embedding;
+- `text`: KL divergence over the teacher's vocabulary, between teacher and head for each layer at the deepest stride,
+  and between the mixture of both layers and the student's embedding;
 - `edge`: as in `erkd.py`.
 """
 

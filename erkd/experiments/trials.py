@@ -72,6 +72,8 @@ def registered_trials(root: Path) -> list[Trial]:
 def seeds_of(root: Path, arm: str, seed: str = "") -> list[int]:
     """The seed that is asked for, or all that are registered for an arm. Raises InputError for one without seeds."""
     if seed:
+        if not seed.isdecimal():
+            raise InputError(f"--seed {seed}: a whole number is expected, such as 11")
         return [int(seed)]
     registered = read_trials(root)["seeds"]
     if arm not in registered:
@@ -98,7 +100,9 @@ def prepare_trial(root: Path, name: str, seed: int) -> Trial:
     with atomic(trial.folder / "params.yaml") as temporary:
         yaml.dump(settings, temporary)
     link, source = trial.folder / SHARED, listed.get("features", {}).get(name)
-    if not (link.is_symlink() or link.is_dir()):
+    if link.is_symlink():
+        link.unlink()
+    if not link.is_dir():
         link.symlink_to(Path("..", source, SHARED) if source else Path("..", "..", SHARED), target_is_directory=True)
     return trial
 

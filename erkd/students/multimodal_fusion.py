@@ -2,7 +2,7 @@
 
 Each deep cell is projected into CLIP's joint space and attends to the text embeddings of a small prompt set; the
 attended values are fused with the deep features, dilated context and ERM's edges. The projection is what the
-feature loss compares with CLIP's patches, and the attention logits are those that the patch-text loss trains. The
+feature loss compares with CLIP's patches, and the patch-text loss with the teacher's vocabulary. The text
 embeddings are saved with the student, so inference needs no CLIP. Only the abstract of the paper could be found, so
 the layers are this project's reading of it.
 """
@@ -67,12 +67,11 @@ class MultimodalFusion(nn.Module):
         self.refine = Separable(out_channels)
         self.dictionary = nn.Parameter(torch.zeros(prompts, dimension), requires_grad=kind == "learned")
 
-    def forward(self, deep: Tensor, edges: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, deep: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse `deep` B x C x h x w with `edges` B x E x (edge_pool h) x (edge_pool w).
 
         Returns:
-            The fused features B x out_channels x h x w, the unit-length joint-space embedding B x D x h x w, and the
-            attention logits B x K x h x w.
+            The fused features B x out_channels x h x w and the unit-length joint-space embedding B x D x h x w.
         """
         embedding = self.embed(deep)
         dictionary = normalize(self.dictionary, dim=1)
@@ -83,7 +82,7 @@ class MultimodalFusion(nn.Module):
         mean, largest = avg_pool2d(edges, self.edge_pool), max_pool2d(edges, self.edge_pool)
         local = self.local(torch.cat([deep, mean, largest], dim=1))
         context = self.context(local)  # no global pooling: tiles must give what the whole image would
-        return self.refine(self.fuse(torch.cat([local, read, context], dim=1))), embedding, logits
+        return self.refine(self.fuse(torch.cat([local, read, context], dim=1))), embedding
 
     def embed(self, deep: Tensor) -> Tensor:
         """Unit-length embeddings of deep features in the joint space, B x C x h x w -> B x D x h x w."""

@@ -75,7 +75,6 @@ class Matte:
         alpha: B x 1 x H x W in [0, 1]; exactly 0 and 1 in the trimap's known regions.
         features: The two deepest maps by stride s, B x C x H/s x W/s: the shallower as the encoder gives it, the
             deepest as the unit-length embedding in CLIP's joint space.
-        logits: MFFM's attention logits at the deepest stride, B x K x H/s x W/s.
         edges: ERM's signed edge maps by stride, B x 2 x H/s x W/s.
         levels: The encoder's maps by stride, finest first.
         decoded: The decoder's last map, B x C x H/2 x W/2.
@@ -84,7 +83,6 @@ class Matte:
 
     alpha: Tensor
     features: dict[int, Tensor]
-    logits: Tensor
     edges: dict[int, Tensor]
     levels: dict[int, Tensor]
     decoded: Tensor
@@ -182,13 +180,13 @@ class Student(nn.Module):
         if not config.edge_module:
             edge_features = {stride: features * 0 for stride, features in edge_features.items()}
         shallow, deep = self.encoder.strides[-2:]
-        fused, embedding, logits = self.fusion(by_stride[deep], edge_features[4])
+        fused, embedding = self.fusion(by_stride[deep], edge_features[4])
         sources = by_stride, edge_features
         decoded = self.decoder(fused, [[maps[s] for maps in sources if s in maps] for s in self.strides])
         fine = alpha_prior if config.coarse else torch.cat([alpha_prior, encoded.cues], dim=1)
         alpha = self.head(decoded, image, fine) * unknown + encoded.is_foreground
         features = {shallow: by_stride[shallow], deep: embedding}
-        return Matte(alpha, features, logits, edges, by_stride, decoded, fine)
+        return Matte(alpha, features, edges, by_stride, decoded, fine)
 
     def describe(self, image: Tensor, trimap: Tensor) -> dict[int, Tensor]:
         """`Matte.features` alone, without estimating alpha; BatchNorm's statistics, which decoding updates, stay."""

@@ -18,4 +18,4 @@ def main(root: Path, params: Params, trial: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("trial_features", main, trial="words")
+    run_stage("ablation.features", main, trial="words")

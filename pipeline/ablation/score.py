@@ -18,4 +18,4 @@ def main(root: Path, params: Params, trial: str, seed: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("score", main, trial="", seed="")
+    run_stage("ablation.score", main, trial="", seed="")

@@ -23,4 +23,4 @@ def main(root: Path, params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("table", main)
+    run_stage("ablation.table", main)

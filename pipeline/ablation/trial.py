@@ -40,4 +40,4 @@ def train(trial: Trial) -> Path:
 
 
 if __name__ == "__main__":
-    run_stage("trial", main, trial="", seed="")
+    run_stage("ablation.trial", main, trial="", seed="")

@@ -13,14 +13,12 @@ from erkd.distill.erkd import edge_weight, text_divergence, text_logits, unknown
 from erkd.distill.targets import crop_targets, words
 from erkd.features.cache import FeatureCache
 from erkd.features.space import CentredSpace
-from erkd.students.multimodal_fusion import TEMPERATURE
 from tests.support.students import (
     DIMENSION,
     edge_batch,
     kd_params,
     layered_batch,
     random_cache,
-    random_text,
     small_methods,
     small_student,
 )
@@ -144,12 +142,6 @@ def test_gradients_reach_student_and_projector_and_never_the_dictionary(dictiona
     assert student.edge_reserved.predict[0].weight.grad.abs().sum() > 0
     assert method.projector.weight.grad.abs().sum() > 0
     assert student.fusion.dictionary.grad is None
-
-
-def test_the_text_loss_trains_the_very_logits_that_the_fusion_module_attends_by():
-    student, batch = small_student(), edge_batch()
-    matte = student(batch.image, batch.trimap)
-    torch.testing.assert_close(text_logits(matte.features[16], random_text(), TEMPERATURE), matte.logits)
 
 
 def test_the_target_of_a_live_composite_mixes_its_layers():

@@ -103,6 +103,8 @@ def test_unknown_trials_and_settings_are_named(root):
         read_trials(root / "elsewhere")
     with pytest.raises(InputError, match=r"trials\.yaml: no seeds of 'teacher'; .* or give --seed"):
         seeds_of(root, "teacher")
+    with pytest.raises(InputError, match="--seed x: a whole number"):
+        seeds_of(root, "plain", "x")
 
 
 def test_a_trial_with_features_of_its_own_shares_the_rest(root):

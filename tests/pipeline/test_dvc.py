@@ -109,17 +109,17 @@ def test_everything_after_validation_depends_on_its_verdict():
 
 
 @pytest.mark.parametrize("name", sorted(STAGES.keys() & ABLATION.keys()))
-def test_the_ablation_shares_the_stages_of_the_pipeline(name):
-    """Under its own folder, with the same dependencies, settings and outputs."""
-    ours, theirs = STAGES[name], ABLATION[name]
-    assert theirs["cmd"] == f"{ours['cmd']} --root ablation"
+@pytest.mark.parametrize(("root", "stages"), [("ablation", ABLATION), ("release", RELEASE)])
+def test_experiment_and_release_share_the_stages_of_the_pipeline(root, stages, name):
+    """Under their own folders, with the same dependencies, settings and outputs."""
+    ours, theirs = STAGES[name], stages[name]
+    assert theirs["cmd"] == f"{ours['cmd']} --root {root}"
     assert theirs["deps"] == [
-        dep if dep.startswith(("erkd/", "pipeline/", "data/photographs")) else f"ablation/{dep}"
-        for dep in ours["deps"]
+        dep if dep.startswith(("erkd/", "pipeline/", "data/photographs")) else f"{root}/{dep}" for dep in ours["deps"]
     ]
     outs = [*ours.get("outs", []), *(next(iter(metric)) for metric in ours.get("metrics", []))]
-    assert theirs["outs"] == [{f"ablation/{out}": {"cache": False}} for out in outs]
-    assert theirs["params"] == [{"ablation/params.yaml": ours["params"]}]
+    assert theirs["outs"] == [{f"{root}/{out}": {"cache": False}} for out in outs]
+    assert theirs["params"] == [{f"{root}/params.yaml": ours["params"]}]
 
 
 @pytest.mark.parametrize("stages", [ABLATION, RELEASE], ids=["ablation", "release"])

@@ -88,7 +88,6 @@ def test_shapes_and_ranges(size):
     assert 0 <= matte.alpha.min() <= matte.alpha.max() <= 1
     assert matte.features[16].shape == (2, DIMENSION, size[0] // 16, size[1] // 16)
     torch.testing.assert_close(matte.features[16].norm(dim=1), torch.ones(2, size[0] // 16, size[1] // 16))
-    assert matte.logits.shape == (2, PROMPTS, size[0] // 16, size[1] // 16)
     assert set(matte.edges) == {2, 4}
 
 
