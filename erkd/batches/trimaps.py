@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from erkd.data.trimap_generation import (
+    HALF,
     MOST_UNKNOWN,
     REFERENCE_SIDE,
     Radii,
@@ -135,7 +136,7 @@ def erode(regions: Tensor, radii: Sequence[int]) -> Tensor:
     side = next_fast_len(size + max(radii), real=True)  # what wraps around falls into the margin
     axis = torch.arange(side, device=regions.device)
     squares = torch.minimum(axis, side - axis) ** 2
-    reach = (torch.tensor(radii, device=regions.device) + 0.01) ** 2
+    reach = torch.tensor(radii, device=regions.device) ** 2 + HALF
     discs = (squares[:, None] + squares <= reach[:, None, None]).float()
     around = torch.fft.rfft2((~regions).float(), s=(side, side)) * torch.fft.rfft2(discs)
     count = torch.fft.irfft2(around, s=(side, side))[:, :size, :size]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the web page generates samples without pydantic
 
 REFERENCE_SIDE = 800  # longer side of an image that radii refer to, pixels
 MOST_UNKNOWN = 0.9  # upper bound on the unknown share of a generated trimap
+HALF = 0.5  # between whole numbers, as squared distances are: how a distance is rounded decides no pixel
 Region = NDArray[np.bool_]
 
 
@@ -23,7 +24,7 @@ def _erode(region: Region, radius: float) -> Region:
     if radius <= 0 or region.all():
         return region
     distance = cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(distance > radius + 0.01)  # OpenCV's precise transform has errors of about 1e-5
+    return np.asarray(distance > math.sqrt(radius**2 + HALF))
 
 
 def _dilate(region: Region, radius: float) -> Region:

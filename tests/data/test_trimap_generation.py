@@ -43,6 +43,15 @@ def test_each_side_is_eroded_by_its_own_radius_and_the_frame_is_not_an_edge():
     assert trimap_from_alpha(alpha, 0, 0).tolist() == [[0, 0, 0.5, 0.5, 0.5, 1, 1]]
 
 
+@pytest.mark.parametrize("radius", [5, 50, 100])
+def test_rounding_decides_no_pixel(radius):
+    """At 50 the next distance, the root of 2501, is 50.01 but for a millionth."""
+    alpha = np.ones((radius + 3, radius + 3), np.float32)
+    alpha[0, 0] = 0
+    trimap = trimap_from_alpha(alpha, radius, 1)
+    assert (trimap[radius, 0], trimap[radius, 1]) == (0.5, 1)
+
+
 def test_known_pixels_tell_the_truth(rng):
     alpha = disc(128, 45, 9)
     for _ in range(20):
