@@ -108,7 +108,7 @@ class _Replayed(Exception):
 def replay(project: Path, params: Params, history: Path) -> float:
     """Repeat the first `REPLAYED` training steps and return the largest relative difference of losses from `history`.
 
-    It is zero on the same kind of machine with as many threads, at the history's six digits.
+    It is zero by the code of the card, on its kind of machine with as many threads, at the history's six digits.
     """
     with history.open(encoding="utf-8", newline="") as stream:
         expected = [float(line["loss"]) for line in csv.DictReader(stream)]
