@@ -119,6 +119,8 @@ def test_a_trial_with_features_of_its_own_shares_the_rest(root):
     learner = prepare_trial(root, "erkd_words", 1).folder / "data"
     assert (learner / "features").resolve() == trial.folder / "data/features"
     assert [*(root / "data/features").iterdir()] == []
+    (root / "trials.yaml").write_text((root / "trials.yaml").read_text().replace("erkd_words: words-0", ""))
+    assert (prepare_trial(root, "erkd_words", 1).folder / "data").resolve() == root / "data"
 
 
 def test_a_run_in_pieces_keeps_its_start_and_adds_its_seconds(tmp_path, monkeypatch):
